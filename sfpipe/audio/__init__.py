@@ -1,0 +1,1 @@
+"""Stages `synthesize` and `spectrograms`: MIDI -> audio -> log-frequency spectrogram."""

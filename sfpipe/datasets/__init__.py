@@ -1,0 +1,1 @@
+"""Stage `download`: data sets as declarations, fetched, hashed, split."""

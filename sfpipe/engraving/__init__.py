@@ -1,0 +1,1 @@
+"""Stage `engrave`: symbolic score -> staff image, note heads in pixels, MIDI."""

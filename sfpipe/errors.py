@@ -1,0 +1,38 @@
+"""The one exception that users see: what went wrong, in which file, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SfpipeError(Exception):
+    """A failure the user can act on, printed by the CLI as one line with exit code 1.
+
+    Parameters
+    ----------
+    what:
+        What was expected and what was found.
+    file:
+        The file or folder concerned, named first in the line.
+    remedy:
+        What the user can do about it.
+    """
+
+    def __init__(self, what: str, *, file: str | Path | None = None, remedy: str | None = None):
+        super().__init__(what, file, remedy)
+        self.what = " ".join(str(what).split())
+        self.file = None if file is None else str(file)
+        self.remedy = None if remedy is None else " ".join(remedy.split())
+
+    def __str__(self) -> str:
+        where = f"{self.file}: " if self.file else ""
+        then = f" -> {self.remedy}" if self.remedy else ""
+        return f"{where}{self.what}{then}"
+
+    def __reduce__(self):
+        # The default would call __init__(what, file, remedy) positionally; workers pickle errors.
+        return (_rebuild, (self.what, self.file, self.remedy))
+
+
+def _rebuild(what: str, file: str | None, remedy: str | None) -> SfpipeError:
+    return SfpipeError(what, file=file, remedy=remedy)

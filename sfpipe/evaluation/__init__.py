@@ -1,0 +1,1 @@
+"""Stage `evaluate`: metrics of section 4.1 and the games they are computed from."""

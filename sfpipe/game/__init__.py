@@ -1,0 +1,1 @@
+"""The score following game (section 2): dynamics, observations, Gymnasium shells, players."""

@@ -1,0 +1,114 @@
+"""One function over many pieces: in parallel, with progress, a bad piece reported and skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sfpipe.errors import SfpipeError
+from sfpipe.progress import Progress
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Outcome(Generic[Item]):
+    """What became of one item: its `value`, or the `error` that made it be skipped."""
+
+    item: Item
+    value: Any = None
+    error: str | None = None
+
+
+@dataclass
+class StageReport:
+    """What a stage did: pieces done, and pieces skipped with the reason of each."""
+
+    done: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: counts first, then the lists."""
+        return {
+            "n_done": len(self.done),
+            "n_skipped": len(self.skipped),
+            "done": sorted(self.done),
+            "skipped": dict(sorted(self.skipped.items())),
+        }
+
+
+def map_pieces(
+    function: Callable[[Item], Any], items: Sequence[Item], *, label: str, jobs: int = -1
+) -> list[Outcome[Item]]:
+    """Apply `function` to every item in worker processes; outcomes come in the order of `items`.
+
+    An `SfpipeError` raised for one item becomes its outcome's `error`; so does the death of the
+    worker (a segmentation fault in an engraving engine, say). Any other exception is a bug and
+    is raised. Run it inside ``joblib.parallel_config(backend="dask")`` to use a Dask cluster.
+
+    Parameters
+    ----------
+    function:
+        Picklable callable of one item.
+    jobs:
+        Number of processes; -1 is one per core; 1 stays in this process.
+    """
+    progress = Progress(label, len(items))
+    outcomes: dict[int, Outcome[Item]] = {}
+    todo = list(range(len(items)))
+    while todo:
+        crashed = False
+        try:
+            for index, value, error in _run(function, [(i, items[i]) for i in todo], jobs):
+                outcomes[index] = Outcome(items[index], value, error)
+                progress.advance()
+        except _worker_death():
+            crashed = True
+        todo = [i for i in todo if i not in outcomes]
+        if crashed:
+            # The killer is among the items that were in flight; try those one by one.
+            for index in todo[: 4 * _count(jobs)]:
+                outcomes[index] = _alone(function, items[index])
+                progress.advance()
+            todo = [i for i in todo if i not in outcomes]
+    failed = sum(o.error is not None for o in outcomes.values())
+    progress.close(f"{failed} skipped" if failed else "")
+    return [outcomes[i] for i in range(len(items))]
+
+
+def _count(jobs: int) -> int:
+    import joblib
+
+    return int(joblib.effective_n_jobs(jobs))
+
+
+def _worker_death() -> type[BaseException]:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    return TerminatedWorkerError
+
+
+def _run(function: Callable, pairs: list, jobs: int) -> Iterator[tuple[int, Any, str | None]]:
+    import joblib
+
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+    yield from parallel(joblib.delayed(_guarded)(function, i, item) for i, item in pairs)
+
+
+def _guarded(function: Callable, index: int, item: Any) -> tuple[int, Any, str | None]:
+    try:
+        return index, function(item), None
+    except SfpipeError as error:
+        return index, None, str(error)
+
+
+def _alone(function: Callable[[Item], Any], item: Item) -> Outcome[Item]:
+    with ProcessPoolExecutor(max_workers=1) as pool:
+        try:
+            _, value, error = pool.submit(_guarded, function, 0, item).result()
+            return Outcome(item, value, error)
+        except BrokenProcessPool:
+            return Outcome(item, error="the worker process crashed on this piece")

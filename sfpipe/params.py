@@ -1,0 +1,167 @@
+"""params.yaml as frozen, validated dataclass-like models; one section per stage."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sfpipe.errors import SfpipeError
+
+
+class Section(BaseModel):
+    """A frozen section of params.yaml; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FolderParams(Section):
+    """A user's own folder of melodies, registered as a data set."""
+
+    path: str
+    licence: str = "unknown"
+    citation: str = ""
+
+
+class DownloadParams(Section):
+    """`download`: which data set, how much of it."""
+
+    max_pieces: int | None = Field(default=None, ge=6)
+    folders: dict[str, FolderParams] = {}
+
+
+class EngraveParams(Section):
+    """`engrave`: scale and spacing of the staff image."""
+
+    staff_space_px: float = Field(default=3.5, ge=2, le=40)
+    spacing_linear: float = Field(default=0.25, ge=0, le=1)
+    spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
+
+
+class CleanParams(Section):
+    """`clean`: what a piece must satisfy to be used."""
+
+    min_onsets: int = Field(default=16, ge=2)
+    max_onsets: int = Field(default=1000, ge=2)
+    max_width_px: int = Field(default=20000, ge=100)
+    max_duration_error_s: float = Field(default=0.1, gt=0)
+    min_dark_share: float = Field(default=0.9, ge=0, le=1)
+
+
+class PerformanceParams(Section):
+    """Which performances of a piece are synthesised."""
+
+    soundfonts: list[str] = Field(default=["FluidR3_GM"], min_length=1)
+    tempo_factors: list[float] = Field(default=[1.0], min_length=1)
+    per_piece: int | None = Field(default=None, ge=1)
+
+
+class SynthesizeParams(Section):
+    """`synthesize`: sound fonts, tempi, gain."""
+
+    gain: float = Field(default=0.5, gt=0, le=10)
+    program: int = Field(default=0, ge=0, le=127)
+    train: PerformanceParams = PerformanceParams()
+    test: PerformanceParams = PerformanceParams()
+
+
+class SpectrogramsParams(Section):
+    """`spectrograms`: nothing to choose; the game's constants are fixed (section 4.1)."""
+
+
+class ScoresParams(Section):
+    """`scores`: geometry of the unrolled strip."""
+
+    height_px: int = Field(default=40, ge=16, le=400)
+
+
+class TrainParams(Section):
+    """`train`: placeholder fields, completed by the agents room."""
+
+    window: Literal["nottingham", "msmd"] = "nottingham"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    dataset: str
+    algo: Literal["reinforce", "a2c", "ppo", "dagger"]
+    seed: int = Field(ge=0)
+    download: DownloadParams = DownloadParams()
+    engrave: EngraveParams = EngraveParams()
+    clean: CleanParams = CleanParams()
+    synthesize: SynthesizeParams = SynthesizeParams()
+    spectrograms: SpectrogramsParams = SpectrogramsParams()
+    scores: ScoresParams = ScoresParams()
+    train: TrainParams = TrainParams()
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check params.yaml.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or not YAML, a key is unknown (with its nearest neighbour), or a
+        value is out of range (with the range).
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe").load(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise SfpipeError(
+            "no such file", file=path, remedy="run in the project folder, or give --params FILE"
+        ) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SfpipeError(f"is not valid YAML ({error})", file=path, remedy="correct it") from None
+    return parse_params(data, source=str(path))
+
+
+def parse_params(data: Any, *, source: str = "params") -> Params:
+    """Check plain data (as read from YAML) against the schema.
+
+    Raises
+    ------
+    SfpipeError
+        As `load_params`.
+    """
+    try:
+        # Sections may be written empty in YAML, which reads as None.
+        if isinstance(data, dict):
+            data = {k: ({} if v is None and k in _SECTIONS else v) for k, v in data.items()}
+        return Params.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, _known_keys(Params), n=1, cutoff=0)
+            raise SfpipeError(
+                f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?"
+            ) from None
+        raise SfpipeError(
+            f"'{key}': {first['msg']} (found {first.get('input')!r})",
+            file=source,
+            remedy="correct the value",
+        ) from None
+
+
+_SECTIONS = {
+    name
+    for name, field in Params.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys += _known_keys(kind, prefix + name + ".")
+    return keys

@@ -1,0 +1,1 @@
+"""Stage `scores`: systems -> one strip, and the map from onsets to its pixels."""

@@ -1,0 +1,1 @@
+"""HDF5 stores of strips and spectrograms, and their packed form for the game."""

@@ -1,0 +1,38 @@
+"""The one table of what an HDF5 store holds: names, shapes, dtypes, units, version."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+# Geometry of time, fixed by the paper (section 4.1).
+SAMPLE_RATE = 22_050  # Hz
+FPS = 20  # frames per second
+HOP = SAMPLE_RATE / FPS  # 1102.5 samples
+BINS = 78  # log-frequency bins
+EXCERPT = 40  # frames of spectrogram the agent sees
+
+# Attributes of every file.
+FILE_ATTRS = {
+    "kind": "'scores' or 'spectrograms'",
+    "schema_version": "int, SCHEMA_VERSION of the writer",
+    "dataset": "str",
+    "params": "JSON of the parameters that made the file",
+    "tools": "JSON: name -> version of the tools that made it",
+    "skipped": "JSON: piece -> reason it is not in the file",
+}
+
+# /<piece>/... of a score store. Attributes of the group: split, title, staff_space_px, px_per_cm.
+SCORE_DATASETS = {
+    "strip": ("(height, width)", "uint8", "grey value, paper 255, ink 0"),
+    "onset_x_px": ("(n_onsets,)", "float32", "px, note-head centre in the strip, per score onset"),
+    "onset_y_px": ("(n_onsets,)", "float32", "px, from the strip's top"),
+    "onset_quarter": ("(n_onsets,)", "float64", "quarter notes from the start of the score"),
+}
+
+# /<piece>/<performance>/... of a spectrogram store. Attributes of the group: tempo_factor,
+# soundfont, duration_s; of /<piece>: split.
+SPECTROGRAM_DATASETS = {
+    "spectrogram": ("(78, n_frames)", "float32", "log10(1 + filtered magnitude)"),
+    "onset_s": ("(n_played,)", "float64", "s, performed onsets, increasing"),
+    "score_onset": ("(n_played,)", "int32", "index of each performed onset into onset_x_px"),
+}
