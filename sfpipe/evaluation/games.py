@@ -1,0 +1,183 @@
+"""Games that were played to their end: what the metrics are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfpipe.errors import SfpipeError
+
+# Position, target and error are float32 pixels; strips are up to some 20,000 px long.
+_TOLERANCE_PX = 0.05
+
+
+@dataclass(frozen=True)
+class PlayedGame:
+    """One game (one piece, one performance, one trial), from the first onset to its end.
+
+    The state after step t (t = 1 .. T) is at performance frame ``start_frame + t``. The initial
+    state is at the first onset, with tracking error 0, and is not in the arrays.
+
+    Attributes
+    ----------
+    piece, performance, trial:
+        What was played, and which repetition of it.
+    start_frame:
+        Performance frame of the initial state, without padding: that of the first onset.
+    error_px:
+        np.ndarray [shape=(T,)], px, tracking error (position - target): negative is behind.
+    position_px:
+        np.ndarray [shape=(T,)], px, position in the strip, without padding.
+    lost:
+        The target was lost: the last entry of `error_px` is then the losing state.
+    onset_frames:
+        np.ndarray [shape=(N,)], int, merged onsets, frames without padding, increasing.
+    onset_x_px:
+        np.ndarray [shape=(N,)], px, position of each merged onset in the strip.
+    onset_s:
+        np.ndarray [shape=(N,)], s, time of each merged onset, increasing.
+    px_per_cm:
+        Pixels of the strip per cm on paper.
+    width:
+        Width of the game's window, px.
+    threshold_px:
+        Largest tracking error at which the target is not lost, px (b in the paper).
+    reward_sum:
+        Sum of the rewards of the game.
+    """
+
+    piece: str
+    performance: str
+    trial: int
+    start_frame: int
+    error_px: np.ndarray
+    position_px: np.ndarray
+    lost: bool
+    onset_frames: np.ndarray
+    onset_x_px: np.ndarray
+    onset_s: np.ndarray
+    px_per_cm: float
+    width: int
+    threshold_px: float
+    reward_sum: float
+
+    @property
+    def name(self) -> str:
+        """Piece, performance and trial in one line, for messages."""
+        return f"{self.piece}/{self.performance} trial {self.trial}"
+
+
+def validate(games: Sequence[PlayedGame]) -> None:
+    """Check that `games` is not empty and that every game is complete and consistent.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no game; if two games are the same trial of the same performance; or if a
+        game breaks a convention of `PlayedGame`, naming the game, what was expected, and what
+        was found.
+    """
+    if not games:
+        raise SfpipeError(
+            "no games to evaluate: expected at least one, found none",
+            remedy="check that the split has pieces in both stores, and that trials >= 1",
+        )
+    seen = set()
+    for game in games:
+        validate_game(game)
+        key = (game.piece, game.performance, game.trial)
+        if key in seen:
+            raise _invalid(game, "is there twice: expected one game per trial and performance")
+        seen.add(key)
+
+
+def validate_game(game: PlayedGame) -> None:
+    """Check one game against the conventions of `PlayedGame`.
+
+    Raises
+    ------
+    SfpipeError
+        Naming the game, what was expected, and what was found.
+    """
+    _check_arrays(game)
+    _check_onsets(game)
+    _check_end(game)
+    frames = game.start_frame + 1 + np.arange(len(game.error_px))
+    target = np.interp(frames, game.onset_frames, game.onset_x_px)
+    wrong = np.abs(game.position_px - target - game.error_px) > _TOLERANCE_PX
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        raise _invalid(
+            game,
+            f"step {step + 1}: expected position - target ="
+            f" {game.position_px[step] - target[step]:.2f} px,"
+            f" found the tracking error {game.error_px[step]:.2f} px",
+        )
+
+
+def _check_arrays(game: PlayedGame) -> None:
+    for names in (("error_px", "position_px"), ("onset_frames", "onset_x_px", "onset_s")):
+        shapes = {name: np.shape(getattr(game, name)) for name in names}
+        first = shapes[names[0]]
+        if len(first) != 1 or len(set(shapes.values())) != 1:
+            raise _invalid(game, f"expected vectors of one length, found the shapes {shapes}")
+        for name in names:
+            finite = np.isfinite(getattr(game, name))
+            if not finite.all():
+                raise _invalid(
+                    game,
+                    f"expected finite numbers in {name}, found"
+                    f" {getattr(game, name)[~finite][0]} at index {int(np.argmin(finite))}",
+                )
+    for name in ("px_per_cm", "threshold_px", "width"):
+        if not getattr(game, name) > 0 or not np.isfinite(getattr(game, name)):
+            raise _invalid(game, f"expected {name} > 0, found {getattr(game, name)}")
+    if not np.isfinite(game.reward_sum):
+        raise _invalid(game, f"expected a finite reward_sum, found {game.reward_sum}")
+
+
+def _check_onsets(game: PlayedGame) -> None:
+    if len(game.onset_frames) == 0:
+        raise _invalid(game, "expected at least one onset, found none")
+    if not np.issubdtype(np.asarray(game.onset_frames).dtype, np.integer):
+        raise _invalid(game, f"expected integer onset frames, found {game.onset_frames.dtype}")
+    for name in ("onset_frames", "onset_s"):
+        if (np.diff(getattr(game, name)) <= 0).any():
+            raise _invalid(game, f"expected strictly increasing {name} (merge onsets by frame)")
+    if game.start_frame != game.onset_frames[0]:
+        raise _invalid(
+            game,
+            f"expected the start at the first onset's frame {game.onset_frames[0]},"
+            f" found {game.start_frame}",
+        )
+
+
+def _check_end(game: PlayedGame) -> None:
+    steps = len(game.error_px)
+    beyond = np.flatnonzero(np.abs(game.error_px) > game.threshold_px)
+    if game.lost and (len(beyond) == 0 or beyond[0] != steps - 1):
+        at = "none" if len(beyond) == 0 else f"step {beyond[0] + 1}"
+        raise _invalid(
+            game,
+            f"lost: expected the first |error| > {game.threshold_px:g} px in its last step"
+            f" ({steps}), found {at}",
+        )
+    if not game.lost and len(beyond):
+        raise _invalid(
+            game,
+            f"not lost: expected |error| <= {game.threshold_px:g} px throughout, found"
+            f" {game.error_px[beyond[0]]:.2f} px in step {beyond[0] + 1}",
+        )
+    missing = int(game.onset_frames[-1]) - game.start_frame - steps
+    if not game.lost and missing > 0:
+        raise _invalid(
+            game, f"neither lost nor finished: expected {missing} more steps to the last onset"
+        )
+
+
+def _invalid(game: PlayedGame, what: str) -> SfpipeError:
+    return SfpipeError(
+        f"game {game.name}: {what}", remedy="play the game again; if it stays, report a bug"
+    )
