@@ -1,0 +1,107 @@
+"""Many games at once on one device, restarted inside the batch (same-step autoreset)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from sfpipe.game import dynamics
+from sfpipe.game.dynamics import GameState, Observation, Outcome, View
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import Window
+
+
+class Sampler:
+    """Draws performances so that each is played once before any is played twice.
+
+    Long and short pieces are started equally often, as when a data set is shuffled per epoch.
+    """
+
+    def __init__(self, n_performances: int, seed: int, device: torch.device):
+        self.n = n_performances
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device = device
+        self._queue = torch.empty(0, dtype=torch.int64)
+
+    def draw(self, n: int) -> torch.Tensor:
+        """The next `n` performances, int64 [shape=(n,)]."""
+        while len(self._queue) < n:
+            more = torch.randperm(self.n, generator=self.generator)
+            self._queue = torch.cat([self._queue, more])
+        drawn, self._queue = self._queue[:n], self._queue[n:]
+        return drawn.to(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on drawing the same sequence."""
+        return {"generator": self.generator.get_state(), "queue": self._queue}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.generator.set_state(state["generator"])
+        self._queue = state["queue"]
+
+
+class BatchedGame:
+    """`n_games` games that are always in play: one that ends is replaced within the same step.
+
+    Parameters
+    ----------
+    bank:
+        What is played.
+    window:
+        Size of the score excerpt.
+    n_games:
+        How many at once.
+    seed:
+        Of the sequence of performances.
+    """
+
+    def __init__(self, bank: Bank, window: Window, n_games: int, seed: int):
+        self.bank, self.window, self.n_games = bank, window, n_games
+        self.sampler = Sampler(len(bank), seed, bank.device)
+        self.state = dynamics.start(bank, self.sampler.draw(n_games))
+
+    def view(self) -> View:
+        """Where the observations of the present states lie in the bank."""
+        return dynamics.view(self.bank, self.state)
+
+    def observe(self) -> Observation:
+        """The observations of the present states."""
+        return dynamics.observe(self.bank, self.view())
+
+    def step(self, acceleration: torch.Tensor) -> Outcome:
+        """Advance all games by one frame and restart those that are over.
+
+        Parameters
+        ----------
+        acceleration:
+            [shape=(n_games,)], change of speed in px/frame.
+
+        Returns
+        -------
+        Outcome
+            Of the step, before any restart.
+        """
+        after, outcome = dynamics.step(
+            self.bank, self.state, acceleration.to(torch.float64), self.window.threshold_px
+        )
+        over = outcome.lost | outcome.finished
+        n_over = int(over.sum())
+        if n_over:
+            which = over.nonzero().squeeze(1)
+            fresh = dynamics.start(self.bank, self.sampler.draw(n_over))
+            after = GameState(
+                *(a.index_copy(0, which, f) for a, f in zip(after, fresh, strict=True))
+            )
+        self.state = after
+        return outcome
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly here."""
+        return {"state": self.state._asdict(), "sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.state = GameState(**{k: v.to(self.bank.device) for k, v in saved["state"].items()})
+        self.sampler.load_state_dict(saved["sampler"])

@@ -1,0 +1,158 @@
+"""The rules of the game (sections 2.2 to 2.4) as pure functions on tensors, for many games at once.
+
+The state of a game is six numbers; nothing else moves. Observations are gathered from the bank
+when somebody looks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from sfpipe.store.bank import Bank
+
+
+class GameState(NamedTuple):
+    """States of n games [shape=(n,) each].
+
+    Attributes
+    ----------
+    performance:
+        int64, index into the bank.
+    frame:
+        int64, padded frame p; the newest frame seen is p - 1.
+    previous_frame:
+        int64, the frame of the previous state; equal to `frame` in the first state of a game.
+    position:
+        float64, padded strip px.
+    previous_position:
+        float64, padded strip px; equal to `position` in the first state of a game.
+    speed:
+        float64, px/frame.
+    """
+
+    performance: torch.Tensor
+    frame: torch.Tensor
+    previous_frame: torch.Tensor
+    position: torch.Tensor
+    previous_position: torch.Tensor
+    speed: torch.Tensor
+
+
+class Outcome(NamedTuple):
+    """What a step led to [shape=(n,) each].
+
+    Attributes
+    ----------
+    reward:
+        float32 in [0, 1].
+    lost:
+        bool, the target left the tracking window.
+    finished:
+        bool, the last onset was reached with the target in the window.
+    error:
+        float64, tracking error in px: position - target, negative when behind.
+    """
+
+    reward: torch.Tensor
+    lost: torch.Tensor
+    finished: torch.Tensor
+    error: torch.Tensor
+
+
+class View(NamedTuple):
+    """Where the observation of a state lies in the bank: four int64 [shape=(n,)] indices."""
+
+    frame: torch.Tensor
+    previous_frame: torch.Tensor
+    column: torch.Tensor
+    previous_column: torch.Tensor
+
+
+class Observation(NamedTuple):
+    """What the agent sees of n games; channel 1 is this state minus the previous one.
+
+    Attributes
+    ----------
+    score:
+        float32 [shape=(n, 2, height, width)], ink in [0, 1].
+    spectrogram:
+        float32 [shape=(n, 2, 78, 40)].
+    """
+
+    score: torch.Tensor
+    spectrogram: torch.Tensor
+
+
+def start(bank: Bank, performance: torch.Tensor) -> GameState:
+    """First states: the performance's first onset, its position, speed 0."""
+    frame = bank.first_frame[performance]
+    position = bank.start_x[performance]
+    return GameState(performance, frame, frame, position, position, torch.zeros_like(position))
+
+
+def target(bank: Bank, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
+    """Target x in padded px: linear interpolation of onset positions over onset frames."""
+    return bank.targets[bank.frame_base[performance] + frame]
+
+
+def step(
+    bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float
+) -> tuple[GameState, Outcome]:
+    """Advance every game by one frame.
+
+    Parameters
+    ----------
+    acceleration:
+        float64 [shape=(n,)], change of speed in px/frame.
+    threshold_px:
+        b of the reward (b - |d|) / b.
+
+    Notes
+    -----
+    A game that is over must be restarted by the caller before the next step.
+    """
+    speed = state.speed + acceleration
+    half = bank.window.width / 2
+    last = bank.strip_width[state.performance] - half - 1
+    position = torch.minimum((state.position + speed).clamp(min=half), last)
+    frame = state.frame + 1
+    error = position - target(bank, state.performance, frame)
+    distance = error.abs()
+    lost = distance > threshold_px
+    reward = ((threshold_px - distance) / threshold_px).clamp(min=0).to(torch.float32)
+    finished = (frame >= bank.last_frame[state.performance]) & ~lost
+    after = GameState(state.performance, frame, state.frame, position, state.position, speed)
+    return after, Outcome(reward, lost, finished, error)
+
+
+def view(bank: Bank, state: GameState) -> View:
+    """Where the observation of each state lies in the bank."""
+    base = bank.frame_base[state.performance]
+    return View(
+        base + state.frame,
+        base + state.previous_frame,
+        bank.columns(state.performance, state.position),
+        bank.columns(state.performance, state.previous_position),
+    )
+
+
+def observe(bank: Bank, at: View) -> Observation:
+    """Gather observations; the delta channel is zero where a state is its own previous one."""
+    windows = bank.score_windows(torch.stack([at.column, at.previous_column], dim=1))
+    score = windows.to(torch.float32).mul_(1 / 255)
+    excerpts = bank.excerpts(torch.stack([at.frame, at.previous_frame], dim=1))
+    for pair in (score, excerpts):
+        torch.sub(pair[:, 0], pair[:, 1], out=pair[:, 1])
+    return Observation(score, excerpts)
+
+
+def select(state: GameState, which: torch.Tensor) -> GameState:
+    """The states of some games (bool mask or int64 indices)."""
+    return GameState(*(field[which] for field in state))
+
+
+def where(mask: torch.Tensor, yes: GameState, no: GameState) -> GameState:
+    """Game by game, the state of `yes` where `mask`, else that of `no`."""
+    return GameState(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))

@@ -1,0 +1,294 @@
+"""All strips and spectrograms packed into two tensors, from which observations are gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sfpipe.errors import SfpipeError
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
+from sfpipe.store.schema import BINS, EXCERPT, FPS
+from sfpipe.store.window import Window
+
+
+@dataclass(frozen=True)
+class PerformanceInfo:
+    """One performance in a bank: names, and its onsets merged per frame.
+
+    Attributes
+    ----------
+    onset_frames:
+        int64 [shape=(n,)], unpadded frames, strictly increasing.
+    onset_x_px:
+        float64 [shape=(n,)], strip px without padding: the first note head of each frame.
+    onset_s:
+        float64 [shape=(n,)], s, the earliest onset of each frame.
+    """
+
+    piece: str
+    performance: str
+    split: str
+    title: str
+    n_frames: int
+    strip_width: int
+    px_per_cm: float
+    onset_frames: np.ndarray
+    onset_x_px: np.ndarray
+    onset_s: np.ndarray
+
+
+class Bank:
+    """Packed strips and spectrograms on one device; every observation is a gather from it.
+
+    Strips stand side by side with one window width of paper between them, spectrograms with 40
+    frames of silence between them, so that no gather needs a bounds check. A window shrunk by
+    two is kept in two phases, for windows that begin at an even and at an odd strip column, so that no resizing
+    happens during play. Spectrograms of the frames that play never reads (after the last
+    onset) are kept too.
+
+    Attributes
+    ----------
+    strip:
+        uint8 [shape=(height seen, columns)], ink: 255 - grey value.
+    spectrogram:
+        float32 [shape=(78, frames)].
+    targets:
+        float64 [shape=(frames,)], target x in padded strip px at each padded frame.
+    first_frame, last_frame, start_x, strip_width, strip_base, frame_base, phase_stride:
+        Per-performance tables [shape=(n,)]: padded first and last onset frame, padded x of the
+        first onset, padded strip width, where its strip and frames begin in the packed tensors,
+        and the distance of the two phases.
+    """
+
+    def __init__(
+        self,
+        scores: Mapping[str, ScoreRecord],
+        performances: Sequence[PerformanceRecord],
+        window: Window,
+        device: str | torch.device = "cpu",
+    ):
+        if not performances:
+            raise SfpipeError("no performances to play", remedy="check the split and the stores")
+        self.window = window
+        self.device = torch.device(device)
+        strips, self._strip_base, self._phase = self._pack_strips(scores, performances)
+        self.infos: list[PerformanceInfo] = []
+        frames: list[np.ndarray] = []
+        targets: list[np.ndarray] = []
+        tables: dict[str, list[float]] = {k: [] for k in _TABLES}
+        base = 0
+        for record in performances:
+            info = _merge_onsets(scores[record.piece], record)
+            n = info.n_frames
+            frames += [np.zeros((BINS, EXCERPT), np.float32), record.spectrogram]
+            targets.append(_target_curve(info, n + EXCERPT, window.width))
+            row = (
+                info.onset_frames[0] + EXCERPT,
+                info.onset_frames[-1] + EXCERPT,
+                info.onset_x_px[0] + window.width,
+                info.strip_width + 2 * window.width,
+                self._strip_base[record.piece],
+                base,
+                self._phase[record.piece],
+            )
+            for key, value in zip(_TABLES, row, strict=True):
+                tables[key].append(value)
+            base += n + EXCERPT
+            self.infos.append(info)
+        self.strip = torch.from_numpy(strips).to(self.device)
+        self.spectrogram = torch.from_numpy(np.concatenate(frames, axis=1)).to(self.device)
+        self.targets = torch.from_numpy(np.concatenate(targets)).to(self.device)
+
+        def table(key: str, dtype: torch.dtype = torch.int64) -> torch.Tensor:
+            return torch.tensor(tables[key], dtype=dtype, device=self.device)
+
+        self.first_frame, self.last_frame = table("first_frame"), table("last_frame")
+        self.start_x = table("start_x", torch.float64)
+        self.strip_width = table("strip_width", torch.float64)
+        self.strip_base, self.frame_base = table("strip_base"), table("frame_base")
+        self.phase_stride = table("phase_stride")
+        height, width = window.height // window.shrink, window.width // window.shrink
+        columns = self.strip.shape[1]
+        self._strip_view = self.strip.as_strided(
+            (columns - width + 1, height, width), (1, columns, 1)
+        )
+        total = self.spectrogram.shape[1]
+        self._frame_view = self.spectrogram.as_strided(
+            (total - EXCERPT + 1, BINS, EXCERPT), (1, total, 1)
+        )
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def columns(self, performance: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """First packed column of the window around `position` (int64, same shape).
+
+        Parameters
+        ----------
+        performance:
+            int64 [shape=(n,)].
+        position:
+            float64 [shape=(n,)], padded strip px; the window begins at int(position - W/2).
+        """
+        start = (position - self.window.width / 2).to(torch.int64)
+        base = self.strip_base[performance]
+        if self.window.shrink == 1:
+            return base + start
+        return base + (start >> 1) + (start & 1) * self.phase_stride[performance]
+
+    def score_windows(self, columns: torch.Tensor) -> torch.Tensor:
+        """Gather windows: uint8 ink [shape=(n, height, width)] as the network sees them."""
+        return self._strip_view[columns]
+
+    def excerpts(self, frames: torch.Tensor) -> torch.Tensor:
+        """Gather the 40 frames before each packed frame index: float32 [shape=(n, 78, 40)]."""
+        return self._frame_view[frames - EXCERPT]
+
+    def _pack_strips(
+        self, scores: Mapping[str, ScoreRecord], performances: Sequence[PerformanceRecord]
+    ) -> tuple[np.ndarray, dict[str, int], dict[str, int]]:
+        window, paper = self.window, self.window.width // self.window.shrink
+        height = window.height // window.shrink
+        parts = [np.zeros((height, paper), np.uint8)]
+        base: dict[str, int] = {}
+        phase: dict[str, int] = {}
+        at = paper
+        for piece in sorted({record.piece for record in performances}):
+            if piece not in scores:
+                raise SfpipeError(
+                    f"piece '{piece}' has performances but no strip",
+                    remedy="make both stores again: dvc repro scores spectrograms",
+                )
+            ink = crop_rows(scores[piece].strip, window.height)
+            phases = (
+                [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
+            )
+            # base points at the left padding, so that padded coordinates index it directly.
+            base[piece] = at - paper
+            # The odd phase begins one strip column early: half a pixel of paper, half of strip.
+            phase[piece] = phases[0].shape[1] + paper + 1
+            for image in phases:
+                parts += [image, np.zeros((height, paper), np.uint8)]
+                at += image.shape[1] + paper
+        return np.concatenate(parts, axis=1), base, phase
+
+
+_TABLES = (
+    "first_frame",
+    "last_frame",
+    "start_x",
+    "strip_width",
+    "strip_base",
+    "frame_base",
+    "phase_stride",
+)
+
+
+def crop_rows(strip: np.ndarray, height: int) -> np.ndarray:
+    """The middle `height` rows of a strip as ink (255 - grey value), uint8.
+
+    Raises
+    ------
+    SfpipeError
+        If the strip is lower than the window.
+    """
+    extra = strip.shape[0] - height
+    if extra < 0:
+        raise SfpipeError(
+            f"the strip is {strip.shape[0]} px high, the window needs {height}",
+            remedy="set scores.height_px to at least the window's height",
+        )
+    top = extra // 2
+    return 255 - strip[top : top + height]
+
+
+def halve(ink: np.ndarray) -> np.ndarray:
+    """Mean of 2 x 2 px blocks, rounded to uint8; an odd last column is paired with paper."""
+    if ink.shape[1] % 2:
+        ink = np.pad(ink, ((0, 0), (0, 1)))
+    wide = ink.astype(np.uint16)
+    blocks = wide[0::2, 0::2] + wide[1::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 1::2]
+    # Halves are rounded towards paper, as rounding grey values up does.
+    return ((blocks + 1) >> 2).astype(np.uint8)
+
+
+def load_bank(
+    scores: str | Path,
+    spectrograms: str | Path,
+    window: Window,
+    *,
+    split: str | None = None,
+    pieces: Sequence[str] | None = None,
+    device: str | torch.device = "cpu",
+) -> Bank:
+    """Read both stores into a bank.
+
+    Parameters
+    ----------
+    split:
+        ``train``, ``valid`` or ``test``; None takes all.
+    pieces:
+        Only these pieces.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read, or a wanted piece is in neither.
+    """
+    records = read_performances(spectrograms, split)
+    if pieces is not None:
+        missing = sorted(set(pieces) - {r.piece for r in records})
+        if missing:
+            raise SfpipeError(
+                f"no piece '{missing[0]}'" + (f" in split {split}" if split else ""),
+                file=spectrograms,
+                remedy="list the pieces: sfpipe inspect FILE",
+            )
+        records = [r for r in records if r.piece in set(pieces)]
+    strips = read_scores(scores)
+    records = [r for r in records if r.piece in strips]
+    if not records:
+        raise SfpipeError(
+            "no performance has a strip" + (f" in split {split}" if split else ""),
+            file=spectrograms,
+            remedy="run 'dvc repro scores spectrograms'",
+        )
+    return Bank(strips, records, window, device)
+
+
+def _merge_onsets(score: ScoreRecord, record: PerformanceRecord) -> PerformanceInfo:
+    name = f"{record.piece}/{record.performance}"
+    if record.score_onset.min() < 0 or record.score_onset.max() >= len(score.onset_x_px):
+        raise SfpipeError(
+            f"{name}: an onset points outside the score",
+            remedy="make both stores again: dvc repro scores spectrograms",
+        )
+    # The tiny term keeps an onset at k/20 s in frame k: 20 * 0.15 is 2.999... in binary.
+    frames = np.floor(record.onset_s * FPS + 1e-9).astype(np.int64)
+    frames, first = np.unique(frames, return_index=True)
+    inside = frames < record.spectrogram.shape[1]
+    frames, first = frames[inside], first[inside]
+    if len(frames) < 2:
+        raise SfpipeError(f"{name}: fewer than two onsets inside the audio")
+    return PerformanceInfo(
+        record.piece,
+        record.performance,
+        record.split,
+        score.title,
+        record.spectrogram.shape[1],
+        score.strip.shape[1],
+        score.px_per_cm,
+        frames,
+        score.onset_x_px[record.score_onset[first]].astype(np.float64),
+        record.onset_s[first],
+    )
+
+
+def _target_curve(info: PerformanceInfo, n_padded: int, width: int) -> np.ndarray:
+    """Target x at every padded frame: linear between onsets, constant outside them."""
+    padded = np.arange(n_padded)
+    return np.interp(padded, info.onset_frames + EXCERPT, info.onset_x_px + width)

@@ -1,0 +1,48 @@
+"""The two windows of the paper through which an agent sees the strip (section 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sfpipe.errors import SfpipeError
+
+
+@dataclass(frozen=True)
+class Window:
+    """Size of the score excerpt in px of the strip, and how much it is shrunk for the network."""
+
+    name: str
+    width: int
+    height: int
+    shrink: int
+
+    @property
+    def threshold_px(self) -> int:
+        """The largest tracking error in px before the target counts as lost: a third of the width."""
+        return self.width // 3
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width in px as the network sees them."""
+        return self.height // self.shrink, self.width // self.shrink
+
+
+WINDOWS = {
+    "nottingham": Window("nottingham", width=150, height=40, shrink=1),
+    "msmd": Window("msmd", width=512, height=160, shrink=2),
+}
+
+
+def window_by_name(name: str | Window) -> Window:
+    """The window called `name`.
+
+    Raises
+    ------
+    SfpipeError
+        If there is none.
+    """
+    if isinstance(name, Window):
+        return name
+    if name not in WINDOWS:
+        raise SfpipeError(f"unknown window '{name}'", remedy=f"use one of {', '.join(WINDOWS)}")
+    return WINDOWS[name]
