@@ -1,0 +1,96 @@
+"""The data sets that sfpipe knows: where they come from, who made them, how they are split."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from sfpipe.errors import SfpipeError
+from sfpipe.params import FolderParams
+
+SPLIT_RULE = (
+    "monophonic tunes in groups of near-duplicates (title or melody); seeded; "
+    "187/63/46 (train/valid/test); see sfpipe/datasets/split.py"
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The declaration of one data set.
+
+    `url` and `mirror_file` are None where nothing is downloaded; `prefix` is the folder inside
+    the archive; `index` names the CSV of per-file SHA-256 beside this module.
+    """
+
+    name: str
+    title: str
+    homepage: str
+    licence: str
+    citation: str
+    url: str | None = None
+    mirror_file: str | None = None
+    prefix: str = ""
+    index: str | None = None
+    split_rule: str = SPLIT_RULE
+
+
+RYAN = Dataset(
+    name="ryan",
+    title="Ryan's Mammoth Collection",
+    homepage="https://www.music21.org/music21docs/about/referenceCorpus.html",
+    licence="tunes of 1883, public domain; encodings: music21 corpus licence",
+    citation=(
+        "W. B. Ryan (ed.), Ryan's Mammoth Collection, Boston: E. Howe, 1883; ABC by J. Chambers, "
+        "R. Davies and others, shipped with music21 (M. S. Cuthbert and C. Ariza, ISMIR 2010)"
+    ),
+)
+
+_COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
+NOTTINGHAM = Dataset(
+    name="nottingham",
+    title="Nottingham Database",
+    homepage="https://github.com/jukedeck/nottingham-dataset",
+    licence="GPL-3.0 (jukedeck edition)",
+    citation=(
+        "E. Foxley, Nottingham Database, 2011; cleaned by Jukedeck, "
+        f"github.com/jukedeck/nottingham-dataset @{_COMMIT[:7]}"
+    ),
+    url=f"https://github.com/jukedeck/nottingham-dataset/archive/{_COMMIT}.tar.gz",
+    mirror_file="nottingham-dataset-0992bb6.tar.gz",
+    prefix=f"nottingham-dataset-{_COMMIT}/",
+    index="nottingham_index.csv",
+)
+
+CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM)}
+
+
+def find_dataset(name: str, folders: dict[str, FolderParams]) -> Dataset:
+    """The declaration of data set `name`: built in, or an entry of `download.folders`.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no such data set (naming the nearest one), or a folder takes a built-in name.
+    """
+    clash = sorted(set(folders) & set(CATALOGUE))
+    if clash:
+        raise SfpipeError(
+            f"download.folders: '{clash[0]}' is the name of a built-in data set",
+            remedy="choose another name",
+        )
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if name in folders:
+        entry = folders[name]
+        return Dataset(
+            name=name,
+            title=name,
+            homepage=entry.path,
+            licence=entry.licence,
+            citation=entry.citation,
+        )
+    near = difflib.get_close_matches(name, [*CATALOGUE, *folders], n=1, cutoff=0)
+    raise SfpipeError(
+        f"unknown data set '{name}'",
+        remedy=f"did you mean '{near[0]}'? Own folders are declared in download.folders",
+    )

@@ -1,0 +1,77 @@
+"""A user's own folder of melodies: ABC (also tune books), MusicXML, .mxl, MIDI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sfpipe.datasets.abc import header, split_tunes
+from sfpipe.datasets.tunes import ABC_SUFFIXES, SUFFIXES, Tune, decode, melody_of, slug
+from sfpipe.errors import SfpipeError
+
+
+def folder_tunes(folder: Path) -> tuple[list[Tune], dict[str, str]]:
+    """All tunes below `folder`, and the files that could not be read with the reason.
+
+    Raises
+    ------
+    SfpipeError
+        If the folder does not exist or holds no file of a known kind.
+    """
+    if not folder.is_dir():
+        raise SfpipeError(
+            "no such folder", file=folder, remedy="correct download.folders in params.yaml"
+        )
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise SfpipeError(
+            "holds no melodies",
+            file=folder,
+            remedy=f"put files of these kinds into it: {', '.join(SUFFIXES)}",
+        )
+    tunes: list[Tune] = []
+    unreadable: dict[str, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        try:
+            content = path.read_bytes()
+            for title, suffix, part in _parts(path, content):
+                name = _free(slug("_".join([*path.relative_to(folder).parts[:-1], title])), taken)
+                tunes.append(_tune(name, suffix, part))
+        except (SfpipeError, OSError) as error:
+            what = error.what if isinstance(error, SfpipeError) else str(error)
+            unreadable[str(path.relative_to(folder))] = what
+    return tunes, unreadable
+
+
+def _parts(path: Path, content: bytes) -> list[tuple[str, str, bytes]]:
+    """(name, suffix, content) of each tune in a file."""
+    suffix = path.suffix.lower()
+    if suffix not in ABC_SUFFIXES:
+        return [(path.stem, suffix, content)]
+    tunes = split_tunes(decode(content))
+    if not tunes:
+        raise SfpipeError("has no tune (no line begins with X:)", file=path)
+    if len(tunes) == 1:
+        return [(path.stem, suffix, tunes[0].encode())]
+    return [(f"{path.stem}-{header(t).get('X', '')}", suffix, t.encode()) for t in tunes]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    free, n = name, 2
+    while free.lower() in taken:  # file systems that ignore case
+        free, n = f"{name}_{n}", n + 1
+    taken.add(free.lower())
+    return free
+
+
+def _tune(name: str, suffix: str, content: bytes) -> Tune:
+    melody = melody_of(f"{name}{suffix}", content)
+    title = header(decode(content)).get("T", name) if suffix in ABC_SUFFIXES else name
+    return Tune(
+        id=name,
+        title=title,
+        files={f"{name}{suffix}": content},
+        source=f"{name}{suffix}",
+        pitches=melody.pitches,
+        not_monophonic=melody.not_monophonic,
+    )

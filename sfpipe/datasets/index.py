@@ -1,0 +1,97 @@
+"""`index.json` of a raw data set: what was downloaded, and whether it is still all there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, sha256
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One entry of the index; file names are relative to the folder of `index.json`."""
+
+    id: str
+    title: str
+    split: str
+    source: str
+    sha256: str
+    licence: str
+    header: str | None = None
+    header_sha256: str | None = None
+
+
+@dataclass
+class Validation:
+    """File names that an index lists but the folder lacks, and those whose content differs."""
+
+    missing: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return not self.missing and not self.invalid
+
+
+@dataclass(frozen=True)
+class Index:
+    """The content of `index.json`."""
+
+    dataset: str
+    licence: str
+    citation: str
+    pieces: list[Piece]
+    rejected: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; keys without a value are left out of the pieces."""
+        pieces = [{k: v for k, v in vars(p).items() if v is not None} for p in self.pieces]
+        return {**vars(self), "pieces": pieces}
+
+
+def read_index(folder: Path) -> Index:
+    """Read ``folder/index.json``.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, is not JSON, or lacks a field.
+    """
+    path = folder / "index.json"
+    data = read_json(path, remedy="run: sfpipe download")
+    try:
+        pieces = [Piece(**piece) for piece in data["pieces"]]
+        return Index(**{**data, "pieces": pieces})
+    except (KeyError, TypeError) as error:
+        raise SfpipeError(
+            f"is not an index of sfpipe ({error})", file=path, remedy="run: sfpipe download"
+        ) from None
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Write ``folder/index.json``; `folder` exists."""
+    text = json.dumps(index.as_dict(), indent=2, ensure_ascii=False)
+    (folder / "index.json").write_text(text + "\n", "utf-8")
+
+
+def validate(folder: Path) -> Validation:
+    """Compare the files of a raw data set with its index: missing and invalid separately.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no index.
+    """
+    result = Validation()
+    for piece in read_index(folder).pieces:
+        for name, digest in ((piece.source, piece.sha256), (piece.header, piece.header_sha256)):
+            if name is None:
+                continue
+            if not (folder / name).is_file():
+                result.missing.append(name)
+            elif sha256(folder / name) != digest:
+                result.invalid.append(name)
+    return result

@@ -1,0 +1,47 @@
+"""Nottingham Database: 14 ABC tune books for metre and key, 1,034 MIDI melodies for the notes.
+
+The notes come from ``MIDI/melody`` (repeats unfolded by the editors), since no importer at hand
+reads the repeats of these ABC files as the editors did.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from sfpipe.datasets.abc import header, split_tunes
+from sfpipe.datasets.tunes import Tune, decode, melody_of
+
+
+def nottingham_tunes(files: dict[str, bytes]) -> list[Tune]:
+    """The tunes that have both a melody and an ABC header, from the files of the repository.
+
+    Parameters
+    ----------
+    files:
+        Path in the repository -> content.
+    """
+    headers: dict[str, str] = {}
+    for name, content in files.items():
+        path = PurePosixPath(name)
+        if path.suffix == ".abc":
+            for tune in split_tunes(decode(content)):
+                headers.setdefault(path.stem + header(tune).get("X", "").strip(), tune)
+    tunes = []
+    for name, content in sorted(files.items()):
+        path = PurePosixPath(name)
+        if path.suffix != ".mid" or path.stem not in headers:
+            continue
+        abc = headers[path.stem]
+        melody = melody_of(path.name, content)
+        tunes.append(
+            Tune(
+                id=path.stem,
+                title=header(abc).get("T", path.stem),
+                files={path.name: content, f"{path.stem}.abc": abc.encode()},
+                source=path.name,
+                header=f"{path.stem}.abc",
+                pitches=melody.pitches,
+                not_monophonic=melody.not_monophonic,
+            )
+        )
+    return tunes
