@@ -1,0 +1,216 @@
+"""Pictures of an evaluation: CSV files that `dvc plots` draws and compares, and PNGs.
+
+Names are constant, so that DVC can compare runs. Files, in the folder given:
+
+``error_histogram.csv``  player, error_px (middle of the bin), share of the player's reached onsets
+``survival.csv``         player, progress (share of the piece's onsets passed), share of games that
+                         are still followed there
+``tracking_ratio.csv``   player, piece, tracking_ratio
+``error_histogram.png``, ``survival.png``, ``tracking_ratio.png``, ``tracking_error.png``
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sfpipe.evaluation.counting import count_onsets
+from sfpipe.evaluation.games import LABELS, PlayedGame
+from sfpipe.files import replacing
+from sfpipe.store.schema import FPS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+N_BINS = 51
+N_PROGRESS = 101
+N_GAMES_SHOWN = 4
+COLOURS = {
+    "agent": "#1f5fa8",
+    "agent_argmax": "#63a3dd",
+    "planner": "#3a8f4d",
+    "constant_speed": "#c9662b",
+}
+
+Results = Mapping[str, Sequence[PlayedGame]]
+
+
+def write_plots(results: Results, out_dir: Path) -> list[Path]:
+    """Write all plots of `results` (player -> games) into `out_dir`; returns the files.
+
+    Raises
+    ------
+    SfpipeError
+        If a file cannot be written.
+    """
+    histogram, survival = _histogram_rows(results), _survival_rows(results)
+    ratios = _ratio_rows(results)
+    tables: dict[str, tuple[Sequence[str], Sequence[tuple]]] = {
+        "error_histogram.csv": (("player", "error_px", "share"), histogram),
+        "survival.csv": (("player", "progress", "share"), survival),
+        "tracking_ratio.csv": (("player", "piece", "tracking_ratio"), ratios),
+    }
+    for name, (columns, rows) in tables.items():
+        _write_csv(out_dir / name, columns, rows)
+    agent = results["agent"] if "agent" in results else next(iter(results.values()))
+    figures = {
+        "error_histogram.png": _draw_histogram(histogram),
+        "survival.png": _draw_survival(survival),
+        "tracking_ratio.png": _draw_ratios(ratios),
+        "tracking_error.png": _draw_errors(agent),
+    }
+    for name, figure in figures.items():
+        with replacing(out_dir / name) as temporary:
+            # No date in the file: the same games give the same bytes.
+            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+    return [out_dir / name for name in (*tables, *figures)]
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[tuple]) -> None:
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row])
+
+
+def _histogram_rows(results: Results) -> list[tuple[str, float, float]]:
+    """Signed errors at reached onsets, in equal bins over [-b, b] of the widest game."""
+    widest = max(game.threshold_px for games in results.values() for game in games)
+    edges = np.linspace(-widest, widest, N_BINS + 1)
+    middles = (edges[:-1] + edges[1:]) / 2
+    rows = []
+    for player, games in results.items():
+        errors = np.concatenate([count_onsets(game).error_px for game in games])
+        errors = errors.clip(-widest, widest)
+        share = np.histogram(errors, edges)[0] / len(errors)
+        rows += [(player, float(m), float(s)) for m, s in zip(middles, share, strict=True)]
+    return rows
+
+
+def _survival_rows(results: Results) -> list[tuple[str, float, float]]:
+    """Share of games of which at least a given share of the onsets was reached."""
+    progress = np.linspace(0, 1, N_PROGRESS)
+    rows = []
+    for player, games in results.items():
+        counts = [count_onsets(game) for game in games]
+        ratio = np.array([c.n_reached / c.n_onsets for c in counts])
+        rows += [(player, float(p), float(np.mean(ratio >= p - 1e-9))) for p in progress]
+    return rows
+
+
+def _ratio_rows(results: Results) -> list[tuple[str, str, float]]:
+    """R_on of each piece, performances and trials pooled; each player's lowest first."""
+    rows = []
+    for player, games in results.items():
+        sums: dict[str, list[int]] = {}
+        for game in games:
+            count = count_onsets(game)
+            reached, onsets = sums.get(game.piece, [0, 0])
+            sums[game.piece] = [reached + count.n_reached, onsets + count.n_onsets]
+        ratios = {piece: reached / onsets for piece, (reached, onsets) in sums.items()}
+        rows += [(player, p, ratios[p]) for p in sorted(ratios, key=lambda p: (ratios[p], p))]
+    return rows
+
+
+def _new_axes(width: float = 7, height: float = 3.6, rows: int = 1) -> tuple[Any, Any]:
+    """A figure outside pyplot, so that no global state is touched and no display is needed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, linewidth=0.6)
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def _by_player(rows: Sequence[tuple[str, Any, float]]) -> dict[str, tuple[list, list[float]]]:
+    out: dict[str, tuple[list, list[float]]] = {}
+    for player, x, y in rows:
+        xs, ys = out.setdefault(player, ([], []))
+        xs.append(x)
+        ys.append(y)
+    return out
+
+
+def _draw_histogram(rows: Sequence[tuple[str, float, float]]) -> Any:
+    figure, (axis,) = _new_axes()
+    for player, (x, y) in _by_player(rows).items():
+        axis.step(
+            x, y, where="mid", color=COLOURS.get(player), label=LABELS.get(player, player), lw=1.4
+        )
+    axis.set_yscale("log")
+    axis.set_ylim(bottom=1e-4)
+    axis.set_xlabel("tracking error at reached onsets (px; negative: behind)")
+    axis.set_ylabel("share of onsets")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _draw_survival(rows: Sequence[tuple[str, float, float]]) -> Any:
+    figure, (axis,) = _new_axes()
+    for player, (x, y) in _by_player(rows).items():
+        axis.plot(x, y, color=COLOURS.get(player), label=LABELS.get(player, player), lw=1.6)
+    axis.set(xlim=(0, 1), ylim=(0, 1.03))
+    axis.set_xlabel("share of the piece's onsets")
+    axis.set_ylabel("share of games still followed")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _draw_ratios(rows: Sequence[tuple[str, str, float]]) -> Any:
+    """Pieces from the hardest to the easiest for the first player, all players side by side."""
+    players = _by_player(rows)
+    order = next(iter(players.values()))[0]
+    figure, (axis,) = _new_axes(7, max(2.4, 0.16 * len(order) + 1.0))
+    for player, (pieces, ratio) in players.items():
+        height = [order.index(piece) for piece in pieces if piece in order]
+        shown = [r for piece, r in zip(pieces, ratio, strict=True) if piece in order]
+        axis.plot(
+            shown,
+            height,
+            "o",
+            ms=4,
+            alpha=0.85,
+            color=COLOURS.get(player),
+            label=LABELS.get(player, player),
+        )
+    axis.set_yticks(range(len(order)), [piece[:40] for piece in order], fontsize=6)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(order) - 0.3))
+    axis.set_xlabel("share of onsets reached")
+    axis.legend(frameon=False, loc="lower center", ncols=4, fontsize=7, bbox_to_anchor=(0.4, 1))
+    return figure
+
+
+def _draw_errors(games: Sequence[PlayedGame]) -> Any:
+    """Tracking error over time of a few games, from the one lost earliest to the longest kept."""
+    shares = [(count_onsets(g).n_reached / len(g.onset_frames), g.name) for g in games]
+    order = sorted(range(len(games)), key=lambda i: shares[i])
+    chosen = np.unique(np.linspace(0, len(order) - 1, N_GAMES_SHOWN).round().astype(int))
+    figure, axes = _new_axes(7, 1.6 * len(chosen) + 0.4, rows=len(chosen))
+    for axis, index in zip(axes, chosen, strict=True):
+        _draw_game(axis, games[order[index]])
+    axes[-1].set_xlabel("time since the first onset (s)")
+    figure.supylabel("tracking error (px)", fontsize=9)
+    return figure
+
+
+def _draw_game(axis: Axes, game: PlayedGame) -> None:
+    seconds = np.arange(len(game.error_px) + 1) / FPS
+    error = np.concatenate([[0.0], game.error_px])
+    axis.axhspan(-game.threshold_px, game.threshold_px, color="#1f5fa8", alpha=0.06, lw=0)
+    axis.plot(seconds, error, color=COLOURS["agent"], lw=1)
+    if game.lost:
+        axis.plot(seconds[-1], error[-1], "x", color="#b3261e", ms=7, mew=2, clip_on=False)
+    last = (game.onset_frames[-1] - game.start_frame) / FPS
+    axis.set(xlim=(0, last), ylim=(-1.1 * game.threshold_px, 1.1 * game.threshold_px))
+    axis.set_title(game.name + (", lost" if game.lost else ""), fontsize=8, loc="left")
+    axis.tick_params(labelsize=7)

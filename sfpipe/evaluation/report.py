@@ -1,0 +1,238 @@
+"""What `sfpipe evaluate` writes and prints: metrics/eval.json, metrics/pieces.csv, tables."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.counting import count_onsets
+from sfpipe.evaluation.games import LABELS, PlayedGame
+from sfpipe.evaluation.metrics import evaluate, tracking_error
+from sfpipe.evaluation.plots import write_plots
+from sfpipe.files import replacing, write_json
+
+HEADLINE = "agent"
+PIECE_COLUMNS = (
+    "player",
+    "piece",
+    "performance",
+    "trials",
+    "onsets",
+    "tracking_ratio",
+    "pieces_tracked",
+    "abs_dx_px_mean",
+    "abs_dx_px_std",
+    "abs_dx_cm_mean",
+    "reward_mean",
+    "reference_tracking_ratio",
+    "reference_pieces_tracked",
+)
+
+
+def write_evaluation(
+    results: Mapping[str, Sequence[PlayedGame]],
+    *,
+    out_dir: Path,
+    meta: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Write ``eval.json``, ``pieces.csv`` and ``plots/`` of an evaluation into `out_dir`.
+
+    Parameters
+    ----------
+    results:
+        Player -> its games. ``agent`` is the headline, at the top level of the JSON; the other
+        players (``agent_argmax``, ``planner``, ``constant_speed``) are below ``players``.
+    meta:
+        What else should be on record (data set, algorithm, revision): plain data.
+    seed:
+        Seed of the games, and of the bootstrap.
+
+    Returns
+    -------
+    The content of eval.json. Numbers that do not exist (|dx| where no onset was sampled) are null.
+
+    Raises
+    ------
+    SfpipeError
+        If a player has no game or an invalid one, ``agent`` is missing, or a file cannot be
+        written.
+    """
+    if HEADLINE not in results:
+        raise SfpipeError(
+            f"expected the games of '{HEADLINE}', found those of {sorted(results)}",
+            remedy="evaluate the agent together with the players it is compared with",
+        )
+    figures = {player: _figures(games, seed) for player, games in results.items()}
+    games = results[HEADLINE]
+    evaluation: dict[str, Any] = {
+        **figures[HEADLINE],
+        "n_pieces": len({game.piece for game in games}),
+        "n_performances": len({(game.piece, game.performance) for game in games}),
+        "n_onsets": sum(len(game.onset_frames) for game in games),
+        "seed": seed,
+        "players": {player: figures[player] for player in results if player != HEADLINE},
+        "meta": dict(meta),
+    }
+    write_json(out_dir / "eval.json", evaluation)
+    _write_pieces(results, out_dir / "pieces.csv")
+    write_plots(results, out_dir / "plots")
+    return evaluation
+
+
+def piece_lines(games: Sequence[PlayedGame]) -> str:
+    """One line per piece and performance: ``name  tracking ratio: 0.57``, ``1.00 +`` if whole.
+
+    Trials are pooled; the plus sign says that every trial was followed to the last onset.
+    """
+    lines = []
+    for (piece, performance), group in _groups(games).items():
+        counts = [count_onsets(game) for game in group]
+        ratio = sum(c.n_reached for c in counts) / sum(c.n_onsets for c in counts)
+        plus = " +" if all(c.to_end for c in counts) else ""
+        lines.append(f"{piece + ' ' + performance:60} tracking ratio: {ratio:.2f}{plus}")
+    return "\n".join(lines)
+
+
+def summary(evaluation: Mapping[str, Any]) -> str:
+    """The table of all players, as text, from the content of eval.json.
+
+    95 % intervals stand below the paper's figures. Below the table are the rows that the
+    evaluator of 2019 prints: R_tue, R_on, mean and standard deviation of |dx| in cm.
+
+    Raises
+    ------
+    SfpipeError
+        If `evaluation` is not the content of an eval.json.
+    """
+    try:
+        players = {HEADLINE: evaluation, **evaluation["players"]}
+        table = _table(players)
+        rows = [_reference_row(player, figures) for player, figures in players.items()]
+        n = (
+            f"{evaluation['n_pieces']} pieces, {evaluation['n_games']} games"
+            f" ({evaluation['trials']} per performance), seed {evaluation['seed']}."
+        )
+    except (KeyError, TypeError) as error:
+        raise SfpipeError(
+            f"is not the result of an evaluation (missing: {error})",
+            file="eval.json",
+            remedy="run sfpipe evaluate",
+        ) from None
+    notes = f"{n} In small print: 95 % bootstrap intervals over pieces."
+    return "\n".join([table, notes, "As the evaluator of 2019 prints and counts:", *rows])
+
+
+def _figures(games: Sequence[PlayedGame], seed: int) -> dict[str, Any]:
+    figures = evaluate(games, rng=np.random.default_rng(seed))
+    figures["reference_counting"] = evaluate(
+        games, rng=np.random.default_rng(seed), counting="reference", n_resamples=0
+    )
+    figures["n_games"] = len(games)
+    figures["n_lost"] = sum(game.lost for game in games)
+    figures["trials"] = len({game.trial for game in games})
+    figures["reward_mean"] = float(np.mean([game.reward_sum for game in games]))
+    return _plain(figures)
+
+
+def _plain(value: Any) -> Any:
+    """Nested plain data with NaN replaced by None: NaN is no JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _groups(games: Sequence[PlayedGame]) -> dict[tuple[str, str], list[PlayedGame]]:
+    groups: dict[tuple[str, str], list[PlayedGame]] = {}
+    for game in sorted(games, key=lambda g: (g.piece, g.performance, g.trial)):
+        groups.setdefault((game.piece, game.performance), []).append(game)
+    return groups
+
+
+def _write_pieces(results: Mapping[str, Sequence[PlayedGame]], path: Path) -> None:
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, PIECE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for player, games in results.items():
+            for (piece, performance), group in _groups(games).items():
+                row = {"player": player, "piece": piece, "performance": performance}
+                writer.writerow(row | _piece_row(group))
+
+
+def _piece_row(group: Sequence[PlayedGame]) -> dict[str, str]:
+    counts = [count_onsets(game) for game in group]
+    reference = [count_onsets(game, "reference") for game in group]
+    onsets = sum(c.n_onsets for c in counts)
+    px_mean, px_std = tracking_error(group)
+    numbers: dict[str, float] = {
+        "trials": len(group),
+        "onsets": counts[0].n_onsets,
+        "tracking_ratio": sum(c.n_reached for c in counts) / onsets,
+        "pieces_tracked": sum(c.to_end for c in counts),
+        "abs_dx_px_mean": px_mean,
+        "abs_dx_px_std": px_std,
+        "abs_dx_cm_mean": tracking_error(group, unit="cm")[0],
+        "reward_mean": float(np.mean([game.reward_sum for game in group])),
+        "reference_tracking_ratio": sum(c.n_reached for c in reference) / onsets,
+        "reference_pieces_tracked": sum(c.to_end for c in reference),
+    }
+    return {key: f"{value:.6g}" for key, value in numbers.items()}
+
+
+def _table(players: Mapping[str, Mapping[str, Any]]) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("player", no_wrap=True)
+    heads = ["R_tue", "R_on", "|dx| px", "|dx| cm", "within\n0.5 s"]
+    for head in [*heads, "R_tue\n(2019)", "R_on\n(2019)", "|dx| cm\n(2019)"]:
+        table.add_column(head, justify="right", no_wrap=True)
+    for player, figures in players.items():
+        table.add_row(LABELS.get(player, player), *_cells(figures))
+    console = Console(width=120, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+
+
+def _cells(figures: Mapping[str, Any]) -> list[str]:
+    reference, ci = figures["reference_counting"], figures["ci95"]
+    return [
+        f"{_number(figures['r_tue'])}\n{_interval(ci['r_tue'])}",
+        f"{_number(figures['r_on'])}\n{_interval(ci['r_on'])}",
+        f"{_spread(figures['abs_dx_px'], 1)}\n{_interval(ci['abs_dx_px'], 1)}",
+        _spread(figures["abs_dx_cm"], 2),
+        _number(figures["within_s"]["0.5"]),
+        _number(reference["r_tue"]),
+        _number(reference["r_on"]),
+        _spread(reference["abs_dx_cm"], 2),
+    ]
+
+
+def _reference_row(player: str, figures: Mapping[str, Any]) -> str:
+    reference = figures["reference_counting"]
+    cm = reference["abs_dx_cm"]
+    values = [reference["r_tue"], reference["r_on"], cm["mean"], cm["std"]]
+    return f"{LABELS.get(player, player):18} & " + " & ".join(map(_number, values)) + r" \\"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _spread(figure: Mapping[str, float | None], digits: int) -> str:
+    return f"{_number(figure['mean'], digits)} ± {_number(figure['std'], digits)}"
+
+
+def _interval(interval: Mapping[str, float | None], digits: int = 2) -> str:
+    return f"{_number(interval['low'], digits)}-{_number(interval['high'], digits)}"
