@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sfpipe.errors import SfpipeError
 
@@ -38,6 +38,7 @@ class EngraveParams(Section):
     staff_space_px: float = Field(default=3.5, ge=2, le=40)
     spacing_linear: float = Field(default=0.25, ge=0, le=1)
     spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
+    notes_per_minute: float = Field(default=100.0, gt=0, le=2000)
 
 
 class CleanParams(Section):
@@ -77,11 +78,83 @@ class ScoresParams(Section):
     height_px: int = Field(default=40, ge=16, le=400)
 
 
+class PPOParams(Section):
+    """Of PPO; REINFORCE takes `batch` too, to bound memory."""
+
+    clip: float = Field(default=0.2, gt=0)
+    epochs: int = Field(default=1, ge=1)
+    batch: int = Field(default=120, ge=1)
+
+
+class DaggerParams(Section):
+    """Imitation of the planner, alone or as warm start."""
+
+    frames: int = Field(default=500_000, ge=1)
+    mixture_frames: int = Field(default=100_000, ge=0)
+    horizon: int = Field(default=8, ge=4)
+    temperature: float = Field(default=4.0, gt=0)
+    n_games: int = Field(default=64, ge=1)
+    batch: int = Field(default=120, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    final_learning_rate: float = Field(default=5e-5, gt=0)
+    value_loss: float = Field(default=0.5, ge=0)
+
+
+class Schedule(Section):
+    """One training schedule: the hyper-parameters of Table 5, budget and stopping rule."""
+
+    warm_start: Literal["dagger"] | None = None
+    n_games: int = Field(default=8, ge=1)
+    t_max: int = Field(default=15, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    gamma: float = Field(default=0.9, ge=0, le=1)
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    entropy: float = Field(default=0.05, ge=0)
+    value_loss: float = Field(default=0.5, ge=0)
+    max_grad_norm: float = Field(default=0.5, gt=0)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    evaluate_every: int = Field(default=5000, ge=1)  # updates
+    validation_pieces: int | None = Field(default=None, ge=1)
+    patience: int = Field(default=50, ge=1)  # evaluations
+    refinements: int = Field(default=2, ge=0)
+    refinement_factor: float = Field(default=0.1, gt=0, le=1)
+    max_frames: int | None = Field(default=None, ge=0)  # of `algo`; null: until it stops
+    max_minutes: float | None = Field(default=None, gt=0)  # of the whole training
+    ppo: PPOParams = PPOParams()
+    dagger: DaggerParams = DaggerParams()
+
+
 class TrainParams(Section):
-    """`train`: placeholder fields, completed by the agents room."""
+    """`train`: which window, on what, and the schedule chosen by name."""
 
     window: Literal["nottingham", "msmd"] = "nottingham"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    checkpoint_seconds: float = Field(default=60, ge=0)
+    schedule: str = "paper"
+    schedules: dict[str, Schedule] = {"paper": Schedule()}
+
+    @model_validator(mode="after")
+    def _schedule_exists(self) -> TrainParams:
+        if self.schedule not in self.schedules:
+            raise ValueError(
+                f"schedule '{self.schedule}' is none of {', '.join(self.schedules)}"
+            )
+        return self
+
+    @property
+    def chosen(self) -> Schedule:
+        """The schedule called `schedule`."""
+        return self.schedules[self.schedule]
+
+
+class EvaluateParams(Section):
+    """`evaluate`: how many games, with which policy."""
+
+    split: Literal["train", "valid", "test"] = "test"
+    trials: int = Field(default=10, ge=1)
+    deterministic: bool = False
 
 
 class Params(Section):
@@ -97,6 +170,7 @@ class Params(Section):
     spectrograms: SpectrogramsParams = SpectrogramsParams()
     scores: ScoresParams = ScoresParams()
     train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -1,0 +1,85 @@
+"""A trained agent on disk (weights and `agent.json`) and as a player."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.rollout import Actor
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, replacing, write_json
+from sfpipe.game.dynamics import GameState, Observation
+from sfpipe.store.window import window_by_name
+
+WEIGHTS, CARD = "weights.safetensors", "agent.json"
+
+
+class AgentPlayer:
+    """Plays with an actor's policy.
+
+    Parameters
+    ----------
+    deterministic:
+        Take the most probable action instead of drawing one.
+    """
+
+    needs_observation = True
+
+    def __init__(self, actor: Actor, *, deterministic: bool = False):
+        self.actor, self.deterministic = actor, deterministic
+
+    @torch.no_grad()
+    def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
+        """Change of speed in px/frame, float64 [shape=(n,)]."""
+        assert observation is not None
+        self.actor.network.eval()
+        logits = self.actor.forward(observation)[0]
+        action = logits.argmax(1) if self.deterministic else self.actor.draw(logits)
+        return (action - 1).to(torch.float64)
+
+
+def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:
+    """Write `weights.safetensors` and `agent.json` into `folder`."""
+    from safetensors.torch import save_file
+
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, str(temporary))
+    write_json(folder / CARD, card)
+
+
+def load_agent(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[ActorCritic, dict[str, Any]]:
+    """Read an agent that `save_agent` wrote.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing or damaged, or the weights do not fit the network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    remedy = "train an agent first: dvc repro train"
+    card = read_json(folder / CARD, remedy=remedy)
+    try:
+        network = ActorCritic(window_by_name(card["window"]))
+        network.load_state_dict(load_file(str(folder / WEIGHTS)))
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=folder / WEIGHTS, remedy=remedy) from None
+    except KeyError:
+        raise SfpipeError("names no window", file=folder / CARD, remedy=remedy) from None
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise SfpipeError(
+            f"does not hold this network's weights ({first})",
+            file=folder / WEIGHTS,
+            remedy=remedy,
+        ) from None
+    # Fused kernels for channels-last convolutions are about a third faster on CPUs.
+    return network.to(device=device, memory_format=torch.channels_last).eval(), card

@@ -1,0 +1,45 @@
+"""Checkpoints of a training in progress: complete, atomic, tied to what they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe.errors import SfpipeError
+from sfpipe.files import replacing
+
+
+def fingerprint(value: Any) -> str:
+    """Sixteen hex digits that change when anything in `value` (plain data) does."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint; a kill at any moment leaves either the old one or the new one."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint; None if there is none.
+
+    Raises
+    ------
+    SfpipeError
+        If it cannot be read.
+    """
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise SfpipeError(
+            f"is not a readable checkpoint ({type(error).__name__})",
+            file=path,
+            remedy="delete it to start this training again",
+        ) from None

@@ -1,0 +1,37 @@
+"""Device and arithmetic, chosen once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from sfpipe.errors import SfpipeError
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where there is a GPU.
+
+    Raises
+    ------
+    SfpipeError
+        If `cuda` is asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SfpipeError("no CUDA device is available", remedy="set train.device to auto or cpu")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def choose_bfloat16(wanted: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16; `auto` says yes where the hardware multiplies it natively."""
+    if wanted != "auto":
+        return wanted == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    try:
+        words = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False  # emulated bfloat16 is slower than float32
+    return "avx512_bf16" in words or "amx_bf16" in words

@@ -1,0 +1,109 @@
+"""What all learners share: a network, games, an optimiser, one `update()` at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import nn
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.rollout import Actor
+from sfpipe.game.batched import BatchedGame
+from sfpipe.params import Schedule
+from sfpipe.store.bank import Bank
+
+
+class Learner(ABC):
+    """Plays some frames and takes some optimiser steps per `update()`.
+
+    Parameters
+    ----------
+    network:
+        Trained in place.
+    bank:
+        Training performances.
+    schedule:
+        Hyper-parameters (Table 5).
+    seed:
+        Of games, actions, minibatches and dropout; the global generator is seeded with it too,
+        since dropout can draw from no other.
+    bfloat16:
+        Forward and backward convolutions in bfloat16.
+    """
+
+    n_games: int
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        bank: Bank,
+        schedule: Schedule,
+        *,
+        seed: int,
+        bfloat16: bool = False,
+    ):
+        self.network, self.bank, self.schedule = network, bank, schedule
+        self.game = BatchedGame(bank, bank.window, self._games(), seed)
+        device = bank.device
+        self.actor = Actor(network, torch.Generator(device).manual_seed(seed + 1), bfloat16)
+        self.shuffle = torch.Generator().manual_seed(seed + 2)
+        torch.manual_seed(seed + 3)
+        self.optimiser = torch.optim.Adam(
+            network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999)
+        )
+        self.frames = 0
+
+    def _games(self) -> int:
+        return self.schedule.n_games
+
+    def _learning_rate(self) -> float:
+        return self.schedule.learning_rate
+
+    @abstractmethod
+    def update(self) -> dict[str, float]:
+        """Play and learn once; returns figures to log, `frames` (played) among them."""
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Change the optimiser's learning rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def _descend(self, loss: torch.Tensor) -> float:
+        """One optimiser step on `loss`; returns the gradient norm before clipping."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        return self._apply_gradients()
+
+    def _apply_gradients(self) -> float:
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.max_grad_norm)
+        self.optimiser.step()
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `update()` depends on: weights, optimiser, games, every generator."""
+        saved = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "game": self.game.state_dict(),
+            "actor": self.actor.generator.get_state(),
+            "shuffle": self.shuffle.get_state(),
+            "torch": torch.get_rng_state(),
+            "frames": self.frames,
+        }
+        if self.bank.device.type == "cuda":
+            saved["cuda"] = torch.cuda.get_rng_state(self.bank.device)
+        return saved
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.network.load_state_dict(saved["network"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.game.load_state_dict(saved["game"])
+        self.actor.generator.set_state(saved["actor"])
+        self.shuffle.set_state(saved["shuffle"])
+        torch.set_rng_state(saved["torch"])
+        if "cuda" in saved and self.bank.device.type == "cuda":
+            torch.cuda.set_rng_state(saved["cuda"], self.bank.device)
+        self.frames = saved["frames"]

@@ -1,0 +1,67 @@
+"""Learning curves for DVC (DVCLive) and TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+CURVES = ("validation_r_on", "best_r_on", "reward", "policy_loss", "value_loss", "minutes")
+
+
+class TrainingLog:
+    """Writes one point per evaluation; with folder None it does nothing.
+
+    Parameters
+    ----------
+    folder:
+        DVCLive's folder (`plots/metrics/*.tsv`, `metrics.json`); TensorBoard events go to
+        `events` beside it, where `dvc` does not look.
+    events:
+        TensorBoard's folder; None writes none.
+    """
+
+    def __init__(self, folder: Path | None, events: Path | None = None):
+        self._live: Any = None
+        self._board: Any = None
+        self.folder, self.events = folder, events
+        if folder is not None:
+            self._open()
+
+    def _open(self) -> None:
+        from dvclive import Live
+
+        self._live = Live(
+            str(self.folder), dvcyaml=None, save_dvc_exp=False, report=None, cache_images=False
+        )
+        if self.events is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(self.events))
+
+    def write(self, frames: int, row: dict[str, float]) -> None:
+        """Add the figures of one evaluation at `frames`."""
+        if self._live is not None:
+            self._live.step = frames
+            for name in CURVES:
+                if name in row:
+                    self._live.log_metric(name, row[name], timestamp=False)
+            self._live.sync()
+        if self._board is not None:
+            for name, value in row.items():
+                self._board.add_scalar(name, value, frames)
+            self._board.flush()
+
+    def rewind(self, evaluations: list[dict[str, float]]) -> None:
+        """Start the curves again and write the points a resumed training already has."""
+        if self._live is None:
+            return
+        self._open()
+        for row in evaluations:
+            self.write(int(row["frames"]), {k: v for k, v in row.items() if k != "frames"})
+
+    def close(self) -> None:
+        """Finish both logs."""
+        if self._live is not None:
+            self._live.end()
+        if self._board is not None:
+            self._board.close()

@@ -1,0 +1,152 @@
+"""The two networks of the paper (Tables 1 and 2): one branch per modality, joined, two heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from sfpipe.game.players import ACTIONS
+from sfpipe.store.window import Window
+
+
+class Conv(NamedTuple):
+    """One convolution of a branch, followed by ELU and, where `dropout`, by dropout."""
+
+    channels: int
+    kernel: int
+    stride: int | tuple[int, int]
+    dropout: bool = False
+
+
+class Table(NamedTuple):
+    """Layers of a network; `dense` is the width each branch is reduced to, if it is."""
+
+    score: Sequence[Conv]
+    spectrogram: Sequence[Conv]
+    dense: int | None
+    joint: int
+    head: int = 256
+
+
+TABLES = {
+    # Table 1
+    "nottingham": Table(
+        score=[Conv(16, 5, (1, 2)), Conv(32, 3, 2), Conv(32, 3, 2), Conv(64, 3, (1, 2))],
+        spectrogram=[Conv(16, 3, 2), Conv(32, 3, 2), Conv(32, 3, 2), Conv(64, 3, 1)],
+        dense=None,
+        joint=256,
+    ),
+    # Table 2
+    "msmd": Table(
+        score=[
+            Conv(16, 5, (1, 2)),
+            Conv(16, 3, 1),
+            Conv(32, 3, 2),
+            Conv(32, 3, 1, dropout=True),
+            Conv(32, 3, 2),
+            Conv(64, 3, 2, dropout=True),
+            Conv(96, 3, 2),
+            Conv(96, 1, 1, dropout=True),
+        ],
+        spectrogram=[
+            Conv(16, 3, 1),
+            Conv(16, 3, 1),
+            Conv(32, 3, 2),
+            Conv(32, 3, 1, dropout=True),
+            Conv(64, 3, 2),
+            Conv(96, 3, 2, dropout=True),
+            Conv(96, 1, 1, dropout=True),
+        ],
+        dense=512,
+        joint=512,
+    ),
+}
+
+
+class ActorCritic(nn.Module):
+    """Policy and value of a state from its two excerpts.
+
+    Parameters
+    ----------
+    window:
+        Selects the table and the size of the score excerpt.
+    dropout:
+        Probability in the marked convolutions and after the heads' hidden layers. Active only
+        in `train()` mode, which imitation uses; acting and policy gradients run in `eval()`
+        mode, so that PPO's ratio is 1 before its first update.
+    """
+
+    def __init__(self, window: Window, *, dropout: float = 0.2):
+        super().__init__()
+        table = TABLES[window.name]
+        self.window = window
+        self.score = _branch(table.score, table.dense, window.seen, dropout)
+        self.spectrogram = _branch(table.spectrogram, table.dense, (78, 40), dropout)
+        with torch.no_grad():
+            width = (
+                self.score(torch.zeros(1, 2, *window.seen)).shape[1]
+                + self.spectrogram(torch.zeros(1, 2, 78, 40)).shape[1]
+            )
+        self.joint = nn.Sequential(nn.Linear(width, table.joint), nn.ELU())
+        self.policy = _head(table.joint, table.head, len(ACTIONS), dropout)
+        self.value = _head(table.joint, table.head, 1, dropout)
+
+    def initialise(self, generator: torch.Generator) -> ActorCritic:
+        """Orthogonal weights, zero biases (reference default), drawn from `generator`."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.orthogonal_(module.weight, generator=generator)
+                nn.init.zeros_(module.bias)
+        return self
+
+    def embed(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
+        """The joint embedding: float [shape=(n, 256)] (Table 1) or [shape=(n, 512)] (Table 2)."""
+        branches = [self.score(score), self.spectrogram(spectrogram)]
+        return self.joint(torch.cat(branches, dim=1))
+
+    def forward(
+        self, score: torch.Tensor, spectrogram: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the three actions, and value.
+
+        Parameters
+        ----------
+        score:
+            float [shape=(n, 2, height, width)].
+        spectrogram:
+            float [shape=(n, 2, 78, 40)].
+
+        Returns
+        -------
+        tuple
+            float32 [shape=(n, 3)] and float32 [shape=(n,)].
+        """
+        embedding = self.embed(score, spectrogram)
+        return self.policy(embedding).float(), self.value(embedding).float().squeeze(1)
+
+
+def _branch(
+    layers: Sequence[Conv], dense: int | None, size: tuple[int, int], dropout: float
+) -> nn.Sequential:
+    modules: list[nn.Module] = []
+    channels = 2
+    for layer in layers:
+        modules += [nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride), nn.ELU()]
+        if layer.dropout and dropout:
+            modules.append(nn.Dropout(dropout))
+        channels = layer.channels
+    modules.append(nn.Flatten())
+    branch = nn.Sequential(*modules)
+    if dense:
+        with torch.no_grad():
+            width = branch(torch.zeros(1, 2, *size)).shape[1]
+        branch.extend([nn.Linear(width, dense), nn.ELU()])
+    return branch
+
+
+def _head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    between = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(nn.Linear(width, hidden), nn.ELU(), *between, nn.Linear(hidden, outputs))

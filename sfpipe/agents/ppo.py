@@ -1,0 +1,56 @@
+"""Proximal policy optimisation (PPO; section 3.4): clipped ratio, generalised advantages."""
+
+from __future__ import annotations
+
+import torch
+
+from sfpipe.agents.learner import Learner
+from sfpipe.agents.returns import generalised_advantages, normalised
+from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches, observe_at
+
+
+class PPO(Learner):
+    """t_max steps of all games, then `ppo.epochs` passes over them in minibatches."""
+
+    def update(self) -> dict[str, float]:
+        """Play one rollout and descend on every minibatch of it."""
+        s = self.schedule
+        rollout = collect(self.game, self.actor, s.t_max)
+        advantages = generalised_advantages(
+            rollout.reward, rollout.value, rollout.over, rollout.last_value, s.gamma, s.gae_lambda
+        )
+        returns = (advantages + rollout.value).flatten()
+        advantages = normalised(advantages).flatten()
+        view, action, before = (
+            rollout.flat_view(), rollout.action.flatten(), rollout.log_prob.flatten()
+        )
+        sums: dict[str, torch.Tensor] = {}
+        n_batches = 0
+        for _ in range(s.ppo.epochs):
+            for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
+                logits, values = self.actor.forward(observe_at(self.bank, view, which))
+                ratio = (log_prob_of(logits, action[which]) - before[which]).exp()
+                policy_loss = clipped_loss(ratio, advantages[which], s.ppo.clip)
+                # Halved here and by `value_loss` (Table 5 says 0.5), as in the reference.
+                value_loss = 0.5 * (returns[which] - values).square().mean()
+                entropy = entropy_of(logits).mean()
+                norm = self._descend(policy_loss + s.value_loss * value_loss - s.entropy * entropy)
+                figures = {
+                    "policy_loss": policy_loss.detach(),
+                    "value_loss": value_loss.detach(),
+                    "entropy": entropy.detach(),
+                    "ratio": ratio.detach().mean(),
+                    "clipped": ((ratio - 1).abs() > s.ppo.clip).float().mean(),
+                    "gradient_norm": norm,
+                }
+                sums = {k: sums.get(k, 0) + v for k, v in figures.items()}
+                n_batches += 1
+        self.frames += len(action)
+        means = {k: v / n_batches for k, v in sums.items()}
+        return {"frames": len(action), "reward": rollout.reward.mean(), **means}
+
+
+def clipped_loss(ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:
+    """The clipped surrogate objective, negated: scalar."""
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantage, clipped * advantage).mean()

@@ -1,0 +1,60 @@
+"""Returns and advantages (section 3): what the learners learn from.
+
+Conventions: arrays are float32 [shape=(T, N)], T steps of N games; `over[t]` says that step t
+ended its game, so that nothing after it counts for it; `last_value` [shape=(N,)] is the value of
+the states after step T - 1.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def n_step_returns(
+    rewards: torch.Tensor, over: torch.Tensor, last_value: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """Discounted sums of rewards up to the end of the rollout, then the value (A2C).
+
+    Returns
+    -------
+    torch.Tensor
+        [shape=(T, N)]: G_t = r_t + gamma G_{t+1}, with G_{t+1} = 0 after the end of a game.
+    """
+    returns = torch.empty_like(rewards)
+    running = last_value
+    for t in range(len(rewards) - 1, -1, -1):
+        running = rewards[t] + gamma * running * ~over[t]
+        returns[t] = running
+    return returns
+
+
+def generalised_advantages(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    over: torch.Tensor,
+    last_value: torch.Tensor,
+    gamma: float,
+    lam: float,
+) -> torch.Tensor:
+    """Generalised advantage estimates (Schulman et al. 2016), used by PPO.
+
+    Returns
+    -------
+    torch.Tensor
+        [shape=(T, N)]: A_t = d_t + gamma lam A_{t+1}, d_t = r_t + gamma V_{t+1} - V_t, with
+        A_{t+1} = V_{t+1} = 0 after the end of a game. lam = 1 gives n-step returns minus values.
+    """
+    advantages = torch.empty_like(rewards)
+    running, following = torch.zeros_like(last_value), last_value
+    for t in range(len(rewards) - 1, -1, -1):
+        going = ~over[t]
+        surprise = rewards[t] + gamma * following * going - values[t]
+        running = surprise + gamma * lam * running * going
+        advantages[t] = running
+        following = values[t]
+    return advantages
+
+
+def normalised(advantages: torch.Tensor) -> torch.Tensor:
+    """Advantages with mean 0 and standard deviation 1 over the whole batch."""
+    return (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)

@@ -1,0 +1,124 @@
+"""Rollouts: what happened in T steps of N games, kept as integers and gathered again on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.game import dynamics
+from sfpipe.game.batched import BatchedGame
+from sfpipe.game.dynamics import Observation, View
+from sfpipe.store.bank import Bank
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A network as it plays: device, arithmetic, randomness.
+
+    Attributes
+    ----------
+    bfloat16:
+        Convolutions and matrix products in bfloat16 (weights stay float32).
+    generator:
+        Draws the actions; on the network's device.
+    """
+
+    network: ActorCritic
+    generator: torch.Generator
+    bfloat16: bool = False
+
+    def arithmetic(self) -> AbstractContextManager:
+        """The autocast context of every forward pass."""
+        device = next(self.network.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
+
+    def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
+        score = seen.score.contiguous(memory_format=torch.channels_last)
+        excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
+        with self.arithmetic():
+            return self.network(score, excerpt)
+
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """Action indices drawn from the policy, int64 [shape=(n,)]."""
+        return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """T steps of N games [shape=(T, N) each], and the value of the states after them.
+
+    Attributes
+    ----------
+    view:
+        Where the observations lie in the bank.
+    action:
+        int64, 0/1/2 for -1/0/+1 px/frame.
+    log_prob, value:
+        float32, of the acting policy.
+    reward, over:
+        float32, bool: of the step; `over` if it ended its game.
+    last_value:
+        float32 [shape=(N,)].
+    """
+
+    view: View
+    action: torch.Tensor
+    log_prob: torch.Tensor
+    value: torch.Tensor
+    reward: torch.Tensor
+    over: torch.Tensor
+    last_value: torch.Tensor
+
+    def flat_view(self) -> View:
+        """The views as [shape=(T N,)]."""
+        return View(*(field.flatten() for field in self.view))
+
+
+def collect(game: BatchedGame, actor: Actor, t_max: int) -> Rollout:
+    """Play `t_max` steps of all games with actions drawn from the policy (dropout off)."""
+    actor.network.eval()
+    steps: list[tuple] = []
+    with torch.no_grad():
+        for _ in range(t_max):
+            at = game.view()
+            logits, value = actor.forward(dynamics.observe(game.bank, at))
+            action = actor.draw(logits)
+            log_prob = log_prob_of(logits, action)
+            outcome = game.step(action - 1)
+            over = outcome.lost | outcome.finished
+            steps.append((*at, action, log_prob, value, outcome.reward, over))
+        last_value = actor.forward(game.observe())[1]
+    stacked = [torch.stack(column) for column in zip(*steps, strict=True)]
+    return Rollout(View(*stacked[:4]), *stacked[4:], last_value=last_value)
+
+
+def log_prob_of(logits: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each action, float32 [shape=(n,)]."""
+    return logits.log_softmax(1).gather(1, action[:, None]).squeeze(1)
+
+
+def entropy_of(logits: torch.Tensor) -> torch.Tensor:
+    """Entropy of each policy in nats, float32 [shape=(n,)]."""
+    log_prob = logits.log_softmax(1)
+    return -(log_prob.exp() * log_prob).sum(1)
+
+
+def minibatches(
+    n: int, size: int, generator: torch.Generator | None, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Indices 0..n-1 in batches of `size`, shuffled if a (CPU) generator is given."""
+    if generator is None:
+        order = torch.arange(n, device=device)
+    else:
+        order = torch.randperm(n, generator=generator).to(device)
+    yield from order.split(size)
+
+
+def observe_at(bank: Bank, view: View, which: torch.Tensor) -> Observation:
+    """Gather the observations of some states of a flat view again."""
+    return dynamics.observe(bank, View(*(field[which] for field in view)))

@@ -1,0 +1,146 @@
+"""Stage `train`: both stores -> weights, `agent.json`, learning curves."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe import __version__
+from sfpipe.agents.agent import save_agent
+from sfpipe.agents.checkpoint import fingerprint
+from sfpipe.agents.hardware import choose_bfloat16, choose_device
+from sfpipe.agents.log import TrainingLog
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.trainer import Course, Trainer
+from sfpipe.files import sha256
+from sfpipe.params import TrainParams
+from sfpipe.store.bank import load_bank
+from sfpipe.store.window import window_by_name
+
+
+def train(
+    params: TrainParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    algo: str,
+    seed: int,
+    curves: Path | None = None,
+    events: Path | None = None,
+    checkpoints: Path | None = None,
+) -> Course:
+    """Train an agent on the stores' training split; go on where an interrupted run stopped.
+
+    Parameters
+    ----------
+    out:
+        Folder for `weights.safetensors` and `agent.json`.
+    curves, events:
+        Folders for DVCLive and TensorBoard; None writes none.
+    checkpoints:
+        Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
+        removed when the training has ended.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read, a device is missing, or the run is interrupted.
+    """
+    device = choose_device(params.device)
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    bfloat16 = choose_bfloat16(params.precision, device)
+    window = window_by_name(params.window)
+    train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
+    valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
+    schedule = params.chosen
+    identity: dict[str, Any] = {
+        "algo": algo,
+        "seed": seed,
+        "window": window.name,
+        "schedule": schedule.model_dump(),
+        "data": {p.name: sha256(p) for p in (Path(scores), Path(spectrograms))},
+    }
+    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
+    network = ActorCritic(window, dropout=schedule.dropout)
+    network.initialise(torch.Generator().manual_seed(seed))
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    log = TrainingLog(curves, events)
+    with _stop_signals() as stop:
+        trainer = Trainer(
+            network,
+            train_bank,
+            valid_bank,
+            algo=algo,
+            schedule=schedule,
+            seed=seed,
+            bfloat16=bfloat16,
+            checkpoint=checkpoint,
+            checkpoint_seconds=params.checkpoint_seconds,
+            log=log,
+            should_stop=lambda: bool(stop),
+        )
+        course = trainer.run()
+    log.close()
+    summary = {k: v for k, v in asdict(course).items() if k != "evaluations"}
+    card = {
+        **identity,
+        "frames": course.frames,
+        "hours": course.seconds / 3600,
+        "validation_r_on": course.best,
+        "training_pieces": len({i.piece for i in train_bank.infos}),
+        "training_performances": len(train_bank),
+        "px_per_frame": mean_training_speed(train_bank),
+        "device": str(device),
+        "bfloat16": bfloat16,
+        "course": summary,
+        "versions": {"sfpipe": __version__, "torch": torch.__version__},
+        "revision": _revision(),
+    }
+    save_agent(out, network, card)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return course
+
+
+def mean_training_speed(bank: Any) -> float:
+    """Mean speed of the target in training, px/frame: what the constant-speed player uses."""
+    from sfpipe.game.players import mean_speed
+
+    return mean_speed(bank)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of dying of them."""
+    received: list[int] = []
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, lambda n, _: received.append(n))
+    except ValueError:
+        pass  # not the main thread: signals stay as they are
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _revision() -> str | None:
+    """The git revision of the working folder, if it is one."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None

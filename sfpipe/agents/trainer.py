@@ -1,0 +1,280 @@
+"""Training: phases, validation, best weights, patience and refinement, checkpoints (Table 5)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe.agents.a2c import A2C
+from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
+from sfpipe.agents.dagger import Dagger
+from sfpipe.agents.learner import Learner
+from sfpipe.agents.log import TrainingLog
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.ppo import PPO
+from sfpipe.agents.reinforce import Reinforce
+from sfpipe.agents.rollout import Actor
+from sfpipe.errors import SfpipeError
+from sfpipe.game.play import play_games, share_of_onsets
+from sfpipe.params import Schedule
+from sfpipe.progress import Progress
+from sfpipe.store.bank import Bank
+
+LEARNERS: dict[str, type[Learner]] = {
+    "reinforce": Reinforce,
+    "a2c": A2C,
+    "ppo": PPO,
+    "dagger": Dagger,
+}
+
+
+@dataclass
+class Course:
+    """Where a training stands; saved in every checkpoint.
+
+    Attributes
+    ----------
+    phase:
+        Index into the trainer's phases.
+    best:
+        Highest share of tracked onsets on validation so far in this phase; a tie is no
+        improvement.
+    waited:
+        Evaluations since then.
+    seconds:
+        Wall time of all runs together.
+    """
+
+    phase: int = 0
+    updates: int = 0
+    frames: int = 0
+    phase_frames: int = 0
+    seconds: float = 0.0
+    best: float = -1.0
+    best_frames: int = 0
+    waited: int = 0
+    refined: int = 0
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains a network through its phases: an optional warm start, then the algorithm.
+
+    Parameters
+    ----------
+    network:
+        Trained in place; holds the best weights at the end.
+    train_bank, valid_bank:
+        Performances to train on, and to choose weights and stop by.
+    algo:
+        ``reinforce``, ``a2c``, ``ppo`` or ``dagger``.
+    checkpoint:
+        File to go on from and to save to; None never saves.
+    should_stop:
+        Asked after every update; when it says yes, a checkpoint is saved and `run` raises.
+    """
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        train_bank: Bank,
+        valid_bank: Bank,
+        *,
+        algo: str,
+        schedule: Schedule,
+        seed: int,
+        bfloat16: bool = False,
+        checkpoint: Path | None = None,
+        checkpoint_seconds: float = 60,
+        log: TrainingLog | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ):
+        self.network, self.schedule, self.seed = network, schedule, seed
+        self.train_bank, self.valid_bank = train_bank, valid_bank
+        self.bfloat16, self.should_stop = bfloat16, should_stop
+        self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
+        self.log = log or TrainingLog(None)
+        warm = schedule.warm_start if schedule.warm_start != algo else None
+        self.phases = [name for name in (warm, algo) if name]
+        self.course = Course()
+        self.best_weights = _copy(network)
+        self.learner = self._make_learner()
+
+    def run(self) -> Course:
+        """Train until every phase has stopped; the network then holds the best weights.
+
+        Raises
+        ------
+        SfpipeError
+            If interrupted (a checkpoint is saved), or the loss is not finite.
+        """
+        self._resume()
+        progress = Progress("train", self._planned_frames(), "frames")
+        progress.start_at(self.course.frames)
+        started = saved = time.monotonic()
+        before = self.course.seconds
+        while self.course.phase < len(self.phases):
+            figures = {k: float(v) for k, v in self.learner.update().items()}
+            self._count(figures)
+            now = time.monotonic()
+            self.course.seconds = before + now - started
+            if self.course.updates % self.schedule.evaluate_every == 0:
+                self._evaluate(figures)
+            self._steer()
+            progress.advance(int(figures["frames"]), self._note(figures))
+            if self._phase_over():
+                self._next_phase(figures)
+            stop = self.should_stop()
+            if stop or now - saved > self.checkpoint_seconds:
+                saved = now
+                self._save()
+            if stop:
+                raise SfpipeError(
+                    f"training interrupted after {self.course.frames:,} frames",
+                    file=self.checkpoint,
+                    remedy="run the same command again to go on",
+                )
+        progress.total = progress.done
+        progress.close(f"best R_on on validation {self.course.best:.3f}")
+        self.network.load_state_dict(self.best_weights)
+        return self.course
+
+    def _make_learner(self) -> Learner:
+        kind = LEARNERS[self.phases[self.course.phase]]
+        seed = self.seed + 1000 * self.course.phase
+        return kind(
+            self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16
+        )
+
+    def _count(self, figures: dict[str, float]) -> None:
+        course = self.course
+        bad = [k for k, v in figures.items() if not math.isfinite(v)]
+        if bad:
+            raise SfpipeError(
+                f"{bad[0]} is {figures[bad[0]]} after {course.frames:,} frames",
+                remedy="lower the learning rate, or check the stores: sfpipe inspect",
+            )
+        course.updates += 1
+        course.frames += int(figures["frames"])
+        course.phase_frames += int(figures["frames"])
+
+    def _planned_frames(self) -> int | None:
+        planned = [self._limit(name) for name in self.phases]
+        return None if None in planned else sum(p for p in planned if p is not None)
+
+    def _limit(self, phase: str) -> int | None:
+        return self.schedule.dagger.frames if phase == "dagger" else self.schedule.max_frames
+
+    def _progress(self) -> float:
+        """Share of the present phase that is done: of its frames, or of all minutes if sooner."""
+        limit, minutes = self._limit(self.phases[self.course.phase]), self.schedule.max_minutes
+        done = 0.0 if limit is None else self.course.phase_frames / max(limit, 1)
+        if minutes is not None:
+            planned = self._planned_frames()
+            # The time of a phase is its share of the planned frames.
+            share = 1.0 if planned is None or limit is None else limit / max(planned, 1)
+            earlier = (1 - share) if self.course.phase else 0.0
+            elapsed = self.course.seconds / 60 / minutes
+            done = max(done, (elapsed - earlier) / max(share, 1e-9))
+        return min(done, 1.0)
+
+    def _steer(self) -> None:
+        """Dagger's learning rate decays over its frames; the others' only by refinement."""
+        if isinstance(self.learner, Dagger):
+            d = self.schedule.dagger
+            decay = (d.final_learning_rate / d.learning_rate) ** self._progress()
+            self.learner.set_learning_rate(d.learning_rate * decay)
+
+    def _evaluate(self, figures: dict[str, float]) -> None:
+        """R_on of the stochastic policy on validation; keep the weights if it is the best."""
+        course = self.course
+        generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
+        player = AgentPlayer(Actor(self.network, generator, self.bfloat16))
+        r_on = share_of_onsets(
+            play_games(self.valid_bank, player, performances=self._validation_set())
+        )
+        if r_on > course.best:
+            course.best, course.best_frames, course.waited = r_on, course.frames, 0
+            self.best_weights = _copy(self.network)
+        else:
+            course.waited += 1
+        row = {
+            "phase": float(course.phase),
+            "minutes": course.seconds / 60,
+            "validation_r_on": r_on,
+            "best_r_on": course.best,
+            **figures,
+        }
+        course.evaluations.append({"frames": float(course.frames), **row})
+        self.log.write(course.frames, row)
+
+    def _validation_set(self) -> list[int] | None:
+        wanted = self.schedule.validation_pieces
+        if wanted is None or wanted >= len(self.valid_bank):
+            return None
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = torch.randperm(len(self.valid_bank), generator=generator)[:wanted]
+        return sorted(chosen.tolist())
+
+    def _phase_over(self) -> bool:
+        if self._progress() >= 1:
+            return True
+        course, s = self.course, self.schedule
+        if course.waited < s.patience:
+            return False
+        if course.refined >= s.refinements:
+            return True
+        course.refined, course.waited = course.refined + 1, 0
+        self.network.load_state_dict(self.best_weights)
+        rate = self.learner.optimiser.param_groups[0]["lr"]
+        self.learner.set_learning_rate(rate * s.refinement_factor)
+        return False
+
+    def _next_phase(self, figures: dict[str, float]) -> None:
+        """Judge the last weights too, load the best, and make the next phase's learner."""
+        course = self.course
+        if course.updates % self.schedule.evaluate_every:
+            self._evaluate(figures)
+        self.network.load_state_dict(self.best_weights)
+        course.phase += 1
+        course.phase_frames = course.waited = course.refined = 0
+        # `best` is kept: the algorithm must beat its warm start to replace it.
+        if course.phase < len(self.phases):
+            self.learner = self._make_learner()
+
+    def _note(self, figures: dict[str, float]) -> str:
+        course = self.course
+        phase = self.phases[min(course.phase, len(self.phases) - 1)]
+        last = course.evaluations[-1]["validation_r_on"] if course.evaluations else float("nan")
+        return f"{phase}, reward {figures['reward']:.3f}, R_on {last:.3f} (best {course.best:.3f})"
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            state = {
+                "course": asdict(self.course),
+                "learner": self.learner.state_dict(),
+                "best_weights": self.best_weights,
+            }
+            save_checkpoint(self.checkpoint, state)
+
+    def _resume(self) -> None:
+        saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
+        if saved is None:
+            return
+        self.course = Course(**saved["course"])
+        self.best_weights = saved["best_weights"]
+        if self.course.phase < len(self.phases):
+            self.learner = self._make_learner()
+            self.learner.load_state_dict(saved["learner"])
+        self.log.rewind(self.course.evaluations)
+
+
+def _copy(network: ActorCritic) -> dict[str, torch.Tensor]:
+    return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}

@@ -1,0 +1,154 @@
+"""Playing whole games: all performances and all trials in one batch, recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sfpipe.game import dynamics
+from sfpipe.game.players import Player
+from sfpipe.progress import Progress
+from sfpipe.store.bank import Bank
+
+
+@dataclass(frozen=True)
+class PlayedGame:
+    """One game from first onset to last onset or loss.
+
+    Attributes
+    ----------
+    start_frame:
+        Unpadded performance frame of the first state, that of the first onset.
+    error_px:
+        float32 [shape=(T,)], tracking error after steps 1..T; the first state's is 0 and not
+        in here.
+    position_px:
+        float32 [shape=(T,)], strip px without padding.
+    lost:
+        The target was lost; the last error is then the losing one.
+    onset_frames, onset_x_px, onset_s:
+        [shape=(N,)] merged onsets: unpadded frame, strip px, s.
+    """
+
+    piece: str
+    performance: str
+    trial: int
+    start_frame: int
+    error_px: np.ndarray
+    position_px: np.ndarray
+    lost: bool
+    onset_frames: np.ndarray
+    onset_x_px: np.ndarray
+    onset_s: np.ndarray
+    px_per_cm: float
+    width: int
+    threshold_px: float
+    reward_sum: float
+
+    @property
+    def onsets_reached(self) -> int:
+        """Onsets whose frame came before the target was lost."""
+        if not self.lost:
+            return len(self.onset_frames)
+        return int((self.onset_frames < self.start_frame + len(self.error_px)).sum())
+
+
+def play_games(
+    bank: Bank,
+    player: Player,
+    *,
+    trials: int = 1,
+    performances: list[int] | None = None,
+    chunk: int = 1024,
+    label: str | None = None,
+) -> list[PlayedGame]:
+    """Play every performance `trials` times, as one batch that shrinks as games end.
+
+    Parameters
+    ----------
+    performances:
+        Indices into the bank; None plays all.
+    chunk:
+        Most games in the batch at a time, to bound memory.
+    label:
+        Shown with a progress line; None is silent.
+
+    Returns
+    -------
+    list of PlayedGame
+        In the order of performances, trials together.
+    """
+    wanted = range(len(bank)) if performances is None else performances
+    order = [(p, t) for p in wanted for t in range(trials)]
+    length = [int(bank.last_frame[p] - bank.first_frame[p]) for p, _ in order]
+    # Games of like length end together, so that no chunk waits for one long piece.
+    by_length = sorted(range(len(order)), key=lambda i: -length[i])
+    progress = Progress(label, sum(length), "frames") if label else None
+    games: dict[int, PlayedGame] = {}
+    for at in range(0, len(by_length), chunk):
+        indices = by_length[at : at + chunk]
+        for i, game in zip(indices, _play(bank, player, [order[i] for i in indices], progress),
+                           strict=True):
+            games[i] = game
+    if progress:
+        progress.total = progress.done
+        progress.close()
+    return [games[i] for i in range(len(order))]
+
+
+def _play(
+    bank: Bank, player: Player, order: list[tuple[int, int]], progress: Progress | None
+) -> list[PlayedGame]:
+    threshold = bank.window.threshold_px
+    index = torch.tensor([p for p, _ in order], dtype=torch.int64, device=bank.device)
+    state = dynamics.start(bank, index)
+    alive = torch.arange(len(order), device=bank.device)
+    log: list[tuple[torch.Tensor, ...]] = []
+    lost = np.zeros(len(order), bool)
+    while len(alive):
+        seen = None
+        if player.needs_observation:
+            seen = dynamics.observe(bank, dynamics.view(bank, state))
+        state, out = dynamics.step(bank, state, player.act(state, seen), threshold)
+        log.append((alive, out.error, state.position, out.reward))
+        over = out.lost | out.finished
+        if progress:
+            progress.advance(len(alive), f"{len(alive)} games in play")
+        if bool(over.any()):
+            lost[alive[out.lost].cpu().numpy()] = True
+            alive, state = alive[~over], dynamics.select(state, ~over)
+    who, error, position, reward = (
+        torch.cat(column).cpu().numpy() for column in zip(*log, strict=True)
+    )
+    by_game = np.argsort(who, kind="stable")
+    ends = np.cumsum(np.bincount(who, minlength=len(order)))
+    return [
+        _record(bank, order[g], bool(lost[g]), *(c[rows] for c in (error, position, reward)))
+        for g, rows in enumerate(np.split(by_game, ends[:-1]))
+    ]
+
+
+def _record(
+    bank: Bank,
+    which: tuple[int, int],
+    lost: bool,
+    error: np.ndarray,
+    position: np.ndarray,
+    reward: np.ndarray,
+) -> PlayedGame:
+    performance, trial = which
+    info = bank.infos[performance]
+    return PlayedGame(
+        info.piece, info.performance, trial, int(info.onset_frames[0]),
+        error.astype(np.float32), (position - bank.window.width).astype(np.float32), lost,
+        info.onset_frames, info.onset_x_px.astype(np.float32), info.onset_s, info.px_per_cm,
+        bank.window.width, float(bank.window.threshold_px), float(reward.sum(dtype=np.float64)),
+    )
+
+
+def share_of_onsets(games: list[PlayedGame]) -> float:
+    """R_on: onsets reached before losing the target over all onsets, pooled (section 4.1)."""
+    total = sum(len(g.onset_frames) for g in games)
+    return sum(g.onsets_reached for g in games) / max(total, 1)
