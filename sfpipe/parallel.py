@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -112,3 +113,35 @@ def _alone(function: Callable[[Item], Any], item: Item) -> Outcome[Item]:
             return Outcome(item, value, error)
         except BrokenProcessPool:
             return Outcome(item, error="the worker process crashed on this piece")
+
+
+@contextmanager
+def cluster(scheduler: str) -> Iterator[None]:
+    """Run `map_pieces` inside this block on a Dask cluster instead of local processes.
+
+    Parameters
+    ----------
+    scheduler:
+        Address, e.g. ``tcp://host:8786``. The workers need this package and the same files.
+
+    Raises
+    ------
+    SfpipeError
+        If Dask is not installed or the scheduler does not answer.
+    """
+    import joblib
+
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise SfpipeError(
+            "Dask is not installed", remedy="pip install 'sfpipe[cluster]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except OSError as error:
+        raise SfpipeError(
+            f"no Dask scheduler answers at {scheduler} ({error})", remedy="check the address"
+        ) from None
+    with client, joblib.parallel_config(backend="dask"):
+        yield

@@ -1,0 +1,232 @@
+"""The command line: every stage of the pipeline, and tools to look at what they made."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sfpipe.errors import SfpipeError
+
+app = typer.Typer(
+    name="sfpipe",
+    help="Score following in sheet music images: pipeline, game, agents, evaluation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pipeline.")]
+Dataset = Annotated[
+    Optional[str], typer.Option("--dataset", help="Data set; default: that of the parameters.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per core.")]
+Scheduler = Annotated[
+    Optional[str], typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
+]
+PARAMS = Path("params.yaml")
+
+
+def main() -> None:
+    """Run the command line; an `SfpipeError` becomes one line on stderr and exit code 1."""
+    try:
+        app()
+    except SfpipeError as error:
+        print(f"sfpipe: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+@app.command()
+def download(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+    """Fetch a data set, verify it, split it: data/raw/<dataset>/."""
+    from sfpipe.datasets.stage import download as stage
+
+    p, name, paths = _setting(params, dataset)
+    stage(name, p.download, p.seed, paths.raw, mirror=os.environ.get("SFPIPE_MIRROR"))
+
+
+@app.command()
+def engrave(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    jobs: Jobs = -1,
+    scheduler: Scheduler = None,
+) -> None:
+    """Engrave staff images with exact note-head positions: data/engraved/<dataset>/."""
+    from sfpipe.engraving.stage import engrave as stage
+
+    p, _, paths = _setting(params, dataset)
+    with _cluster(scheduler):
+        stage(p.engrave, paths.raw, paths.engraved, jobs=jobs)
+
+
+@app.command()
+def clean(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+    """Reject pieces whose image, note heads and MIDI disagree: data/clean/<dataset>.json."""
+    from sfpipe.cleaning.stage import clean as stage
+
+    p, _, paths = _setting(params, dataset)
+    stage(p.clean, paths.engraved, paths.clean)
+
+
+@app.command()
+def synthesize(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    jobs: Jobs = -1,
+    scheduler: Scheduler = None,
+) -> None:
+    """Synthesise audio with FluidSynth: data/audio/<dataset>/."""
+    from sfpipe.audio.stage import synthesize as stage
+
+    p, _, paths = _setting(params, dataset)
+    with _cluster(scheduler):
+        stage(p.synthesize, paths.clean, paths.engraved, paths.audio, seed=p.seed, jobs=jobs)
+
+
+@app.command()
+def spectrograms(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    jobs: Jobs = -1,
+    scheduler: Scheduler = None,
+) -> None:
+    """Compute spectrograms: data/spectrograms/<dataset>.h5."""
+    from sfpipe.audio.stage import spectrograms as stage
+
+    p, name, paths = _setting(params, dataset)
+    with _cluster(scheduler):
+        stage(p.spectrograms, paths.audio, paths.clean, paths.spectrograms, dataset=name, jobs=jobs)
+
+
+@app.command()
+def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+    """Unroll the scores into strips: data/scores/<dataset>.h5."""
+    from sfpipe.score.stage import scores as stage
+
+    p, name, paths = _setting(params, dataset)
+    stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name)
+
+
+@app.command()
+def train(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
+) -> None:
+    """Train an agent, or go on where an interrupted training stopped: models/agent/."""
+    from sfpipe.agents.stage import train as stage
+
+    p, _, paths = _setting(params, dataset)
+    stage(p.train, paths.scores, paths.spectrograms, out, algo=p.algo, seed=p.seed,
+          curves=Path("metrics/train"), events=Path("runs"), checkpoints=Path("models/checkpoints"))
+
+
+@app.command()
+def evaluate(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
+    trials: Annotated[Optional[int], typer.Option(help="Games per performance.")] = None,
+    deterministic: Annotated[
+        Optional[bool], typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+    ] = None,
+    split: Annotated[Optional[str], typer.Option(help="train, valid or test.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+) -> None:
+    """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
+    from sfpipe.evaluation.stage import evaluate as stage
+
+    p, _, paths = _setting(params, dataset)
+    chosen = {"trials": trials, "deterministic": deterministic, "split": split}
+    e = type(p.evaluate)(**p.evaluate.model_dump() | {k: v for k, v in chosen.items() if v is not None})
+    stage(e, paths.scores, paths.spectrograms, agent, out, seed=p.seed)
+
+
+@app.command()
+def summary(
+    results: Annotated[Path, typer.Argument(help="Results of an evaluation.")] = Path(
+        "metrics/eval.json"
+    ),
+) -> None:
+    """Print the result table of the last evaluation."""
+    from sfpipe.evaluation.report import summary as text
+    from sfpipe.files import read_json
+
+    print(text(read_json(results, remedy="run 'dvc repro evaluate'")))
+
+
+@app.command()
+def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
+    """Print what is inside an HDF5 store."""
+    from sfpipe.store.inspect import text
+
+    print(text(file))
+
+
+@app.command()
+def show_alignment(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    piece: Annotated[Optional[list[str]], typer.Option(help="Piece; may be repeated.")] = None,
+    random: Annotated[int, typer.Option(help="How many pieces to draw at random.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("alignment"),
+) -> None:
+    """Draw the onset positions over the strips, to look at."""
+    from sfpipe.score.alignment_overlay import show_alignment as draw
+
+    _, _, paths = _setting(params, dataset)
+    for path in draw(paths.scores, out, pieces=piece or None, n_random=random, seed=seed):
+        print(path)
+
+
+@app.command()
+def import_tismir(
+    folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    split: Annotated[str, typer.Option(help="Split of all its pieces.")] = "test",
+    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+) -> None:
+    """Read the 2019 authors' own file layout into the stores."""
+    from sfpipe.datasets.tismir import import_tismir as stage
+
+    p, _, paths = _setting(params, dataset)
+    stage(folder, dataset, paths.scores, paths.spectrograms, split=split, soundfont=soundfont,
+          gain=p.synthesize.gain)
+
+
+@app.command()
+def doctor() -> None:
+    """List every external thing, its version, and the remedy when it is missing."""
+    from sfpipe.doctor import checks, render
+
+    found = checks()
+    print(render(found))
+    raise typer.Exit(0 if all(c.ok for c in found if c.required) else 1)
+
+
+def _setting(params: Path, dataset: str | None):
+    """The parameters, the data set's name, and the paths of its files."""
+    from sfpipe.params import load_params
+    from sfpipe.paths import Paths
+
+    loaded = load_params(params)
+    name = dataset or loaded.dataset
+    return loaded, name, Paths(name)
+
+
+def _cluster(scheduler: str | None):
+    """A Dask cluster as joblib's backend, or nothing."""
+    from contextlib import nullcontext
+
+    if scheduler is None:
+        return nullcontext()
+    from sfpipe.parallel import cluster
+
+    return cluster(scheduler)

@@ -1,0 +1,44 @@
+"""Where each stage keeps its files: the one place that knows the folder names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Files and folders of one data set, relative to the project."""
+
+    dataset: str
+    root: Path = Path("data")
+
+    @property
+    def raw(self) -> Path:
+        """Source files and `index.json`."""
+        return self.root / "raw" / self.dataset
+
+    @property
+    def engraved(self) -> Path:
+        """One folder per piece: images, note heads, MIDI."""
+        return self.root / "engraved" / self.dataset
+
+    @property
+    def clean(self) -> Path:
+        """Accepted and rejected pieces."""
+        return self.root / "clean" / f"{self.dataset}.json"
+
+    @property
+    def audio(self) -> Path:
+        """One folder per piece: performances as FLAC."""
+        return self.root / "audio" / self.dataset
+
+    @property
+    def spectrograms(self) -> Path:
+        """Spectrogram store."""
+        return self.root / "spectrograms" / f"{self.dataset}.h5"
+
+    @property
+    def scores(self) -> Path:
+        """Score store."""
+        return self.root / "scores" / f"{self.dataset}.h5"
