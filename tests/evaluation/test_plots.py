@@ -1,0 +1,68 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+
+from sfpipe.evaluation.plots import write_plots
+
+
+@pytest.fixture(scope="module")
+def folder(make_game, tmp_path_factory):
+    results = {
+        "agent": [
+            make_game([0.0] * 10, piece="reel"),
+            make_game([10.0, 10, 51], lost=True, piece="jig"),
+        ],
+        "planner": [make_game([0.0] * 10, piece=p) for p in ("reel", "jig")],
+    }
+    folder = tmp_path_factory.mktemp("plots")
+    paths = write_plots(results, folder)
+    assert {p.name for p in paths} == {p.name for p in folder.iterdir()}
+    return folder
+
+
+def _rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_histogram_sums_to_one(folder):
+    rows = _rows(folder / "error_histogram.csv")
+    for player in ("agent", "planner"):
+        mine = [r for r in rows if r["player"] == player]
+        assert sum(float(r["share"]) for r in mine) == pytest.approx(1, abs=1e-5)
+        x = np.array([float(r["error_px"]) for r in mine])
+        np.testing.assert_allclose(x, -x[::-1], atol=1e-4)
+        # All errors at reached onsets are 0, which is the middle bin's.
+        assert float(mine[len(mine) // 2]["share"]) == 1
+
+
+def test_survival_falls_from_one_to_r_tue(folder):
+    rows = [r for r in _rows(folder / "survival.csv") if r["player"] == "agent"]
+    share = [float(r["share"]) for r in rows]
+    assert share[0] == 1 and share[-1] == 0.5
+    assert share == sorted(share, reverse=True)
+    # The lost game has 1 of 3 onsets.
+    assert max(float(r["progress"]) for r in rows if float(r["share"]) == 1) == pytest.approx(0.33)
+
+
+def test_ratio_per_piece(folder):
+    rows = {
+        (r["player"], r["piece"]): r["tracking_ratio"] for r in _rows(folder / "tracking_ratio.csv")
+    }
+    assert rows == {
+        ("agent", "jig"): "0.333333",
+        ("agent", "reel"): "1",
+        ("planner", "jig"): "1",
+        ("planner", "reel"): "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["error_histogram", "survival", "tracking_ratio", "tracking_error"]
+)
+def test_pictures_are_not_blank(folder, name):
+    picture = cv2.imread(str(folder / f"{name}.png"))
+    assert picture.shape[0] >= 240 and picture.shape[1] == 840
+    assert 0.3 < (picture > 250).all(axis=2).mean() < 0.99
