@@ -62,7 +62,7 @@ class PerformanceParams(Section):
 class SynthesizeParams(Section):
     """`synthesize`: sound fonts, tempi, gain."""
 
-    gain: float = Field(default=0.5, gt=0, le=10)
+    gain: float = Field(default=0.2, gt=0, le=10)
     program: int = Field(default=0, ge=0, le=127)
     train: PerformanceParams = PerformanceParams()
     test: PerformanceParams = PerformanceParams()

@@ -1,1 +1,1 @@
-"""Stages `synthesize` and `spectrograms`: MIDI -> audio -> log-frequency spectrogram."""
+"""Stages `synthesize` and `spectrograms`: MIDI -> audio -> spectrogram, offline and streaming."""

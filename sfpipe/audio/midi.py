@@ -1,0 +1,128 @@
+"""MIDI files as notes and controls in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sfpipe.errors import SfpipeError
+
+PERCUSSION = 9  # General MIDI's drum channel, counted from 0
+SHORTEST_S = 0.02  # a note that ends where it starts would not sound at all
+LONGEST_S = 4 * 3600.0  # beyond this a file is taken to be damaged
+_BANK_SELECT = (0, 32)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One struck note; `start_s` and `end_s` in s at the file's own tempo, `end_s` > `start_s`."""
+
+    start_s: float
+    end_s: float
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control change (`number` 0-127) or, with `number` None, a pitch bend (-8192 to 8191)."""
+
+    time_s: float
+    channel: int
+    number: int | None
+    value: int
+
+
+@dataclass
+class _Open:
+    start_s: float
+    velocity: int
+    depth: int = 1
+
+
+@dataclass
+class Midi:
+    """What a MIDI file asks to be heard: `notes` by start and pitch, `controls` by time."""
+
+    notes: list[Note] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+
+    @property
+    def end_s(self) -> float:
+        """When the last note ends, in s."""
+        return max(note.end_s for note in self.notes)
+
+
+def read_midi(path: str | Path) -> Midi:
+    """Read a standard MIDI file.
+
+    Tempo changes are followed; percussion and bank changes are left out, and so are program
+    changes: every piece is played on the same instrument.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, damaged, holds no notes or lasts more than 4 hours.
+    """
+    import mido
+
+    try:
+        # clip: some old sequencers write velocities above 127.
+        messages = list(mido.MidiFile(str(path), clip=True))
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=path, remedy="run the engrave stage") from None
+    except Exception as error:
+        # mido raises nearly anything on damaged input: OSError, EOFError, IndexError, KeyError.
+        raise SfpipeError(
+            f"is not a readable MIDI file ({type(error).__name__}: {error})",
+            file=path,
+            remedy="make the file again",
+        ) from None
+    midi = _collect(messages)
+    if not midi.notes:
+        raise SfpipeError("holds no notes", file=path, remedy="make the file again")
+    if midi.end_s > LONGEST_S:
+        raise SfpipeError(
+            f"lasts {midi.end_s / 3600:.1f} hours", file=path, remedy="make the file again"
+        )
+    return midi
+
+
+def _collect(messages: list) -> Midi:
+    midi = Midi()
+    sounding: dict[tuple[int, int], _Open] = {}
+    now = 0.0
+
+    def close(key: tuple[int, int], note: _Open) -> None:
+        end = max(now, note.start_s + SHORTEST_S)
+        midi.notes.append(Note(note.start_s, end, *key, note.velocity))
+
+    for message in messages:
+        now += message.time
+        if message.is_meta or getattr(message, "channel", PERCUSSION) == PERCUSSION:
+            continue
+        if message.type == "note_on" and message.velocity > 0:
+            key = (message.channel, message.note)
+            before = sounding.get(key)
+            if before is not None:
+                # Struck again while sounding (two voices on a unison): end the first here and
+                # keep the second until as many note-offs as note-ons have come.
+                close(key, before)
+            depth = before.depth + 1 if before is not None else 1
+            sounding[key] = _Open(now, message.velocity, depth)
+        elif message.type in ("note_on", "note_off"):
+            key = (message.channel, message.note)
+            note = sounding.get(key)
+            if note is not None:
+                note.depth -= 1
+                if note.depth == 0:
+                    close(key, sounding.pop(key))
+        elif message.type == "control_change" and message.control not in _BANK_SELECT:
+            midi.controls.append(Control(now, message.channel, message.control, message.value))
+        elif message.type == "pitchwheel":
+            midi.controls.append(Control(now, message.channel, None, message.pitch))
+    for key, note in sounding.items():  # never switched off
+        close(key, note)
+    midi.notes.sort(key=lambda n: (n.start_s, n.channel, n.pitch))
+    return midi

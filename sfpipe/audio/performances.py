@@ -1,0 +1,178 @@
+"""Which performances a piece gets, and the synthesis of one piece's performances."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfpipe.audio.files import write_flac
+from sfpipe.audio.midi import read_midi
+from sfpipe.audio.soundfonts import SoundFont
+from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.errors import SfpipeError
+from sfpipe.files import replacing, sha256, write_json
+from sfpipe.params import PerformanceParams
+
+FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
+MADE = (".flac", ".csv", ".json")  # what one performance consists of
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One way of playing a piece."""
+
+    soundfont: SoundFont
+    tempo_factor: float
+
+    @property
+    def name(self) -> str:
+        """File name without suffix, e.g. ``FluidR3_GM-x1.25``."""
+        two = f"{self.tempo_factor:.2f}"
+        exact = two if float(two) == self.tempo_factor else f"{self.tempo_factor:g}"
+        return f"{self.soundfont.name}-x{exact}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker process needs to know to synthesise one piece."""
+
+    piece: str
+    source: Path  # engraved/<piece>
+    out: Path  # audio/<piece>
+    performances: tuple[Performance, ...]
+    gain: float
+    program: int
+    fluidsynth: str  # version
+
+
+def choose(
+    params: PerformanceParams, soundfonts: Sequence[SoundFont], piece: str, seed: int
+) -> tuple[Performance, ...]:
+    """Choose the performances of a piece.
+
+    Parameters
+    ----------
+    soundfonts:
+        The sound fonts of `params.soundfonts`, in that order.
+
+    Returns
+    -------
+    tuple of Performance
+        All combinations of sound font and tempo factor, or `params.per_piece` distinct ones,
+        drawn by a generator seeded with (`seed`, `piece`). The first is always the first sound
+        font at the tempo factor nearest to 1, so that every piece has its plain version.
+    """
+    factors = sorted(set(params.tempo_factors), key=lambda f: (abs(np.log(f)), f))
+    fonts = {font.name: font for font in soundfonts}.values()
+    every = [Performance(font, factor) for font in fonts for factor in factors]
+    if params.per_piece is None or params.per_piece >= len(every):
+        return tuple(every)
+    rng = np.random.default_rng([seed, zlib.crc32(piece.encode())])
+    drawn = 1 + rng.permutation(len(every) - 1)[: params.per_piece - 1]
+    return (every[0], *(every[i] for i in sorted(drawn)))
+
+
+def synthesize_piece(job: Job) -> int:
+    """Make the performances of a piece that are not there yet, and remove those not asked for.
+
+    Returns
+    -------
+    int
+        How many were made.
+
+    Raises
+    ------
+    SfpipeError
+        If a file of the engraved piece or a sound font is missing or damaged.
+    """
+    score = job.source / "score.mid"
+    onsets = score_onsets(job.source / "noteheads.csv")
+    source = {name: sha256(job.source / name) for name in ("score.mid", "noteheads.csv")}
+    wanted = {p.name + suffix for p in job.performances for suffix in MADE}
+    for file in job.out.glob("*") if job.out.is_dir() else ():
+        if file.name not in wanted:
+            file.unlink()
+    midi = None
+    made = 0
+    for performance in job.performances:
+        recipe = _recipe(job, performance, source)
+        if _is_made(job.out, performance.name, recipe):
+            continue
+        midi = midi or read_midi(score)
+        samples = synthesize_midi(
+            midi,
+            performance.soundfont.path,
+            gain=job.gain,
+            program=job.program,
+            tempo_factor=performance.tempo_factor,
+        )
+        (job.out / f"{performance.name}.json").unlink(missing_ok=True)
+        write_flac(job.out / f"{performance.name}.flac", samples)
+        _write_onsets(job.out / f"{performance.name}.csv", onsets / performance.tempo_factor)
+        write_json(job.out / f"{performance.name}.json", recipe)  # last: it says all is there
+        made += 1
+    return made
+
+
+def score_onsets(noteheads: Path) -> np.ndarray:
+    """Distinct onset times of the struck (not tied) note heads of an engraved piece.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_onsets,), dtype=float64]
+        s at the score's own tempo, increasing.
+
+    Raises
+    ------
+    SfpipeError
+        If the list is missing or is not what `engrave` writes.
+    """
+    remedy = "run the engrave stage"
+    try:
+        with open(noteheads, newline="", encoding="utf-8") as file:
+            times = [float(r["onset_s"]) for r in csv.DictReader(file) if not int(r["tied"])]
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=noteheads, remedy=remedy) from None
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise SfpipeError(
+            f"is not a list of note heads ({error!r})", file=noteheads, remedy=remedy
+        ) from None
+    onsets = np.unique(np.asarray(times, dtype=np.float64))
+    if len(onsets) == 0 or not np.isfinite(onsets).all() or onsets[0] < 0:
+        raise SfpipeError("has no onsets, or impossible ones", file=noteheads, remedy=remedy)
+    return onsets
+
+
+def _recipe(job: Job, performance: Performance, source: dict[str, str]) -> dict:
+    font = asdict(performance.soundfont)
+    return {
+        "format": FORMAT,
+        "piece": job.piece,
+        "tempo_factor": performance.tempo_factor,
+        "soundfont": {key: font[key] for key in ("name", "sha256", "licence")},
+        "gain": job.gain,
+        "program": job.program,
+        "fluidsynth": job.fluidsynth,
+        "source": source,
+    }
+
+
+def _is_made(folder: Path, name: str, recipe: dict) -> bool:
+    if not all((folder / (name + suffix)).is_file() for suffix in MADE):
+        return False
+    try:
+        return json.loads((folder / f"{name}.json").read_text("utf-8")) == recipe
+    except (OSError, ValueError):
+        return False
+
+
+def _write_onsets(path: Path, onset_s: np.ndarray) -> None:
+    rows = [f"{time:.6f},{index}\n" for index, time in enumerate(onset_s)]
+    with replacing(path) as temporary:
+        temporary.write_text("onset_s,score_onset\n" + "".join(rows), "utf-8")

@@ -1,0 +1,296 @@
+"""`synthesize` (MIDI -> FLAC) and `spectrograms` (FLAC -> HDF5)."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.audio import binding
+from sfpipe.audio.files import load_audio
+from sfpipe.audio.performances import Job, choose, synthesize_piece
+from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, write_json
+from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.params import SpectrogramsParams, SynthesizeParams
+from sfpipe.store.schema import SAMPLE_RATE
+from sfpipe.store.writer import SpectrogramStoreWriter, write_spectrograms
+
+SPLITS = ("train", "valid", "test")
+BATCH = 128  # pieces whose spectrograms are held in memory at once
+
+
+def synthesize(
+    params: SynthesizeParams,
+    clean: Path,
+    engraved: Path,
+    out: Path,
+    *,
+    seed: int,
+    jobs: int = -1,
+) -> StageReport:
+    """Synthesise the accepted pieces into ``out/<piece>/<performance>.flac``, ``.csv``, ``.json``.
+
+    The CSV lists the performed onsets (``onset_s,score_onset``), the JSON what the audio was made
+    with. Performances that are there with the same recipe are kept, so an interrupted run goes on
+    where it stopped; what nothing asks for any more is removed.
+
+    Parameters
+    ----------
+    clean:
+        JSON with ``accepted``: split -> piece ids.
+    engraved:
+        Folder with ``<piece>/score.mid`` and ``<piece>/noteheads.csv``.
+    seed:
+        With the piece's id, decides which performances it gets if `per_piece` is set.
+    jobs:
+        Number of processes; -1 is one per core.
+
+    Raises
+    ------
+    SfpipeError
+        If FluidSynth or a sound font is missing, or not one piece could be synthesised.
+    """
+    split_of = accepted_pieces(clean)
+    fonts = {
+        "train": _resolve_all(params.train.soundfonts),
+        "test": _resolve_all(params.test.soundfonts),
+    }
+    fluidsynth = binding.version()
+    work = []
+    for piece, split in split_of.items():
+        kind = "train" if split == "train" else "test"
+        chosen = choose(getattr(params, kind), fonts[kind], piece, seed)
+        work.append(
+            Job(
+                piece,
+                engraved / piece,
+                out / piece,
+                chosen,
+                params.gain,
+                params.program,
+                fluidsynth,
+            )
+        )
+    _remove_others(out, set(split_of))
+    report = StageReport()
+    for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs):
+        if outcome.error is None:
+            report.done.append(outcome.item.piece)
+        else:
+            report.skipped[outcome.item.piece] = outcome.error
+            shutil.rmtree(outcome.item.out, ignore_errors=True)
+    every = {font.name: font for kind in fonts.values() for font in kind}
+    write_json(
+        out / "report.json",
+        {
+            **report.as_dict(),
+            "fluidsynth": fluidsynth,
+            "soundfonts": {f.name: _describe(f) for f in every.values()},
+        },
+    )
+    _require_some(report, "synthesised", clean)
+    return report
+
+
+def spectrograms(
+    params: SpectrogramsParams,
+    audio: Path,
+    clean: Path,
+    out: Path,
+    *,
+    dataset: str,
+    jobs: int = -1,
+) -> StageReport:
+    """Turn the recordings of the accepted pieces into one HDF5 store.
+
+    A piece with a damaged, foreign or missing recording is left out as a whole, and listed in the
+    store and in the report.
+
+    Parameters
+    ----------
+    audio:
+        What `synthesize` wrote.
+    clean:
+        JSON with ``accepted``: split -> piece ids.
+    out:
+        The store, e.g. ``data/spectrograms/ryan.h5``; it appears when it is complete.
+    dataset:
+        The data set's name, kept in the store.
+
+    Raises
+    ------
+    SfpipeError
+        If an input is missing, or not one piece is usable.
+    """
+    split_of = accepted_pieces(clean)
+    earlier = read_json(audio / "report.json", remedy="run the synthesize stage")
+    reasons = earlier.get("skipped", {})
+    report = StageReport()
+    tools = {name: package_version(name) for name in ("numpy", "scipy", "soundfile")}
+    tools["fluidsynth"] = str(earlier.get("fluidsynth", ""))
+    work = [
+        _Recordings(piece, audio / piece, split, reasons.get(piece))
+        for piece, split in split_of.items()
+    ]
+    with write_spectrograms(out, dataset=dataset, params=params.model_dump(), tools=tools) as store:
+        for label, batch in _batches(work):
+            for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
+                _store(store, report, outcome.item, outcome.value, outcome.error)
+        _require_some(report, "turned into a spectrogram", audio)
+    return report
+
+
+def accepted_pieces(clean: Path) -> dict[str, str]:
+    """Piece id -> split of the pieces that `clean` accepted, in a fixed order.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or is not what `clean` writes.
+    """
+    data = read_json(clean, remedy="run the clean stage")
+    accepted = data.get("accepted") if isinstance(data, dict) else None
+    if not isinstance(accepted, dict) or not set(accepted) <= set(SPLITS):
+        raise SfpipeError(
+            f"has no 'accepted' pieces by split ({', '.join(SPLITS)})",
+            file=clean,
+            remedy="run the clean stage",
+        )
+    return {piece: split for split in SPLITS for piece in accepted.get(split, [])}
+
+
+@dataclass(frozen=True)
+class _Recordings:
+    piece: str
+    folder: Path
+    split: str
+    reason: str | None  # why `synthesize` left the piece out
+
+
+def _analyse(item: _Recordings) -> list[dict[str, Any]]:
+    """Spectrogram and onsets of every performance of a piece, ready for the store."""
+    if item.reason is not None:
+        raise SfpipeError(item.reason)
+    found = []
+    for description in sorted(item.folder.glob("[!.]*.json")):
+        tempo_factor, soundfont = _read_recipe(description)
+        samples = load_audio(description.with_suffix(".flac"), exact=True)
+        onset_s, score_onset = _read_onsets(description.with_suffix(".csv"))
+        duration = len(samples) / SAMPLE_RATE
+        if onset_s[-1] >= duration:
+            raise SfpipeError(
+                f"the last onset ({onset_s[-1]:.2f} s) lies behind the end of the audio "
+                f"({duration:.2f} s)",
+                file=description.with_suffix(".flac"),
+            )
+        found.append(
+            {
+                "performance": description.stem,
+                "spectrogram": spectrogram(samples, SAMPLE_RATE),
+                "onset_s": onset_s,
+                "score_onset": score_onset,
+                "tempo_factor": tempo_factor,
+                "soundfont": soundfont,
+                "duration_s": duration,
+            }
+        )
+    if not found:
+        raise SfpipeError("no recordings", file=item.folder, remedy="run the synthesize stage")
+    return found
+
+
+def _read_recipe(path: Path) -> tuple[float, str]:
+    """Tempo factor and sound font of a performance."""
+    recipe = read_json(path, remedy="run the synthesize stage")
+    try:
+        return float(recipe["tempo_factor"]), str(recipe["soundfont"]["name"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SfpipeError(
+            f"does not say what the audio was made with ({error!r})",
+            file=path,
+            remedy="remove the file and run the synthesize stage again",
+        ) from None
+
+
+def _read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [(float(r["onset_s"]), int(r["score_onset"])) for r in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise SfpipeError(
+            f"is not a list of onsets ({error!r})", file=path, remedy="run the synthesize stage"
+        ) from None
+    if not rows:
+        raise SfpipeError("lists no onsets", file=path, remedy="run the synthesize stage")
+    times, indices = zip(*rows, strict=True)
+    return np.asarray(times, dtype=np.float64), np.asarray(indices, dtype=np.int32)
+
+
+def _store(
+    store: SpectrogramStoreWriter,
+    report: StageReport,
+    item: _Recordings,
+    performances: list[dict[str, Any]] | None,
+    error: str | None,
+) -> None:
+    if performances is None:
+        reason = error or "unknown"
+        report.skipped[item.piece] = reason
+        store.skip(item.piece, reason)
+        return
+    for performance in performances:
+        store.add(item.piece, split=item.split, **performance)
+    report.done.append(item.piece)
+
+
+def _batches(work: list[_Recordings]) -> Iterator[tuple[str, list[_Recordings]]]:
+    for start in range(0, len(work), BATCH):
+        batch = work[start : start + BATCH]
+        part = f" {start + 1}-{start + len(batch)} of {len(work)}" if len(work) > BATCH else ""
+        yield f"spectrograms{part}", batch
+
+
+def _resolve_all(names: list[str]) -> list[SoundFont]:
+    fonts: dict[str, SoundFont] = {}
+    for font in map(resolve, names):
+        same = fonts.setdefault(font.name, font)
+        if same.path != font.path:
+            raise SfpipeError(
+                f"two sound fonts are called {font.name} ({same.path} and {font.path})",
+                remedy="rename one of the files",
+            )
+    return list(fonts.values())
+
+
+def _describe(font: SoundFont) -> dict[str, Any]:
+    told = {"sha256": font.sha256, "licence": font.licence}
+    return {**told, "warning": font.warning} if font.warning else told
+
+
+def _remove_others(out: Path, wanted: set[str]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for folder in out.iterdir():
+            if folder.is_dir() and folder.name not in wanted:
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise SfpipeError(
+            f"cannot be written ({error.strerror})",
+            file=out,
+            remedy="check the folder's permissions",
+        ) from None
+
+
+def _require_some(report: StageReport, done: str, file: Path) -> None:
+    if not report.done:
+        first = next(iter(report.skipped.values()), "there are no accepted pieces")
+        raise SfpipeError(f"not one piece could be {done} (the first: {first})", file=file)
