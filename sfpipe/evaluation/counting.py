@@ -19,13 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.games import PlayedGame
 from sfpipe.store.schema import EXCERPT
+
+if TYPE_CHECKING:
+    from sfpipe.game.play import PlayedGame
 
 Counting = Literal["paper", "reference"]
 

@@ -1,13 +1,24 @@
-"""Games that were played to their end: what the metrics are computed from."""
+"""Checking games that were played to their end, as `sfpipe.game.play` records them.
+
+Conventions of a `PlayedGame`: the state after step t (t = 1 .. T) is at performance frame
+``start_frame + t``, without padding; entry t - 1 of ``error_px`` (position - target, negative is
+behind) and ``position_px`` (in the strip, without padding) is that state. The initial state, at
+the first onset with tracking error 0, is in neither. If the target was lost, the last entry is the
+losing state, and the only one beyond the threshold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sfpipe.errors import SfpipeError
+
+if TYPE_CHECKING:
+    # Not at run time: `sfpipe summary` prints a table without loading torch.
+    from sfpipe.game.play import PlayedGame
 
 # Players of an evaluation -> how tables and plots call them.
 LABELS = {
@@ -21,60 +32,9 @@ LABELS = {
 _TOLERANCE_PX = 0.05
 
 
-@dataclass(frozen=True)
-class PlayedGame:
-    """One game (one piece, one performance, one trial), from the first onset to its end.
-
-    The state after step t (t = 1 .. T) is at performance frame ``start_frame + t``. The initial
-    state is at the first onset, with tracking error 0, and is not in the arrays.
-
-    Attributes
-    ----------
-    piece, performance, trial:
-        What was played, and which repetition of it.
-    start_frame:
-        Performance frame of the initial state, without padding: that of the first onset.
-    error_px:
-        np.ndarray [shape=(T,)], px, tracking error (position - target): negative is behind.
-    position_px:
-        np.ndarray [shape=(T,)], px, position in the strip, without padding.
-    lost:
-        The target was lost: the last entry of `error_px` is then the losing state.
-    onset_frames:
-        np.ndarray [shape=(N,)], int, merged onsets, frames without padding, increasing.
-    onset_x_px:
-        np.ndarray [shape=(N,)], px, position of each merged onset in the strip.
-    onset_s:
-        np.ndarray [shape=(N,)], s, time of each merged onset, increasing.
-    px_per_cm:
-        Pixels of the strip per cm on paper.
-    width:
-        Width of the game's window, px.
-    threshold_px:
-        Largest tracking error at which the target is not lost, px (b in the paper).
-    reward_sum:
-        Sum of the rewards of the game.
-    """
-
-    piece: str
-    performance: str
-    trial: int
-    start_frame: int
-    error_px: np.ndarray
-    position_px: np.ndarray
-    lost: bool
-    onset_frames: np.ndarray
-    onset_x_px: np.ndarray
-    onset_s: np.ndarray
-    px_per_cm: float
-    width: int
-    threshold_px: float
-    reward_sum: float
-
-    @property
-    def name(self) -> str:
-        """Piece, performance and trial in one line, for messages."""
-        return f"{self.piece}/{self.performance} trial {self.trial}"
+def name_of(game: PlayedGame) -> str:
+    """Piece, performance and trial of a game in one line, for messages and titles."""
+    return f"{game.piece}/{game.performance} trial {game.trial}"
 
 
 def validate(games: Sequence[PlayedGame]) -> None:
@@ -84,7 +44,7 @@ def validate(games: Sequence[PlayedGame]) -> None:
     ------
     SfpipeError
         If there is no game; if two games are the same trial of the same performance; or if a
-        game breaks a convention of `PlayedGame`, naming the game, what was expected, and what
+        game breaks a convention (see this module), naming the game, what was expected, and what
         was found.
     """
     if not games:
@@ -102,7 +62,7 @@ def validate(games: Sequence[PlayedGame]) -> None:
 
 
 def validate_game(game: PlayedGame) -> None:
-    """Check one game against the conventions of `PlayedGame`.
+    """Check one game against the conventions of this module.
 
     Raises
     ------
@@ -188,5 +148,5 @@ def _check_end(game: PlayedGame) -> None:
 
 def _invalid(game: PlayedGame, what: str) -> SfpipeError:
     return SfpipeError(
-        f"game {game.name}: {what}", remedy="play the game again; if it stays, report a bug"
+        f"game {name_of(game)}: {what}", remedy="play the game again; if it stays, report a bug"
     )

@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-Games are given as a sequence of `PlayedGame` (see `sfpipe.evaluation.games`), in any order: one
+Games are given as a sequence of `sfpipe.game.play.PlayedGame`, in any order: one
 per piece, performance and trial. Tracking errors are in pixels of the strip, position minus
 target, so that negative is behind. Onsets are merged: one per spectrogram frame.
 
@@ -25,14 +25,17 @@ Means and standard deviations of nothing (no onset sampled) are NaN.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.counting import Counting, OnsetCount, count_onsets
-from sfpipe.evaluation.games import PlayedGame, validate
+from sfpipe.evaluation.games import validate
 from sfpipe.evaluation.timing import time_errors
+
+if TYPE_CHECKING:
+    from sfpipe.game.play import PlayedGame
 
 TOLERANCES_S = (0.05, 0.1, 0.5, 1.0, 5.0)
 N_RESAMPLES = 10_000

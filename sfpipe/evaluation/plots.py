@@ -14,17 +14,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from sfpipe.evaluation.counting import count_onsets
-from sfpipe.evaluation.games import LABELS, PlayedGame
+from sfpipe.evaluation.games import LABELS, name_of
 from sfpipe.files import replacing
 from sfpipe.store.schema import FPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from sfpipe.game.play import PlayedGame
 
 N_BINS = 51
 N_PROGRESS = 101
@@ -36,7 +38,7 @@ COLOURS = {
     "constant_speed": "#c9662b",
 }
 
-Results = Mapping[str, Sequence[PlayedGame]]
+Results: TypeAlias = "Mapping[str, Sequence[PlayedGame]]"
 
 
 def write_plots(results: Results, out_dir: Path) -> list[Path]:
@@ -192,7 +194,7 @@ def _draw_ratios(rows: Sequence[tuple[str, str, float]]) -> Any:
 
 def _draw_errors(games: Sequence[PlayedGame]) -> Any:
     """Tracking error over time of a few games, from the one lost earliest to the longest kept."""
-    shares = [(count_onsets(g).n_reached / len(g.onset_frames), g.name) for g in games]
+    shares = [(count_onsets(g).n_reached / len(g.onset_frames), name_of(g)) for g in games]
     order = sorted(range(len(games)), key=lambda i: shares[i])
     chosen = np.unique(np.linspace(0, len(order) - 1, N_GAMES_SHOWN).round().astype(int))
     figure, axes = _new_axes(7, 1.6 * len(chosen) + 0.4, rows=len(chosen))
@@ -212,5 +214,5 @@ def _draw_game(axis: Axes, game: PlayedGame) -> None:
         axis.plot(seconds[-1], error[-1], "x", color="#b3261e", ms=7, mew=2, clip_on=False)
     last = (game.onset_frames[-1] - game.start_frame) / FPS
     axis.set(xlim=(0, last), ylim=(-1.1 * game.threshold_px, 1.1 * game.threshold_px))
-    axis.set_title(game.name + (", lost" if game.lost else ""), fontsize=8, loc="left")
+    axis.set_title(name_of(game) + (", lost" if game.lost else ""), fontsize=8, loc="left")
     axis.tick_params(labelsize=7)

@@ -6,16 +6,19 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.counting import count_onsets
-from sfpipe.evaluation.games import LABELS, PlayedGame
+from sfpipe.evaluation.games import LABELS
 from sfpipe.evaluation.metrics import evaluate, tracking_error
 from sfpipe.evaluation.plots import write_plots
 from sfpipe.files import replacing, write_json
+
+if TYPE_CHECKING:
+    from sfpipe.game.play import PlayedGame
 
 HEADLINE = "agent"
 PIECE_COLUMNS = (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sfpipe.evaluation.counting import count_onsets
-from sfpipe.evaluation.games import PlayedGame
+
+if TYPE_CHECKING:
+    from sfpipe.game.play import PlayedGame
 
 
 def time_errors(game: PlayedGame) -> np.ndarray:

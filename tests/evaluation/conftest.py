@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sfpipe.evaluation.games import PlayedGame
+from sfpipe.game.play import PlayedGame
 from sfpipe.store.schema import EXCERPT, FPS
 
 GOLDEN_PIECE = "Anonymous__lesgraces__lesgraces"

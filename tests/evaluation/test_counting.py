@@ -3,6 +3,7 @@ import pytest
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.counting import REFERENCE_CM_PER_PX, count_onsets
+from sfpipe.evaluation.games import name_of
 
 
 def test_paper_by_hand(make_game):
@@ -54,7 +55,7 @@ def test_reference_equals_the_recorded_evaluator(golden_games):
     for game, said in golden_games:
         count = count_onsets(game, "reference")
         assert count.n_onsets == said["total_onsets"]
-        assert count.n_reached == said["onsets_tracked"], game.name
+        assert count.n_reached == said["onsets_tracked"], name_of(game)
         np.testing.assert_allclose(count.error_px, said["alignment_errors"], rtol=0, atol=1e-12)
 
 
@@ -65,7 +66,9 @@ def test_paper_equals_the_recorded_consistent_count(golden_games):
         last_frame = game.start_frame + len(game.error_px)
         on_onset = bool(game.lost and last_frame in game.onset_frames)
         lost_on_an_onset += on_onset
-        assert count_onsets(game).n_reached == said["onsets_tracked_padded"] - on_onset, game.name
+        assert count_onsets(game).n_reached == said["onsets_tracked_padded"] - on_onset, name_of(
+            game
+        )
     assert lost_on_an_onset == 1
 
 
