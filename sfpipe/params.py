@@ -138,9 +138,7 @@ class TrainParams(Section):
     @model_validator(mode="after")
     def _schedule_exists(self) -> TrainParams:
         if self.schedule not in self.schedules:
-            raise ValueError(
-                f"schedule '{self.schedule}' is none of {', '.join(self.schedules)}"
-            )
+            raise ValueError(f"schedule '{self.schedule}' is none of {', '.join(self.schedules)}")
         return self
 
     @property

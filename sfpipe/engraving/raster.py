@@ -1,0 +1,79 @@
+"""SVG of one system -> 8-bit grey image at an exact scale."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfpipe.engraving.layout import STAFF_SPACE, Layout
+from sfpipe.errors import SfpipeError
+
+OVERSAMPLING = 4
+MAX_WIDTH_PX = 32_000  # resvg allocates width x height x 4 bytes, oversampled
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A system as pixels, `image` uint8 [shape=(height, width)], paper 255.
+
+    A point (x, y) of the layout is at pixel coordinates ``x * scale + dx``, ``y * scale + dy``,
+    where the centre of the top left pixel is (0, 0).
+    """
+
+    image: np.ndarray
+    scale: float
+    dx: float
+    dy: float
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Pixel coordinates (column, row) of a layout point."""
+        return x * self.scale + self.dx, y * self.scale + self.dy
+
+
+def rasterize(layout: Layout, staff_space_px: float) -> Raster:
+    """Render at `staff_space_px` pixels per staff space, the staff's middle on a pixel row.
+
+    So every image shows the five lines with the same grey values. Rendered four times larger
+    and averaged, which keeps thin lines even.
+
+    Raises
+    ------
+    SfpipeError
+        If the image would be wider than 32,000 px.
+    """
+    import cv2
+    import resvg_py
+
+    scale = staff_space_px / STAFF_SPACE
+    middle = (layout.staff_top + layout.staff_bottom) / 2 * scale
+    above = math.ceil(middle)
+    below = math.ceil(layout.height * scale - middle)
+    width, height = math.ceil(layout.width * scale), above + below + 1
+    if width > MAX_WIDTH_PX:
+        raise SfpipeError(f"its image would be {width} px wide, at most {MAX_WIDTH_PX} are drawn")
+    # The middle line's centre falls on the centre of row `above`.
+    top = middle - above - 0.5
+    png = resvg_py.svg_to_bytes(
+        svg_string=_window(layout, width, height, top, scale),
+        width=width * OVERSAMPLING,
+        height=height * OVERSAMPLING,
+        background="white",
+    )
+    large = cv2.imdecode(np.frombuffer(bytes(png), np.uint8), cv2.IMREAD_GRAYSCALE)
+    if large is None or large.shape != (height * OVERSAMPLING, width * OVERSAMPLING):
+        raise SfpipeError("the engraved page could not be rendered")
+    image = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    return Raster(image, scale, -0.5, -top - 0.5)
+
+
+def _window(layout: Layout, width: int, height: int, top: float, scale: float) -> str:
+    """The picture in pixel units: `width` x `height`, the system's y = `top` at its upper edge."""
+    place = (
+        f'class="definition-scale" overflow="visible" x="0" y="{-top:.6f}" '
+        f'width="{layout.width * scale:.6f}" height="{layout.height * scale:.6f}"'
+    )
+    svg = re.sub(r'<svg viewBox="[^"]*"', f'<svg viewBox="0 0 {width} {height}"', layout.svg, count=1)
+    return svg.replace('class="definition-scale"', place, 1)

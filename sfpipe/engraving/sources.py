@@ -1,0 +1,193 @@
+"""Source file -> one music21 Part with its repeats written out: the score everything comes from."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfpipe.errors import SfpipeError
+
+if TYPE_CHECKING:
+    from music21.stream import Part
+
+GRID = 48  # MIDI notes are put on a grid of 1/48 quarter: halves to 32nds, triplets, sextuplets
+SHORTEST = Fraction(1, 12)  # quarters
+_CUT = {"C": "4/4", "C|": "2/2"}
+
+
+def read_part(source: Path, header: Path | None = None) -> Part:
+    """The melody of `source` as a music21 Part in measures, repeats unfolded.
+
+    Parameters
+    ----------
+    source:
+        ABC (one tune), MusicXML, .mxl or MIDI.
+    header:
+        ABC file whose fields M, K and Q give a MIDI melody its metre, key and tempo.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or unreadable, has more than one part, or its repeats make no
+        sense.
+    """
+    if not source.is_file():
+        raise SfpipeError("no such file", file=source, remedy="run: sfpipe download")
+    reader = {".abc": _read_abc, ".mid": _read_midi, ".midi": _read_midi}.get(
+        source.suffix.lower(), _read_musicxml
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # music21 warns of things that are checked later
+        try:
+            return reader(source, header)
+        except SfpipeError:
+            raise
+        except Exception as error:  # the importers raise whatever they stumble over
+            raise SfpipeError(
+                f"could not be read ({type(error).__name__}: {str(error)[:120]})",
+                file=source,
+                remedy="correct the file or leave it out",
+            ) from None
+
+
+def plain_abc(text: str) -> str:
+    """ABC without what is neither notes nor layout: quoted text, lyrics, line continuations.
+
+    Quoted text is chord symbols, fingering and words such as "Segno"; none of it may be drawn,
+    and jumps by words are not followed, in image and sound alike.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    text = re.sub(r"(?m)%.*$", "", text)
+    text = re.sub(r"(?m)^[wWsHNIPZSROBCDFG]:.*\n?", "", text)
+    text = re.sub(r'"[^"\n]*"|![^!\n]*!', "", text)
+    return re.sub(r"\\[ \t]*\n", "", text)
+
+
+def _read_abc(source: Path, _: Path | None) -> Part:
+    from music21 import converter
+
+    from sfpipe.datasets.tunes import decode
+
+    parsed = converter.parse(plain_abc(decode(source.read_bytes())), format="abc")
+    return _unfold(_single_part(parsed, source), source)
+
+
+def _read_musicxml(source: Path, _: Path | None) -> Part:
+    from music21 import converter
+
+    return _unfold(_single_part(converter.parse(source, forceSource=True), source), source)
+
+
+def _single_part(parsed: Any, source: Path) -> Part:
+    parts = list(getattr(parsed, "parts", []))
+    if len(parts) != 1:
+        raise SfpipeError(
+            f"has {len(parts)} parts, expected 1", file=source, remedy="export the melody alone"
+        )
+    return parts[0]
+
+
+def _unfold(part: Part, source: Path) -> Part:
+    from music21.repeat import ExpanderException
+
+    try:
+        return part.expandRepeats()
+    except ExpanderException:
+        raise SfpipeError(
+            "its repeats cannot be unfolded (badly formed repeats)",
+            file=source,
+            remedy="correct the repeat signs",
+        ) from None
+
+
+def _read_midi(source: Path, header: Path | None) -> Part:
+    from music21 import note, stream
+
+    notes, tempi, meter_mark = _midi_notes(source)
+    if not notes:
+        raise SfpipeError("holds no notes", file=source, remedy="leave it out")
+    part = stream.Part()
+    for mark in _marks(header, tempi, meter_mark):
+        part.insert(0, mark)
+    for start, end, pitch in notes:
+        item = note.Note(midi=pitch)
+        item.quarterLength = end - start
+        part.insert(start, item)
+    if header is None:
+        part.insert(0, part.analyze("key"))
+    # Spell by the key: music21's default (sharps) would draw D# in E flat major.
+    signature = part.recurse().getElementsByClass("KeySignature").first()
+    if signature is not None and signature.sharps < 0:
+        for item in part.recurse().notes:
+            if item.pitch.alter > 0:
+                item.pitch = item.pitch.getEnharmonic()
+    return part.makeNotation()
+
+
+def _midi_notes(
+    source: Path,
+) -> tuple[list[tuple[Fraction, Fraction, int]], list[tuple[Fraction, float]], str | None]:
+    """Notes (start, end, pitch) on the grid, tempi (quarter, bpm), time signature."""
+    import mido
+
+    midi = mido.MidiFile(source)
+    notes: list[tuple[Fraction, Fraction, int]] = []
+    tempi: list[tuple[Fraction, float]] = []
+    meter_mark = None
+
+    def grid(tick: int) -> Fraction:
+        return Fraction(round(tick * GRID / midi.ticks_per_beat), GRID)
+
+    for track in midi.tracks:
+        tick, held = 0, {}
+        for event in track:
+            tick += event.time
+            if event.type == "set_tempo":
+                tempi.append((grid(tick), 60e6 / event.tempo))
+            elif event.type == "time_signature" and meter_mark is None:
+                meter_mark = f"{event.numerator}/{event.denominator}"
+            elif event.type == "note_on" and event.velocity > 0:
+                held[event.note] = tick
+            elif event.type in ("note_on", "note_off") and event.note in held:
+                start = held.pop(event.note)
+                notes.append((grid(start), max(grid(tick), grid(start) + SHORTEST), event.note))
+    return _one_voice(sorted(notes)), tempi, meter_mark
+
+
+def _one_voice(
+    notes: list[tuple[Fraction, Fraction, int]],
+) -> list[tuple[Fraction, Fraction, int]]:
+    """Cut each note where the next begins (players overlap them a little)."""
+    voice = []
+    for i, (start, end, pitch) in enumerate(notes):
+        following = notes[i + 1][0] if i + 1 < len(notes) else end
+        voice.append((start, min(end, following) if following > start else end, pitch))
+    return voice
+
+
+def _marks(
+    header: Path | None, tempi: list[tuple[Fraction, float]], meter_mark: str | None
+) -> list[Any]:
+    """Metre, key and tempo at the start, from the ABC header if there is one."""
+    from music21 import key, meter, tempo
+
+    from sfpipe.datasets.abc import header as abc_header
+    from sfpipe.datasets.abc import key_sharps
+
+    if header is None:
+        marks: list[Any] = [meter.TimeSignature(meter_mark or "4/4")]
+        return marks + [tempo.MetronomeMark(number=bpm) for _, bpm in tempi[:1]]
+    fields = abc_header(header.read_text("utf-8"))
+    found = fields.get("M", meter_mark or "4/4").strip()
+    marks = [
+        meter.TimeSignature(_CUT.get(found, found)),
+        key.KeySignature(key_sharps(fields.get("K", "C"))),
+    ]
+    match = re.fullmatch(r"(\d+)/(\d+)\s*=\s*(\d+)", fields.get("Q", "").strip())
+    if match:
+        quarters = Fraction(4 * int(match[1]), int(match[2]))
+        marks.append(tempo.MetronomeMark(number=float(int(match[3]) * quarters)))
+    return marks

@@ -1,0 +1,71 @@
+"""`engrave`: every downloaded tune as staff image, MIDI and note-head list."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+
+from sfpipe.datasets.index import Piece, read_index
+from sfpipe.engraving.piece import engrave_piece, is_done
+from sfpipe.errors import SfpipeError
+from sfpipe.files import write_json
+from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.params import EngraveParams
+
+
+def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> StageReport:
+    """Engrave the pieces of ``raw/index.json`` into ``out/<piece>/``; ``out/report.json``.
+
+    A piece already there with the same source and parameters is left alone, so an interrupted
+    run goes on where it stopped. Pieces that the index no longer lists are removed.
+
+    Parameters
+    ----------
+    jobs:
+        Number of processes; -1 is one per core.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no index, `out` cannot be written, or not one piece could be engraved.
+    """
+    pieces = read_index(raw).pieces
+    _prepare(out, {piece.id for piece in pieces})
+    report = StageReport()
+    todo = []
+    for piece in pieces:
+        if is_done(out / piece.id, piece, params):
+            report.done.append(piece.id)
+        else:
+            todo.append(piece)
+    work = functools.partial(_one, params=params, raw=raw, out=out)
+    for outcome in map_pieces(work, todo, label="engrave", jobs=jobs):
+        if outcome.error is None:
+            report.done.append(outcome.item.id)
+        else:
+            report.skipped[outcome.item.id] = outcome.error
+            shutil.rmtree(out / outcome.item.id, ignore_errors=True)
+    write_json(out / "report.json", report.as_dict())
+    if not report.done:
+        reason = next(iter(report.skipped.values()), "the index lists no pieces")
+        raise SfpipeError(f"not one piece could be engraved (the first: {reason})", file=raw)
+    return report
+
+
+def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
+    engrave_piece(piece, params, raw, out)
+
+
+def _prepare(out: Path, wanted: set[str]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for folder in out.iterdir():
+            if folder.is_dir() and folder.name not in wanted:
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise SfpipeError(
+            f"cannot be written ({error.strerror})",
+            file=out,
+            remedy="check the folder's permissions",
+        ) from None
