@@ -15,13 +15,18 @@ _BANK_SELECT = (0, 32)
 
 @dataclass(frozen=True)
 class Note:
-    """One struck note; `start_s` and `end_s` in s at the file's own tempo, `end_s` > `start_s`."""
+    """One struck note.
+
+    `start_s` and `end_s` in s at the file's own tempo, `end_s` > `start_s`; `quarter`: its start
+    in quarter notes.
+    """
 
     start_s: float
     end_s: float
     channel: int
     pitch: int
     velocity: int
+    quarter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Control:
 @dataclass
 class _Open:
     start_s: float
+    quarter: float
     velocity: int
     depth: int = 1
 
@@ -69,7 +75,10 @@ def read_midi(path: str | Path) -> Midi:
 
     try:
         # clip: some old sequencers write velocities above 127.
-        messages = list(mido.MidiFile(str(path), clip=True))
+        file = mido.MidiFile(str(path), clip=True)
+        if file.type == 2 or file.ticks_per_beat <= 0:
+            raise ValueError("asynchronous tracks and SMPTE time are not supported")
+        messages = list(mido.merge_tracks(file.tracks))
     except FileNotFoundError:
         raise SfpipeError("no such file", file=path, remedy="run the engrave stage") from None
     except Exception as error:
@@ -79,7 +88,7 @@ def read_midi(path: str | Path) -> Midi:
             file=path,
             remedy="make the file again",
         ) from None
-    midi = _collect(messages)
+    midi = _collect(messages, file.ticks_per_beat)
     if not midi.notes:
         raise SfpipeError("holds no notes", file=path, remedy="make the file again")
     if midi.end_s > LONGEST_S:
@@ -89,18 +98,22 @@ def read_midi(path: str | Path) -> Midi:
     return midi
 
 
-def _collect(messages: list) -> Midi:
+def _collect(messages: list, ticks_per_quarter: int) -> Midi:
     midi = Midi()
     sounding: dict[tuple[int, int], _Open] = {}
-    now = 0.0
+    ticks, now = 0, 0.0  # now: s
+    tempo = 0.5  # s per quarter
 
     def close(key: tuple[int, int], note: _Open) -> None:
         end = max(now, note.start_s + SHORTEST_S)
-        midi.notes.append(Note(note.start_s, end, *key, note.velocity))
+        midi.notes.append(Note(note.start_s, end, *key, note.velocity, note.quarter))
 
     for message in messages:
-        now += message.time
-        if message.is_meta or getattr(message, "channel", PERCUSSION) == PERCUSSION:
+        ticks += message.time
+        now += message.time / ticks_per_quarter * tempo
+        if message.type == "set_tempo":
+            tempo = message.tempo / 1e6
+        elif message.is_meta or getattr(message, "channel", PERCUSSION) == PERCUSSION:
             continue
         if message.type == "note_on" and message.velocity > 0:
             key = (message.channel, message.note)
@@ -110,7 +123,7 @@ def _collect(messages: list) -> Midi:
                 # keep the second until as many note-offs as note-ons have come.
                 close(key, before)
             depth = before.depth + 1 if before is not None else 1
-            sounding[key] = _Open(now, message.velocity, depth)
+            sounding[key] = _Open(now, ticks / ticks_per_quarter, message.velocity, depth)
         elif message.type in ("note_on", "note_off"):
             key = (message.channel, message.note)
             note = sounding.get(key)
