@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -22,11 +22,11 @@ app = typer.Typer(
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pipeline.")]
 Dataset = Annotated[
-    Optional[str], typer.Option("--dataset", help="Data set; default: that of the parameters.")
+    str | None, typer.Option("--dataset", help="Data set; default: that of the parameters.")
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per core.")]
 Scheduler = Annotated[
-    Optional[str], typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
+    str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
 ]
 PARAMS = Path("params.yaml")
 
@@ -122,8 +122,17 @@ def train(
     from sfpipe.agents.stage import train as stage
 
     p, _, paths = _setting(params, dataset)
-    stage(p.train, paths.scores, paths.spectrograms, out, algo=p.algo, seed=p.seed,
-          curves=Path("metrics/train"), events=Path("runs"), checkpoints=Path("models/checkpoints"))
+    stage(
+        p.train,
+        paths.scores,
+        paths.spectrograms,
+        out,
+        algo=p.algo,
+        seed=p.seed,
+        curves=Path("metrics/train"),
+        events=Path("runs"),
+        checkpoints=Path("models/checkpoints"),
+    )
 
 
 @app.command()
@@ -131,11 +140,11 @@ def evaluate(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
-    trials: Annotated[Optional[int], typer.Option(help="Games per performance.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     deterministic: Annotated[
-        Optional[bool], typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+        bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
     ] = None,
-    split: Annotated[Optional[str], typer.Option(help="train, valid or test.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
@@ -143,7 +152,9 @@ def evaluate(
 
     p, _, paths = _setting(params, dataset)
     chosen = {"trials": trials, "deterministic": deterministic, "split": split}
-    e = type(p.evaluate)(**p.evaluate.model_dump() | {k: v for k, v in chosen.items() if v is not None})
+    e = type(p.evaluate)(
+        **p.evaluate.model_dump() | {k: v for k, v in chosen.items() if v is not None}
+    )
     stage(e, paths.scores, paths.spectrograms, agent, out, seed=p.seed)
 
 
@@ -172,7 +183,7 @@ def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> Non
 def show_alignment(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
-    piece: Annotated[Optional[list[str]], typer.Option(help="Piece; may be repeated.")] = None,
+    piece: Annotated[list[str] | None, typer.Option(help="Piece; may be repeated.")] = None,
     random: Annotated[int, typer.Option(help="How many pieces to draw at random.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("alignment"),
@@ -197,8 +208,15 @@ def import_tismir(
     from sfpipe.datasets.tismir import import_tismir as stage
 
     p, _, paths = _setting(params, dataset)
-    stage(folder, dataset, paths.scores, paths.spectrograms, split=split, soundfont=soundfont,
-          gain=p.synthesize.gain)
+    stage(
+        folder,
+        dataset,
+        paths.scores,
+        paths.spectrograms,
+        split=split,
+        soundfont=soundfont,
+        gain=p.synthesize.gain,
+    )
 
 
 @app.command()

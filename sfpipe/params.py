@@ -153,6 +153,8 @@ class EvaluateParams(Section):
     split: Literal["train", "valid", "test"] = "test"
     trials: int = Field(default=10, ge=1)
     deterministic: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class Params(Section):

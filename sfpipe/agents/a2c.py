@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.returns import n_step_returns
 from sfpipe.agents.rollout import collect, entropy_of, log_prob_of
@@ -11,7 +13,7 @@ from sfpipe.game import dynamics
 class A2C(Learner):
     """Synchronous actor-critic: t_max steps of all games, then one update on all of them."""
 
-    def update(self) -> dict[str, float]:
+    def update(self) -> dict[str, Any]:
         """Play one rollout and descend once on policy, value and entropy together."""
         s = self.schedule
         rollout = collect(self.game, self.actor, s.t_max)

@@ -7,6 +7,8 @@ temperature). States come from a mixture of planner and agent whose planner shar
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from sfpipe.agents.learner import Learner
@@ -46,14 +48,14 @@ class Dagger(Learner):
         """Probability that the planner, not the agent, acts in the next rollout."""
         return max(0.0, 1 - self.frames / max(self.schedule.dagger.mixture_frames, 1))
 
-    def update(self) -> dict[str, float]:
+    def update(self) -> dict[str, Any]:
         """Play one rollout, label it, and descend on every minibatch of it."""
         s = self.schedule
         share = self.planner_share
         view, labels, returns, reward, agreement = self._collect(share)
         n = len(labels)
         self.network.train()  # dropout is on: this is supervised learning
-        sums: dict[str, torch.Tensor] = {}
+        sums: dict[str, Any] = {}
         n_batches = 0
         for which in minibatches(n, s.dagger.batch, self.shuffle, self.bank.device):
             logits, values = self.actor.forward(observe_at(self.bank, view, which))
@@ -78,22 +80,20 @@ class Dagger(Learner):
         }
 
     @torch.no_grad()
-    def _collect(self, share: float) -> tuple[View, torch.Tensor, torch.Tensor, float, float]:
+    def _collect(self, share: float) -> tuple[View, torch.Tensor, torch.Tensor, Any, Any]:
         """Views, labels, returns (flat), mean reward, share of states where both would agree."""
         self.network.eval()
         s, game = self.schedule, self.game
         steps: list[tuple] = []
         for _ in range(s.t_max):
             at = game.view()
-            logits, value = self.actor.forward(dynamics.observe(game.bank, at))
+            logits, _ = self.actor.forward(dynamics.observe(game.bank, at))
             cost = self.planner.costs(game.state)
             labels = (-cost / s.dagger.temperature).softmax(1).to(torch.float32)
             action, planned = self.actor.draw(logits), cost.argmin(1)
             agree = logits.argmax(1) == planned
             if share > 0:
-                dice = torch.rand(
-                    len(action), generator=self.actor.generator, device=action.device
-                )
+                dice = torch.rand(len(action), generator=self.actor.generator, device=action.device)
                 action = torch.where(dice < share, planned, action)
             out = game.step(action - 1)
             steps.append((*at, labels, out.reward, out.lost | out.finished, agree))

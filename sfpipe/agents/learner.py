@@ -62,7 +62,7 @@ class Learner(ABC):
         return self.schedule.learning_rate
 
     @abstractmethod
-    def update(self) -> dict[str, float]:
+    def update(self) -> dict[str, Any]:
         """Play and learn once; returns figures to log, `frames` (played) among them."""
 
     def set_learning_rate(self, rate: float) -> None:
@@ -70,13 +70,13 @@ class Learner(ABC):
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def _descend(self, loss: torch.Tensor) -> float:
+    def _descend(self, loss: torch.Tensor) -> torch.Tensor:
         """One optimiser step on `loss`; returns the gradient norm before clipping."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         return self._apply_gradients()
 
-    def _apply_gradients(self) -> float:
+    def _apply_gradients(self) -> torch.Tensor:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.max_grad_norm)
         self.optimiser.step()
         return norm

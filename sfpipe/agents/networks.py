@@ -99,7 +99,14 @@ class ActorCritic(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.orthogonal_(module.weight, generator=generator)
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
+        return self
+
+    def placed(self, device: str | torch.device) -> ActorCritic:
+        """This network on `device`, its convolutions channels-last: a third faster on CPUs."""
+        self.to(device)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in stubs
         return self
 
     def embed(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:

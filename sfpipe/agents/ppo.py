@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from sfpipe.agents.learner import Learner
@@ -12,7 +14,7 @@ from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches,
 class PPO(Learner):
     """t_max steps of all games, then `ppo.epochs` passes over them in minibatches."""
 
-    def update(self) -> dict[str, float]:
+    def update(self) -> dict[str, Any]:
         """Play one rollout and descend on every minibatch of it."""
         s = self.schedule
         rollout = collect(self.game, self.actor, s.t_max)
@@ -22,9 +24,11 @@ class PPO(Learner):
         returns = (advantages + rollout.value).flatten()
         advantages = normalised(advantages).flatten()
         view, action, before = (
-            rollout.flat_view(), rollout.action.flatten(), rollout.log_prob.flatten()
+            rollout.flat_view(),
+            rollout.action.flatten(),
+            rollout.log_prob.flatten(),
         )
-        sums: dict[str, torch.Tensor] = {}
+        sums: dict[str, Any] = {}
         n_batches = 0
         for _ in range(s.ppo.epochs):
             for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from sfpipe.agents.learner import Learner
@@ -13,13 +15,13 @@ from sfpipe.game.dynamics import View
 class Reinforce(Learner):
     """Plays `n_games` games to their ends (the paper: one), then descends once on all steps."""
 
-    def update(self) -> dict[str, float]:
+    def update(self) -> dict[str, Any]:
         """Play whole games and descend once on policy, value and entropy together."""
         s = self.schedule
         view, action, reward, returns = self._play_to_the_end()
         n = len(action)
         self.optimiser.zero_grad(set_to_none=True)
-        sums = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
+        sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
         for which in minibatches(n, s.ppo.batch, None, self.bank.device):
             logits, values = self.actor.forward(observe_at(self.bank, view, which))

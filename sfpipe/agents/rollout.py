@@ -93,8 +93,10 @@ def collect(game: BatchedGame, actor: Actor, t_max: int) -> Rollout:
             over = outcome.lost | outcome.finished
             steps.append((*at, action, log_prob, value, outcome.reward, over))
         last_value = actor.forward(game.observe())[1]
-    stacked = [torch.stack(column) for column in zip(*steps, strict=True)]
-    return Rollout(View(*stacked[:4]), *stacked[4:], last_value=last_value)
+    *seen, action, log_prob, value, reward, over = (
+        torch.stack(column) for column in zip(*steps, strict=True)
+    )
+    return Rollout(View(*seen), action, log_prob, value, reward, over, last_value)
 
 
 def log_prob_of(logits: torch.Tensor, action: torch.Tensor) -> torch.Tensor:

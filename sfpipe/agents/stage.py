@@ -72,7 +72,7 @@ def train(
     checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     network = ActorCritic(window, dropout=schedule.dropout)
     network.initialise(torch.Generator().manual_seed(seed))
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    network.placed(device)
     log = TrainingLog(curves, events)
     with _stop_signals() as stop:
         trainer = Trainer(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -149,9 +148,7 @@ class Trainer:
     def _make_learner(self) -> Learner:
         kind = LEARNERS[self.phases[self.course.phase]]
         seed = self.seed + 1000 * self.course.phase
-        return kind(
-            self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16
-        )
+        return kind(self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16)
 
     def _count(self, figures: dict[str, float]) -> None:
         course = self.course

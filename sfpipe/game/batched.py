@@ -61,6 +61,7 @@ class BatchedGame:
         self.bank, self.window, self.n_games = bank, window, n_games
         self.sampler = Sampler(len(bank), seed, bank.device)
         self.state = dynamics.start(bank, self.sampler.draw(n_games))
+        self.ended: GameState | None = None  # last states of the games the last step ended
 
     def view(self) -> View:
         """Where the observations of the present states lie in the bank."""
@@ -88,8 +89,10 @@ class BatchedGame:
         )
         over = outcome.lost | outcome.finished
         n_over = int(over.sum())
+        self.ended = None
         if n_over:
             which = over.nonzero().squeeze(1)
+            self.ended = dynamics.select(after, which)
             fresh = dynamics.start(self.bank, self.sampler.draw(n_over))
             after = GameState(
                 *(a.index_copy(0, which, f) for a, f in zip(after, fresh, strict=True))

@@ -89,8 +89,9 @@ def play_games(
     games: dict[int, PlayedGame] = {}
     for at in range(0, len(by_length), chunk):
         indices = by_length[at : at + chunk]
-        for i, game in zip(indices, _play(bank, player, [order[i] for i in indices], progress),
-                           strict=True):
+        for i, game in zip(
+            indices, _play(bank, player, [order[i] for i in indices], progress), strict=True
+        ):
             games[i] = game
     if progress:
         progress.total = progress.done
@@ -141,10 +142,20 @@ def _record(
     performance, trial = which
     info = bank.infos[performance]
     return PlayedGame(
-        info.piece, info.performance, trial, int(info.onset_frames[0]),
-        error.astype(np.float32), (position - bank.window.width).astype(np.float32), lost,
-        info.onset_frames, info.onset_x_px.astype(np.float32), info.onset_s, info.px_per_cm,
-        bank.window.width, float(bank.window.threshold_px), float(reward.sum(dtype=np.float64)),
+        info.piece,
+        info.performance,
+        trial,
+        int(info.onset_frames[0]),
+        error.astype(np.float32),
+        (position - bank.window.width).astype(np.float32),
+        lost,
+        info.onset_frames,
+        info.onset_x_px.astype(np.float32),
+        info.onset_s,
+        info.px_per_cm,
+        bank.window.width,
+        float(bank.window.threshold_px),
+        float(reward.sum(dtype=np.float64)),
     )
 
 

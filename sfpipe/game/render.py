@@ -58,7 +58,7 @@ def render_state(
     threshold_px:
         Largest tracking error b at which the target is not lost, strip px.
     info:
-        Any of ``frame``, ``speed`` (px/frame), ``reward`` (of the last step), ``score`` (sum of
+        Any of ``frame``, ``speed_px`` (per frame), ``reward`` (of the last step), ``score`` (sum of
         rewards so far) and ``piece``; what is missing is left out.
     window_px:
         Strip px that the W columns stand for: 2 W if the excerpt is at half size. W by default.
@@ -207,8 +207,8 @@ def _figures(
 ) -> None:
     """Names over numbers, in a row of columns."""
     figures = [("error", f"{error:+.1f} px", BAD if lost else INK)]
-    if "speed" in facts:
-        figures.append(("speed", f"{facts['speed']:+.1f} px/frame", INK))
+    if "speed_px" in facts:
+        figures.append(("speed", f"{facts['speed_px']:+.1f} px/frame", INK))
     if "reward" in facts:
         figures.append(("reward", f"{facts['reward']:.2f}", INK))
     if "score" in facts:

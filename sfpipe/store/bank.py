@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,19 @@ class PerformanceInfo:
     onset_x_px: np.ndarray
     onset_s: np.ndarray
 
+    @cached_property
+    def onset_set(self) -> frozenset[int]:
+        """The onset frames, to ask whether a frame is one."""
+        return frozenset(self.onset_frames.tolist())
+
 
 class Bank:
     """Packed strips and spectrograms on one device; every observation is a gather from it.
 
     Strips stand side by side with one window width of paper between them, spectrograms with 40
     frames of silence between them, so that no gather needs a bounds check. A window shrunk by
-    two is kept in two phases, for windows that begin at an even and at an odd strip column, so that no resizing
-    happens during play. Spectrograms of the frames that play never reads (after the last
-    onset) are kept too.
+    two is kept in two phases, for windows that begin at an even and at an odd strip column, so
+    that no resizing happens during play.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ class Window:
 
     @property
     def threshold_px(self) -> int:
-        """The largest tracking error in px before the target counts as lost: a third of the width."""
+        """b: beyond this tracking error in px the target is lost; a third of the width."""
         return self.width // 3
 
     @property

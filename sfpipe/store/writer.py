@@ -190,7 +190,7 @@ def _open(
 
 
 def _vector(name: str, field: str, values: Any, dtype: type) -> np.ndarray:
-    array = np.asarray(values, dtype=dtype)
+    array: np.ndarray = np.asarray(values, dtype=dtype)
     if array.ndim != 1:
         raise SfpipeError(f"{name}: {field} must be one-dimensional, found {array.shape}")
     if not np.isfinite(array).all():

@@ -8,7 +8,7 @@ from sfpipe.game.render import AGENT, BAD, TARGET, render_state
 
 BLANK = np.zeros((40, 150), np.float32)
 SILENCE = np.zeros((78, 40), np.float32)
-INFO = {"frame": 312, "speed": 3.0, "reward": 0.86, "score": 287.4, "piece": "AReel"}
+INFO = {"frame": 312, "speed_px": 3.0, "reward": 0.86, "score": 287.4, "piece": "AReel"}
 
 
 def _draw(score=BLANK, spectrogram=SILENCE, position=400.0, target=400.0, b=50.0, **options):
@@ -43,7 +43,7 @@ def test_shape_type_and_untouched_input():
     number=st.floats(-1e9, 1e9),
 )
 def test_one_shape_for_all_states(position, off, piece, number):
-    info = {"frame": 10**9, "speed": number, "reward": number, "score": number, "piece": piece}
+    info = {"frame": 10**9, "speed_px": number, "reward": number, "score": number, "piece": piece}
     picture = _draw(position=position, target=position + off, info=info)
     assert picture.shape == _draw().shape
     # What video encoders want.

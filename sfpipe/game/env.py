@@ -1,0 +1,317 @@
+"""Gymnasium shells on the game: one environment, and many that step as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from sfpipe.errors import SfpipeError
+from sfpipe.game import dynamics
+from sfpipe.game.batched import BatchedGame
+from sfpipe.game.dynamics import GameState, Outcome
+from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.schema import BINS, EXCERPT
+from sfpipe.store.window import Window, window_by_name
+
+# 2048 full-scale samples under the Hann window sum to 1024: log10(1 + 1024) < 3.1.
+LOUDEST = 3.1
+
+
+class ScoreFollowingEnv(gym.Env):
+    """
+    ## Description
+    A performance is played; you see the last two seconds of it as a spectrogram, and an excerpt
+    of the unrolled score, and choose at every frame (20 per second) how to change your reading
+    speed, so that the centre of your excerpt stays where the music is (Henkel et al. 2019,
+    section 2).
+
+    ## Action space
+    With `actions=(-1, 0, 1)`: `Discrete(3)`, the index of the change of speed in px/frame. With
+    `actions="continuous"`: `Box(-inf, inf, (1,))`, the change itself.
+
+    ## Observation space
+    A `Dict` of float32 arrays:
+
+    | key | shape | channel 0 | channel 1 |
+    |---|---|---|---|
+    | `spectrogram` | (2, 78, 40) | the 40 newest frames, 78 bins | minus the previous state's |
+    | `score` | (2, 40, 150), msmd (2, 80, 256) | ink around your position | minus the previous |
+
+    Channel 1 is zero in the first state of a game.
+
+    ## Reward
+    `(b - |d|) / b` with the tracking error `d = position - target` in px and b a third of the
+    window's width (50 px; msmd 170 px). The target is interpolated linearly between note heads.
+
+    ## Start
+    At the performance's first onset, at its note head, with speed 0.
+
+    ## End
+    *Termination*: the target is lost (|d| > b, reward 0), or the last onset is reached. Games
+    are never truncated.
+
+    ## Information
+    `frame` (of the performance), `position_px`, `target_px` (in the strip, without padding),
+    `tracking_error_px`, `speed_px`, `onset` (whether an onset falls into this frame), `lost`,
+    `piece`, `performance`.
+
+    ## Arguments
+    `scores`, `spectrograms`: the stores (`sfpipe inspect` lists pieces), or `bank`: a loaded
+    one. `piece`: play only this piece; otherwise every reset draws a performance (or takes
+    `options={"performance": index}`). `split`: only this split. `window`: `"nottingham"` or
+    `"msmd"`. `render_mode`: `"rgb_array"`.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  # as Gymnasium
+
+    def __init__(
+        self,
+        scores: str | Path | None = None,
+        spectrograms: str | Path | None = None,
+        piece: str | None = None,
+        window: str | Window = "nottingham",
+        actions: Sequence[int] | str = (-1, 0, 1),
+        split: str | None = None,
+        bank: Bank | None = None,
+        render_mode: str | None = None,
+    ):
+        self.bank = bank or _load(scores, spectrograms, window, split, piece)
+        self.window = self.bank.window
+        self.actions = actions
+        self.observation_space = observation_space(self.window)
+        self.action_space = action_space(actions)
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise SfpipeError(f"unknown render mode '{render_mode}'", remedy="use 'rgb_array'")
+        self.render_mode = render_mode
+        self._state: GameState | None = None
+        self._score_so_far = 0.0
+        self._reward = 0.0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Start a game; `options={"performance": i}` chooses the i-th of the bank."""
+        super().reset(seed=seed)
+        chosen = (options or {}).get("performance")
+        if chosen is None:
+            chosen = int(self.np_random.integers(len(self.bank)))
+        if not 0 <= chosen < len(self.bank):
+            raise SfpipeError(f"performance {chosen} does not exist, there are {len(self.bank)}")
+        self._state = dynamics.start(self.bank, torch.tensor([chosen], device=self.bank.device))
+        self._score_so_far = self._reward = 0.0
+        return self._look(), self._info(lost=False)
+
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """Change the speed, move, hear one more frame."""
+        if self._state is None:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        change = acceleration(self.actions, np.asarray(action).reshape(1))
+        self._state, out = dynamics.step(
+            self.bank, self._state, change.to(self.bank.device), self.window.threshold_px
+        )
+        self._reward = float(out.reward)
+        self._score_so_far += self._reward
+        over = bool(out.lost | out.finished)
+        return self._look(), self._reward, over, False, self._info(lost=bool(out.lost))
+
+    def render(self) -> np.ndarray | None:
+        """The present state as a picture: uint8 [shape=(height, width, 3)]."""
+        if self.render_mode is None or self._state is None:
+            return None
+        from sfpipe.game.render import render_state
+
+        seen, info = self._look(), self._info(lost=False)
+        return render_state(
+            score=seen["score"][0],
+            spectrogram=seen["spectrogram"][0],
+            position_px=info["position_px"],
+            target_px=info["target_px"],
+            threshold_px=self.window.threshold_px,
+            window_px=self.window.width,
+            info={**info, "reward": self._reward, "score": self._score_so_far},
+        )
+
+    def _look(self) -> dict[str, np.ndarray]:
+        assert self._state is not None
+        seen = dynamics.observe(self.bank, dynamics.view(self.bank, self._state))
+        return {
+            "score": seen.score[0].cpu().numpy(),
+            "spectrogram": seen.spectrogram[0].cpu().numpy(),
+        }
+
+    def _info(self, lost: bool) -> dict[str, Any]:
+        assert self._state is not None
+        return {k: v[0] for k, v in information(self.bank, self._state).items()} | {"lost": lost}
+
+
+class ScoreFollowingVectorEnv(VectorEnv):
+    """Many games that step as one batch; arguments and spaces as `ScoreFollowingEnv`.
+
+    A game that ends is replaced within the same step (`AutoresetMode.SAME_STEP`): the returned
+    observation is the first of the next game, the last one of the ended game is in
+    `infos["final_obs"]`, its information in `infos["final_info"]`.
+    """
+
+    metadata = {  # noqa: RUF012  # as Gymnasium declares it
+        "render_modes": [],
+        "render_fps": 20,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scores: str | Path | None = None,
+        spectrograms: str | Path | None = None,
+        piece: str | None = None,
+        window: str | Window = "nottingham",
+        actions: Sequence[int] | str = (-1, 0, 1),
+        split: str | None = None,
+        bank: Bank | None = None,
+        render_mode: str | None = None,
+    ):
+        self.bank = bank or _load(scores, spectrograms, window, split, piece)
+        self.window, self.actions, self.num_envs = self.bank.window, actions, num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space(self.window)
+        self.single_action_space = action_space(actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._game: BatchedGame | None = None
+
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Start all games anew."""
+        first = seed[0] if isinstance(seed, list) else seed
+        super().reset(seed=first)
+        drawn = int(self.np_random.integers(2**31))
+        self._game = BatchedGame(self.bank, self.window, self.num_envs, drawn)
+        return self._look(self._game.state), self._infos(self._game.state)
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Advance all games by one frame."""
+        if self._game is None:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        change = acceleration(self.actions, np.asarray(actions).reshape(self.num_envs))
+        out: Outcome = self._game.step(change.to(self.bank.device))
+        over = (out.lost | out.finished).cpu().numpy()
+        infos = self._infos(self._game.state)
+        if over.any():
+            infos |= self._final(self._game, over)
+        never = np.zeros(self.num_envs, bool)
+        return self._look(self._game.state), out.reward.cpu().numpy(), over, never, infos
+
+    def _final(self, game: BatchedGame, over: np.ndarray) -> dict[str, Any]:
+        assert game.ended is not None
+        seen, info = self._look(game.ended), information(self.bank, game.ended)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        final_info: dict[str, Any] = {}
+        for j, i in enumerate(np.flatnonzero(over)):
+            final_obs[i] = {k: v[j] for k, v in seen.items()}
+            final_info = self._add_info(final_info, {k: v[j] for k, v in info.items()}, int(i))
+        return {
+            "final_obs": final_obs,
+            "_final_obs": over,
+            "final_info": final_info,
+            "_final_info": over,
+        }
+
+    def _look(self, state: GameState) -> dict[str, np.ndarray]:
+        seen = dynamics.observe(self.bank, dynamics.view(self.bank, state))
+        return {"score": seen.score.cpu().numpy(), "spectrogram": seen.spectrogram.cpu().numpy()}
+
+    def _infos(self, state: GameState) -> dict[str, Any]:
+        here = np.ones(self.num_envs, bool)
+        found = information(self.bank, state)
+        return {k: np.asarray(v) for k, v in found.items()} | {f"_{k}": here for k in found}
+
+
+def observation_space(window: Window) -> spaces.Dict:
+    """The observation space of a window."""
+    return spaces.Dict(
+        {
+            "score": spaces.Box(-1, 1, (2, *window.seen), np.float32),
+            "spectrogram": spaces.Box(-LOUDEST, LOUDEST, (2, BINS, EXCERPT), np.float32),
+        }
+    )
+
+
+def action_space(actions: Sequence[int] | str) -> spaces.Space:
+    """`Discrete` for a list of speed changes, `Box` for ``"continuous"``.
+
+    Raises
+    ------
+    SfpipeError
+        If it is neither.
+    """
+    if isinstance(actions, str):
+        if actions != "continuous":
+            raise SfpipeError(
+                f"unknown actions '{actions}'",
+                remedy="use 'continuous' or a list of speed changes in px/frame",
+            )
+        return spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    return spaces.Discrete(len(actions))
+
+
+def acceleration(actions: Sequence[int] | str, chosen: np.ndarray) -> torch.Tensor:
+    """Change of speed in px/frame for chosen actions: float64 [shape=(n,)].
+
+    Raises
+    ------
+    SfpipeError
+        If an action is not finite.
+    """
+    if isinstance(actions, str):
+        change = chosen.astype(np.float64)
+        if not np.isfinite(change).all():
+            raise SfpipeError("an action is not finite", remedy="check the policy's output")
+        return torch.from_numpy(change)
+    return torch.tensor(np.asarray(actions, dtype=np.float64)[chosen.astype(np.int64)])
+
+
+def information(bank: Bank, state: GameState) -> dict[str, list]:
+    """What `info` tells of each state, per key a list of n values."""
+    frames = (state.frame - EXCERPT).tolist()
+    aim = dynamics.target(bank, state.performance, state.frame)
+    infos = [bank.infos[i] for i in state.performance.tolist()]
+    return {
+        "frame": frames,
+        "position_px": (state.position - bank.window.width).tolist(),
+        "target_px": (aim - bank.window.width).tolist(),
+        "tracking_error_px": (state.position - aim).tolist(),
+        "speed_px": state.speed.tolist(),
+        "onset": [f in i.onset_set for f, i in zip(frames, infos, strict=True)],
+        "piece": [i.piece for i in infos],
+        "performance": [i.performance for i in infos],
+    }
+
+
+def _load(
+    scores: str | Path | None,
+    spectrograms: str | Path | None,
+    window: str | Window,
+    split: str | None,
+    piece: str | None,
+) -> Bank:
+    if scores is None or spectrograms is None:
+        raise SfpipeError(
+            "the game needs both stores, scores= and spectrograms=",
+            remedy="make them with 'dvc repro scores spectrograms'",
+        )
+    pieces = None if piece is None else [piece]
+    return load_bank(scores, spectrograms, window_by_name(window), split=split, pieces=pieces)

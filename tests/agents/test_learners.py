@@ -1,0 +1,81 @@
+"""Each algorithm on a tiny game whose optimum is known, and proofs of their parts."""
+
+import pytest
+import torch
+
+from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.ppo import PPO, clipped_loss
+from sfpipe.agents.rollout import Actor, collect, log_prob_of, observe_at
+from sfpipe.agents.trainer import LEARNERS
+from sfpipe.game.play import play_games, share_of_onsets
+from sfpipe.game.players import Planner
+from sfpipe.params import DaggerParams, PPOParams, Schedule
+from tests.toy import TinyNetwork, ramp_bank
+
+SCHEDULE = Schedule(
+    n_games=16,
+    t_max=15,
+    learning_rate=5e-3,
+    entropy=0.005,
+    ppo=PPOParams(epochs=4, batch=240),
+    dagger=DaggerParams(n_games=16, learning_rate=5e-3, mixture_frames=2000, temperature=1.0),
+)
+UPDATES = {"dagger": 60, "ppo": 150, "a2c": 400, "reinforce": 150}
+
+
+def mean_error(bank, player):
+    games = play_games(bank, player)
+    return share_of_onsets(games), sum(abs(g.error_px).mean() for g in games) / len(games)
+
+
+@pytest.mark.parametrize("algo", LEARNERS)
+def test_solves_a_tiny_game(algo):
+    bank = ramp_bank()
+    learner = LEARNERS[algo](TinyNetwork(), bank, SCHEDULE, seed=1)
+    player = AgentPlayer(learner.actor, deterministic=True)
+    before, _ = mean_error(bank, player)
+    assert before < 0.9
+    for _ in range(UPDATES[algo]):
+        learner.update()
+    r_on, error = mean_error(bank, player)
+    assert r_on == 1.0
+    assert error < 3 + mean_error(bank, Planner(bank))[1]
+
+
+@pytest.mark.parametrize("algo", LEARNERS)
+def test_two_seeded_runs_are_bit_equal(algo):
+    def run(seed):
+        learner = LEARNERS[algo](TinyNetwork(), ramp_bank(), SCHEDULE, seed=seed)
+        figures = [learner.update() for _ in range(4)]
+        return learner.network.state_dict(), [float(f["reward"]) for f in figures]
+
+    (a, rewards_a), (b, rewards_b), (_, rewards_c) = run(5), run(5), run(6)
+    assert rewards_a == rewards_b
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert rewards_a != rewards_c
+
+
+def test_ratio_is_one_before_the_first_update():
+    learner = PPO(TinyNetwork(), ramp_bank(), SCHEDULE, seed=0)
+    rollout = collect(learner.game, learner.actor, 15)
+    which = torch.arange(rollout.action.numel())
+    seen = observe_at(learner.bank, rollout.flat_view(), which)
+    logits, values = learner.actor.forward(seen)
+    ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
+    torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
+
+
+def test_clipped_loss_by_hand():
+    ratio = torch.tensor([1.5, 0.5, 1.5, 0.5])
+    advantage = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    # min(1.5, 1.2), min(.5, .8), min(-1.5, -1.2), min(-.5, -.8)
+    expected = -(1.2 + 0.5 - 1.5 - 0.8) / 4
+    assert clipped_loss(ratio, advantage, 0.2).item() == pytest.approx(expected)
+
+
+def test_actor_draws_from_its_policy():
+    actor = Actor(TinyNetwork(), torch.Generator().manual_seed(0))
+    logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(20_000, 3)
+    share = torch.bincount(actor.draw(logits), minlength=3) / 20_000
+    torch.testing.assert_close(share, torch.tensor([0.2, 0.5, 0.3]), atol=0.015, rtol=0)

@@ -1,0 +1,145 @@
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import sfpipe  # noqa: F401  # registers the environments
+from sfpipe.errors import SfpipeError
+from sfpipe.game.env import ScoreFollowingEnv
+from sfpipe.store.bank import Bank
+from sfpipe.store.writer import write_scores, write_spectrograms
+from tests.toy import NOTTINGHAM, performance_record, score_record
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    scores = {n: score_record(n, [20, 60, 90], width=300, seed=i) for i, n in enumerate("ab")}
+    performances = [performance_record(n, [0.21, 1.0, 2.0], frames=60, seed=7) for n in "ab"]
+    return Bank(scores, performances, NOTTINGHAM)
+
+
+@pytest.fixture(scope="module")
+def stores(bank, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    with write_scores(folder / "s.h5", dataset="toy", params={}, tools={}) as store:
+        for i, n in enumerate("ab"):
+            r = score_record(n, [20, 60, 90], width=300, seed=i)
+            store.add(
+                n,
+                split="train",
+                strip=r.strip,
+                onset_x_px=r.onset_x_px,
+                onset_y_px=r.onset_y_px,
+                onset_quarter=r.onset_quarter,
+                staff_space_px=3.5,
+                px_per_cm=28.346,
+            )
+    with write_spectrograms(folder / "p.h5", dataset="toy", params={}, tools={}) as store:
+        for n in "ab":
+            r = performance_record(n, [0.21, 1.0, 2.0], frames=60, seed=7)
+            store.add(
+                n,
+                "p",
+                split="train",
+                spectrogram=r.spectrogram,
+                onset_s=r.onset_s,
+                score_onset=r.score_onset,
+            )
+    return {"scores": folder / "s.h5", "spectrograms": folder / "p.h5"}
+
+
+@pytest.mark.parametrize("actions", [(-1, 0, 1), "continuous"])
+def test_gymnasium_accepts_it(stores, actions):
+    env = gym.make("sfpipe/ScoreFollowing-v0", **stores, actions=actions)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*infinity.*")
+        check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_stable_baselines_accepts_it_and_learns_on_it(bank):
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_checker import check_env as sb3_check
+
+    env = ScoreFollowingEnv(bank=bank)
+    sb3_check(env)
+    model = PPO("MultiInputPolicy", env, n_steps=64, batch_size=32, n_epochs=1, seed=0)
+    before = [p.clone() for p in model.policy.parameters()]
+    model.learn(256)
+    assert any((a != b).any() for a, b in zip(before, model.policy.parameters(), strict=True))
+
+
+def test_first_state_and_first_step(bank):
+    env = ScoreFollowingEnv(bank=bank)
+    seen, info = env.reset(options={"performance": 0})
+    assert info["frame"] == 4 and info["position_px"] == 20 and info["target_px"] == 20
+    assert info["onset"] and info["piece"] == "a"
+    assert not seen["score"][1].any() and not seen["spectrogram"][1].any()
+    seen, reward, over, truncated, info = env.step(2)
+    # Onsets at frames 4 and 20, 20 and 60 px: the target moves 2.5 px, the agent 1 px.
+    assert info["frame"] == 5 and info["position_px"] == 21
+    assert info["tracking_error_px"] == pytest.approx(-1.5)
+    assert reward == pytest.approx((50 - 1.5) / 50)
+    assert not over and not truncated and not info["onset"]
+    assert seen["score"][1].any() and seen["spectrogram"][1].any()
+
+
+def test_standing_still_loses_the_target(bank):
+    env = ScoreFollowingEnv(bank=bank)
+    env.reset(options={"performance": 0})
+    over, steps = False, 0
+    while not over:
+        _, reward, over, _, info = env.step(1)
+        steps += 1
+    # 20 px + 2.5 px x 16 frames = 60, then 1.5 px a frame: 51 px behind after 24 frames.
+    assert info["lost"] and reward == 0 and info["tracking_error_px"] < -50
+    assert steps == 16 + 7
+
+
+def test_same_seed_same_game(bank):
+    env = ScoreFollowingEnv(bank=bank)
+    a, info_a = env.reset(seed=3)
+    b, info_b = env.reset(seed=3)
+    assert info_a == info_b
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_vector_env_equals_single_envs(stores, bank):
+    vector = gym.make_vec("sfpipe/ScoreFollowing-v0", num_envs=4, **stores)
+    seen, info = vector.reset(seed=5)
+    single = [ScoreFollowingEnv(bank=bank) for _ in range(4)]
+    which = {"a": 0, "b": 1}
+    for env, piece in zip(single, info["piece"], strict=True):
+        env.reset(options={"performance": which[piece]})
+    rng = np.random.default_rng(0)
+    ended = 0
+    for _ in range(60):
+        actions = rng.integers(0, 3, 4)
+        seen, reward, over, _, info = vector.step(actions)
+        for i, env in enumerate(single):
+            s, r, o, _, inf = env.step(actions[i])
+            assert r == pytest.approx(reward[i]) and o == over[i]
+            if o:
+                ended += 1
+                final = info["final_obs"][i]
+                assert all(np.array_equal(final[k], s[k]) for k in s)
+                assert info["final_info"]["tracking_error_px"][i] == inf["tracking_error_px"]
+                s, _ = env.reset(options={"performance": which[info["piece"][i]]})
+            assert all(np.array_equal(seen[k][i], s[k]) for k in s)
+    assert ended > 0
+
+
+def test_errors_say_what_to_do(stores):
+    with pytest.raises(SfpipeError, match="no piece 'x'"):
+        ScoreFollowingEnv(**stores, piece="x")
+    with pytest.raises(SfpipeError, match="unknown window"):
+        ScoreFollowingEnv(**stores, window="big")
+    with pytest.raises(SfpipeError, match="needs both stores"):
+        ScoreFollowingEnv()
+    with pytest.raises(SfpipeError, match="not finite"):
+        env = ScoreFollowingEnv(**stores, actions="continuous")
+        env.reset()
+        env.step(np.array([np.nan]))
+    with pytest.raises(gym.error.ResetNeeded):
+        ScoreFollowingEnv(**stores).step(0)

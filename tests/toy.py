@@ -1,0 +1,111 @@
+"""Small hand-made pieces for tests: numbers one can compute on paper."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from sfpipe.store.bank import Bank
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.window import WINDOWS, Window
+
+SMALL = Window("nottingham", width=30, height=8, shrink=1)
+
+
+def score_record(
+    piece: str, x: list[float], *, width: int, height: int = 40, split: str = "train", seed: int = 0
+) -> ScoreRecord:
+    """A strip of random grey with the given onset positions."""
+    strip = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
+    xs = np.array(x, np.float32)
+    return ScoreRecord(
+        piece,
+        split,
+        piece,
+        strip,
+        xs,
+        np.full(len(x), height / 2, np.float32),
+        np.arange(len(x), dtype=float),
+        3.5,
+        28.346,
+    )
+
+
+def performance_record(
+    piece: str,
+    onset_s: list[float],
+    *,
+    frames: int,
+    name: str = "p",
+    split: str = "train",
+    seed: int = 0,
+) -> PerformanceRecord:
+    """A random spectrogram with the given onset times."""
+    spec = np.random.default_rng(seed).random((78, frames)).astype(np.float32)
+    return PerformanceRecord(
+        piece,
+        name,
+        split,
+        spec,
+        np.array(onset_s),
+        np.arange(len(onset_s), dtype=np.int32),
+        1.0,
+        "none",
+    )
+
+
+def ramp_bank(n: int = 6, window: Window = SMALL) -> Bank:
+    """Pieces whose ink and sound both grow along the way, at constant speeds of 1 or 2 px/frame.
+
+    The mean ink of the window minus the mean level of the excerpt is the tracking error, so
+    that even a tiny network can see what to do.
+    """
+    scores, performances = {}, []
+    for i in range(n):
+        name, speed, frames = f"ramp{i}", 1 + i % 2, 60 + 5 * i
+        width = 40 + speed * frames
+        ink = np.clip(np.arange(width) / 200, 0, 1)
+        strip = np.round(255 * (1 - np.tile(ink, (40, 1)))).astype(np.uint8)
+        x = [10.0, 10.0 + speed * (frames - 10)]
+        scores[name] = ScoreRecord(
+            name,
+            "train",
+            name,
+            strip,
+            np.array(x, np.float32),
+            np.full(2, 20, np.float32),
+            np.arange(2.0),
+            3.5,
+            28.346,
+        )
+        level = np.clip((10 + speed * np.arange(frames)) / 200, 0, 1)
+        spec = np.tile(level, (78, 1)).astype(np.float32)
+        onset_s = np.array([0.001, (frames - 10) / 20 + 0.001])
+        performances.append(
+            PerformanceRecord(
+                name, "p", "train", spec, onset_s, np.arange(2, dtype=np.int32), 1.0, "none"
+            )
+        )
+    return Bank(scores, performances, window)
+
+
+class TinyNetwork(nn.Module):
+    """Sees the mean ink, the newest level and both changes; enough for `ramp_bank`."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.hidden = nn.Sequential(nn.Linear(4, 32), nn.Tanh())
+        self.policy, self.value = nn.Linear(32, 3), nn.Linear(32, 1)
+
+    def forward(self, score: torch.Tensor, spectrogram: torch.Tensor):
+        """Logits and values, as `ActorCritic`."""
+        ink = score.mean((2, 3))
+        newest = spectrogram[:, :, :, -1].mean(2)
+        error = 200 * (ink[:, :1] - newest[:, :1]) / 10
+        moved = 200 * torch.stack([ink[:, 1], newest[:, 1]], 1)
+        seen = torch.cat([error, error.tanh(), moved], 1)
+        h = self.hidden(seen)
+        return self.policy(h), self.value(h).squeeze(1)
+
+
+NOTTINGHAM = WINDOWS["nottingham"]
