@@ -2,17 +2,17 @@
 
 Names are constant, so that DVC can compare runs. Files, in the folder given:
 
-``error_histogram.csv``  player, error_px (middle of the bin), share of the player's reached onsets
-``survival.csv``         player, progress (share of the piece's onsets passed), share of games that
+``error_histogram.csv``  error_px (middle of the bin); per player the share of its reached onsets
+``survival.csv``         progress (share of the piece's onsets); per player the share of games that
                          are still followed there
-``tracking_ratio.csv``   player, piece, tracking_ratio
+``tracking_ratio.csv``   piece; per player the share of onsets reached
 ``error_histogram.png``, ``survival.png``, ``tracking_ratio.png``, ``tracking_error.png``
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,6 +38,8 @@ COLOURS = {
     "constant_speed": "#c9662b",
 }
 
+# Player, place on the other axis, value.
+Rows: TypeAlias = Sequence[tuple[str, Any, float]]
 Results: TypeAlias = "Mapping[str, Sequence[PlayedGame]]"
 
 
@@ -51,13 +53,13 @@ def write_plots(results: Results, out_dir: Path) -> list[Path]:
     """
     histogram, survival = _histogram_rows(results), _survival_rows(results)
     ratios = _ratio_rows(results)
-    tables: dict[str, tuple[Sequence[str], Sequence[tuple]]] = {
-        "error_histogram.csv": (("player", "error_px", "share"), histogram),
-        "survival.csv": (("player", "progress", "share"), survival),
-        "tracking_ratio.csv": (("player", "piece", "tracking_ratio"), ratios),
+    tables = {
+        "error_histogram.csv": ("error_px", histogram),
+        "survival.csv": ("progress", survival),
+        "tracking_ratio.csv": ("piece", ratios),
     }
-    for name, (columns, rows) in tables.items():
-        _write_csv(out_dir / name, columns, rows)
+    for name, (key, rows) in tables.items():
+        _write_csv(out_dir / name, key, rows)
     agent = results["agent"] if "agent" in results else next(iter(results.values()))
     figures = {
         "error_histogram.png": _draw_histogram(histogram),
@@ -72,20 +74,26 @@ def write_plots(results: Results, out_dir: Path) -> list[Path]:
     return [out_dir / name for name in (*tables, *figures)]
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[tuple]) -> None:
+def _write_csv(path: Path, key: str, rows: Rows) -> None:
+    """One column `key` and one per player: a line of its own for each in `dvc plots`."""
+    table: dict[Any, dict[str, float]] = {}
+    for player, x, y in rows:
+        table.setdefault(x, {})[player] = y
+    players = list(dict.fromkeys(player for player, _, _ in rows))
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row])
+        writer.writerow([key, *players])
+        for x, by_player in table.items():
+            values = (f"{by_player[p]:.6g}" if p in by_player else "" for p in players)
+            writer.writerow([f"{x:.6g}" if isinstance(x, float) else x, *values])
 
 
-def _histogram_rows(results: Results) -> list[tuple[str, float, float]]:
+def _histogram_rows(results: Results) -> Rows:
     """Signed errors at reached onsets, in equal bins over [-b, b] of the widest game."""
     widest = max(game.threshold_px for games in results.values() for game in games)
     edges = np.linspace(-widest, widest, N_BINS + 1)
     middles = (edges[:-1] + edges[1:]) / 2
-    rows = []
+    rows: list[tuple[str, Any, float]] = []
     for player, games in results.items():
         errors = np.concatenate([count_onsets(game).error_px for game in games])
         errors = errors.clip(-widest, widest)
@@ -94,10 +102,10 @@ def _histogram_rows(results: Results) -> list[tuple[str, float, float]]:
     return rows
 
 
-def _survival_rows(results: Results) -> list[tuple[str, float, float]]:
+def _survival_rows(results: Results) -> Rows:
     """Share of games of which at least a given share of the onsets was reached."""
     progress = np.linspace(0, 1, N_PROGRESS)
-    rows = []
+    rows: list[tuple[str, Any, float]] = []
     for player, games in results.items():
         counts = [count_onsets(game) for game in games]
         ratio = np.array([c.n_reached / c.n_onsets for c in counts])
@@ -105,9 +113,9 @@ def _survival_rows(results: Results) -> list[tuple[str, float, float]]:
     return rows
 
 
-def _ratio_rows(results: Results) -> list[tuple[str, str, float]]:
+def _ratio_rows(results: Results) -> Rows:
     """R_on of each piece, performances and trials pooled; each player's lowest first."""
-    rows = []
+    rows: list[tuple[str, Any, float]] = []
     for player, games in results.items():
         sums: dict[str, list[int]] = {}
         for game in games:
@@ -134,7 +142,7 @@ def _new_axes(width: float = 7, height: float = 3.6, rows: int = 1) -> tuple[Any
     return figure, axes
 
 
-def _by_player(rows: Sequence[tuple[str, Any, float]]) -> dict[str, tuple[list, list[float]]]:
+def _by_player(rows: Rows) -> dict[str, tuple[list, list[float]]]:
     out: dict[str, tuple[list, list[float]]] = {}
     for player, x, y in rows:
         xs, ys = out.setdefault(player, ([], []))
@@ -143,7 +151,7 @@ def _by_player(rows: Sequence[tuple[str, Any, float]]) -> dict[str, tuple[list, 
     return out
 
 
-def _draw_histogram(rows: Sequence[tuple[str, float, float]]) -> Any:
+def _draw_histogram(rows: Rows) -> Any:
     figure, (axis,) = _new_axes()
     for player, (x, y) in _by_player(rows).items():
         axis.step(
@@ -157,7 +165,7 @@ def _draw_histogram(rows: Sequence[tuple[str, float, float]]) -> Any:
     return figure
 
 
-def _draw_survival(rows: Sequence[tuple[str, float, float]]) -> Any:
+def _draw_survival(rows: Rows) -> Any:
     figure, (axis,) = _new_axes()
     for player, (x, y) in _by_player(rows).items():
         axis.plot(x, y, color=COLOURS.get(player), label=LABELS.get(player, player), lw=1.6)
@@ -168,7 +176,7 @@ def _draw_survival(rows: Sequence[tuple[str, float, float]]) -> Any:
     return figure
 
 
-def _draw_ratios(rows: Sequence[tuple[str, str, float]]) -> Any:
+def _draw_ratios(rows: Rows) -> Any:
     """Pieces from the hardest to the easiest for the first player, all players side by side."""
     players = _by_player(rows)
     order = next(iter(players.values()))[0]
