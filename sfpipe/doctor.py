@@ -87,10 +87,7 @@ def _guarded(name: str, required: bool, look: Callable[[], Check]) -> Check:
 
 
 def _python() -> Check:
-    version = f"{platform.python_version()} ({sys.executable})"
-    if sys.version_info < (3, 10):
-        return Check("", version, False, "sfpipe needs Python 3.10 or newer")
-    return Check("", version, True)
+    return Check("", f"{platform.python_version()} ({sys.executable})", True)
 
 
 def _torch() -> Check:

@@ -93,6 +93,8 @@ def synthesize_piece(job: Job) -> int:
     """
     score = job.source / "score.mid"
     onsets = score_onsets(job.source / "noteheads.csv")
+    if not score.is_file():
+        raise SfpipeError("no such file", file=score, remedy="run the engrave stage")
     source = {name: sha256(job.source / name) for name in ("score.mid", "noteheads.csv")}
     wanted = {p.name + suffix for p in job.performances for suffix in MADE}
     for file in job.out.glob("*") if job.out.is_dir() else ():

@@ -22,6 +22,7 @@ PERIOD = 64  # samples FluidSynth computes at once; events take effect at their 
 TAIL_S = 1.0  # s of audio after the last note ends
 CHUNK = 1024  # periods asked for at once (1.5 s)
 CHANNELS = 16
+DITHER = 2  # largest sample of a silent rendering, on the int16 scale
 
 
 def synthesize_midi(
@@ -62,7 +63,7 @@ def synthesize_midi(
     """
     score = midi if isinstance(midi, Midi) else read_midi(midi)
     stereo = _render(score, Path(soundfont), gain, program, tempo_factor)
-    if not stereo.any():
+    if np.abs(stereo).max() <= DITHER:
         raise SfpipeError(
             "the rendered audio is silent",
             file=soundfont,

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.engraving.piece import NOTEHEADS
 
 DATA = Path(__file__).parents[1] / "data"
 TICKS = 960
 QUARTER_S = 0.5
 
 
-def write_midi(path: Path, notes: Sequence[tuple[float, float, int]], *, velocity: int = 80) -> Path:
+def write_midi(
+    path: Path, notes: Sequence[tuple[float, float, int]], *, velocity: int = 80
+) -> Path:
     """Notes as (start_s, end_s, pitch), at 120 quarters per minute."""
     events = []
     for start, end, pitch in notes:
@@ -24,7 +27,9 @@ def write_midi(path: Path, notes: Sequence[tuple[float, float, int]], *, velocit
     now = 0
     for tick, on, pitch in sorted(events):
         kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, note=pitch, velocity=velocity if on else 0, time=tick - now))
+        track.append(
+            mido.Message(kind, note=pitch, velocity=velocity if on else 0, time=tick - now)
+        )
         now = tick
     file = mido.MidiFile(ticks_per_beat=TICKS)
     file.tracks.append(track)
@@ -37,10 +42,9 @@ def write_piece(folder: Path, *, shift: int = 0, n: int = 4) -> None:
     """A piece as `engrave` leaves it: n notes of 0.4 s, the last with a tied second head."""
     notes = [(0.4 * i, 0.4 * i + 0.4, 60 + shift + 2 * i) for i in range(n)]
     write_midi(folder / "score.mid", notes)
-    names = "system,x_px,y_px,staff,midi_pitch,onset_s,onset_quarter,tied,grace".split(",")
     with open(folder / "noteheads.csv", "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
+        writer.writerow(NOTEHEADS)
         for i, (start, _, pitch) in enumerate(notes):
             writer.writerow([1, 20 + 10 * i, 20, 1, pitch, round(start, 6), start * 2, 0, 0])
         start = 0.4 * n - 0.2

@@ -3,6 +3,7 @@ import pytest
 
 from sfpipe.audio.filterbank import centre_frequencies, filterbank, nearest_bins, triangle
 
+
 def test_frequencies_and_bins_are_the_references(golden):
     np.testing.assert_allclose(centre_frequencies(), golden["freqs"], rtol=1e-12)
     np.testing.assert_array_equal(nearest_bins(centre_frequencies()), golden["bins"])

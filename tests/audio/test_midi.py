@@ -37,7 +37,9 @@ def test_tempo_changes_are_followed(tmp_path):
 
 
 def test_a_unison_of_two_voices_is_two_notes_and_sounds_to_the_longer_end(tmp_path):
-    path = save(tmp_path / "a.mid", [on(60), on(60, time=240), off(60, time=240), off(60, time=480)])
+    path = save(
+        tmp_path / "a.mid", [on(60), on(60, time=240), off(60, time=240), off(60, time=480)]
+    )
     assert [(n.start_s, n.end_s) for n in read_midi(path).notes] == [(0, 0.25), (0.25, 1.0)]
 
 
@@ -55,7 +57,7 @@ def test_percussion_is_left_out(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"MThd", b"not midi" * 50, b"MThd\0\0\0\6\0\1\0\1\0\0"])
 def test_damaged(tmp_path, content):
     (tmp_path / "a.mid").write_bytes(content)
-    with pytest.raises(SfpipeError, match="not a readable MIDI file|no notes") as error:
+    with pytest.raises(SfpipeError, match=r"not a readable MIDI file|no notes") as error:
         read_midi(tmp_path / "a.mid")
     assert error.value.file.endswith("a.mid")
 
