@@ -36,9 +36,9 @@ class EngraveParams(Section):
     """`engrave`: scale and spacing of the staff image."""
 
     staff_space_px: float = Field(default=3.5, ge=2, le=40)
-    spacing_linear: float = Field(default=0.25, ge=0, le=1)
+    spacing_linear: float = Field(default=0.22, ge=0, le=1)
     spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
-    notes_per_minute: float = Field(default=100.0, gt=0, le=2000)
+    notes_per_minute: float = Field(default=140.0, gt=0, le=2000)
 
 
 class CleanParams(Section):

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sfpipe.datasets.tunes import Tune
 
@@ -29,7 +30,7 @@ def fingerprint(pitches: Sequence[int]) -> frozenset[tuple[int, ...]]:
 
     Sets make it blind to transposition and to whether repeats are written out.
     """
-    steps = [b - a for a, b in zip(pitches, pitches[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(pitches)]
     return frozenset(tuple(steps[i : i + NGRAM]) for i in range(len(steps) - NGRAM + 1))
 
 
@@ -63,7 +64,7 @@ def _links(tunes: Sequence[Tune]) -> list[tuple[int, int]]:
     owners: dict[tuple[int, ...], list[int]] = defaultdict(list)
     grams = [fingerprint(tune.pitches) for tune in tunes]
     for i, tune in enumerate(tunes):
-        steps = tuple(b - a for a, b in zip(tune.pitches, tune.pitches[1:], strict=False))
+        steps = tuple(b - a for a, b in pairwise(tune.pitches))
         for key in (("title", normal_title(tune.title)), ("melody", steps)):
             if key[1] and key in first:
                 links.append((first[key], i))

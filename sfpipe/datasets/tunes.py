@@ -7,6 +7,7 @@ import re
 import unicodedata
 import zipfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePath
 from xml.etree import ElementTree
 
@@ -92,7 +93,7 @@ def _midi_melody(content: bytes) -> AbcMelody:
             if event.type == "note_on" and event.velocity > 0 and event.channel != 9:
                 notes.append((tick, event.note))
     notes.sort()
-    together = sum(a[0] == b[0] for a, b in zip(notes, notes[1:], strict=False))
+    together = sum(a[0] == b[0] for a, b in pairwise(notes))
     problem = f"{together} notes start together with another" if together else None
     return AbcMelody(tuple(pitch for _, pitch in notes), problem)
 

@@ -27,7 +27,8 @@ class Layout:
     """An engraved system in Verovio's units (180 per staff space), y downwards.
 
     `heads`: note id -> centre (x, y) of its head. `staff_top` and `staff_bottom`: y of the outer
-    staff lines. `onsets`: note id -> quarter at which Verovio strikes it.
+    staff lines. `onsets`: note id -> quarter at which Verovio begins it. `tied`: ids of the notes
+    at which a drawn tie ends.
     """
 
     svg: str
@@ -37,6 +38,7 @@ class Layout:
     staff_bottom: float
     heads: dict[str, tuple[float, float]]
     onsets: dict[str, float]
+    tied: frozenset[str]
 
 
 def engrave_part(part: Part, params: EngraveParams) -> Layout:
@@ -77,7 +79,8 @@ def engrave_part(part: Part, params: EngraveParams) -> Layout:
     timemap = toolkit.renderToTimemap({})
     events = json.loads(timemap) if isinstance(timemap, str) else timemap
     onsets = {note: float(event["qstamp"]) for event in events for note in event.get("on", [])}
-    return _read_svg(svg, onsets)
+    tied = frozenset(re.findall(r'<tie [^>]*endid="#([^"]*)"', toolkit.getMEI()))
+    return _read_svg(svg, onsets, tied)
 
 
 def verovio_version() -> str:
@@ -119,7 +122,7 @@ def _glyphs() -> dict[str, tuple[float, float]]:
     }
 
 
-def _read_svg(svg: str, onsets: dict[str, float]) -> Layout:
+def _read_svg(svg: str, onsets: dict[str, float], tied: frozenset[str]) -> Layout:
     root = ElementTree.fromstring(svg)
     inner = next(e for e in root.iter(_SVG + "svg") if e.get("class") == "definition-scale")
     _, _, width, height = (float(v) for v in inner.attrib["viewBox"].split())
@@ -128,7 +131,7 @@ def _read_svg(svg: str, onsets: dict[str, float]) -> Layout:
     _walk(inner, 0.0, 0.0, None, heads, lines)
     if not heads or not lines:
         raise SfpipeError("Verovio engraved no notes")
-    return Layout(svg, width, height, min(lines), max(lines), heads, onsets)
+    return Layout(svg, width, height, min(lines), max(lines), heads, onsets, tied)
 
 
 def _walk(

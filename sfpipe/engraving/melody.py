@@ -150,18 +150,17 @@ def _write_out(part: Part) -> None:
         cautionaryPitchClass=False,
         cautionaryNotImmediateRepeat=False,
     )
-    _mark_upbeats(part)
-    part.makeBeams(inPlace=True)
+    _beam_short_bars(part)
     for bar in part.getElementsByClass("Measure"):
         for voice in [bar, *bar.voices]:
             makeTupletBrackets(voice, inPlace=True)
 
 
-def _mark_upbeats(part: Part) -> None:
-    """Say of each short bar whether its beginning or its end is lacking.
+def _beam_short_bars(part: Part) -> None:
+    """Say of each short bar whether its beginning or its end is lacking, and beam it anew.
 
     An upbeat opens the tune or completes the short bar before it; any other short bar lacks its
-    end. Unmarked, music21 beams them all as upbeats, and Verovio cannot beam across tuplets.
+    end. music21's importers beam them all as upbeats, and Verovio cannot beam across tuplets.
     """
     end_lacking = True
     for bar in part.getElementsByClass("Measure"):
@@ -169,7 +168,9 @@ def _mark_upbeats(part: Part) -> None:
         upbeat = lacking > 0 and end_lacking
         bar.paddingLeft = lacking if upbeat else 0.0
         bar.paddingRight = lacking if lacking > 0 and not upbeat else 0.0
-        end_lacking = lacking > 0 and not upbeat
+        end_lacking = bar.paddingRight > 0
+        if lacking > 0:
+            bar.makeBeams(inPlace=True)
 
 
 def _number(part: Part, source: Path) -> list[_Raw]:
@@ -194,7 +195,7 @@ def _number(part: Part, source: Path) -> list[_Raw]:
 
 def _heads(element: Any, quarter: Fraction, number: int) -> list[_Raw]:
     """The heads of a note or chord, which get ids in their order of writing."""
-    result = []
+    result: list[_Raw] = []
     grace = bool(element.duration.isGrace)
     for note in element.notes if element.isChord else [element]:
         note.id = f"n{number + len(result)}"
@@ -250,9 +251,7 @@ def _grace_ticks(first: _Raw, main: list[_Raw], n: int, tempo: TempoMap) -> int:
 
 def _plain(raw: _Raw, tied_until: dict[int, Fraction], delay: int) -> Head:
     """A head on its beat; it is `tied` if a tie of its pitch ends where it begins."""
-    tied = (
-        raw.tie in ("stop", "continue") and tied_until.pop(raw.midi_pitch, None) == raw.quarter
-    )
+    tied = raw.tie in ("stop", "continue") and tied_until.pop(raw.midi_pitch, None) == raw.quarter
     end = raw.quarter + raw.quarters
     if raw.tie in ("start", "continue"):
         tied_until[raw.midi_pitch] = end

@@ -7,6 +7,7 @@ import hashlib
 import json
 import statistics
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def check_agreement(melody: Melody, layout: Layout) -> None:
         raise SfpipeError(f"{len(lost)} of {len(melody.heads)} notes have no head in the image")
     struck = {h.id: h for h in melody.heads if not h.tied and not h.grace}
     graces = {h.id for h in melody.heads if h.grace}
-    drawn = {note for note in layout.onsets if note not in graces}
+    drawn = set(layout.onsets) - graces - layout.tied
     if drawn != set(struck):
         raise SfpipeError(
             f"the image has {len(drawn)} struck notes, the score {len(struck)} "
@@ -155,7 +156,7 @@ def _description(
     xs = sorted({raster.pixel(*layout.heads[h.id])[0] for h in melody.heads if not h.tied})
     span = xs[-1] - xs[0]
     seconds = melody.tempo.seconds(last) - melody.tempo.seconds(first)
-    steps = [b - a for a, b in zip(xs[:-1], xs[1:], strict=True)]
+    steps = [b - a for a, b in pairwise(xs)]
     return {
         "piece": piece.id,
         "title": piece.title,

@@ -63,6 +63,8 @@ def plain_abc(text: str) -> str:
     text = re.sub(r"(?m)%.*$", "", text)
     text = re.sub(r"(?m)^[wWsHNIPZSROBCDFG]:.*\n?", "", text)
     text = re.sub(r'"[^"\n]*"|![^!\n]*!', "", text)
+    # music21 reads "Q:1/4 =50" as 250.
+    text = re.sub(r"(?m)^Q:.*$", lambda line: re.sub(r"\s", "", line[0]), text)
     return re.sub(r"\\[ \t]*\n", "", text)
 
 
@@ -109,22 +111,54 @@ def _read_midi(source: Path, header: Path | None) -> Part:
     notes, tempi, meter_mark = _midi_notes(source)
     if not notes:
         raise SfpipeError("holds no notes", file=source, remedy="leave it out")
+    marks = _marks(header, tempi, meter_mark)
+    lead = _lead(header, marks[0].barDuration.quarterLength)
     part = stream.Part()
-    for mark in _marks(header, tempi, meter_mark):
+    for mark in marks:
         part.insert(0, mark)
     for start, end, pitch in notes:
         item = note.Note(midi=pitch)
         item.quarterLength = end - start
-        part.insert(start, item)
+        part.insert(lead + start - notes[0][0], item)
     if header is None:
         part.insert(0, part.analyze("key"))
-    # Spell by the key: music21's default (sharps) would draw D# in E flat major.
+    _spell(part)
+    part.makeNotation(inPlace=True)
+    if lead:
+        _drop_lead(part, lead)
+    return part
+
+
+def _lead(header: Path | None, bar: float) -> Fraction:
+    """Quarters that the first bar lacks (the tune begins with an upbeat)."""
+    from sfpipe.datasets.abc import first_bar
+
+    if header is None:
+        return Fraction(0)
+    first = first_bar(header.read_text("utf-8"))
+    return Fraction(bar) - first if 0 < first < bar else Fraction(0)
+
+
+def _drop_lead(part: Part, lead: Fraction) -> None:
+    """Take `lead` quarters of silence out of the first bar."""
+    bars = list(part.getElementsByClass("Measure"))
+    for rest in list(bars[0].getElementsByClass("Rest")):
+        if rest.offset < lead:
+            bars[0].remove(rest)
+    for item in bars[0].notesAndRests:
+        bars[0].setElementOffset(item, item.offset - lead)
+    for bar in bars[1:]:
+        part.setElementOffset(bar, bar.offset - lead)
+
+
+def _spell(part: Part) -> None:
+    """Write black keys as flats in flat keys; music21 would draw D# in E flat major."""
     signature = part.recurse().getElementsByClass("KeySignature").first()
-    if signature is not None and signature.sharps < 0:
-        for item in part.recurse().notes:
-            if item.pitch.alter > 0:
-                item.pitch = item.pitch.getEnharmonic()
-    return part.makeNotation()
+    if signature is None or signature.sharps >= 0:
+        return
+    for item in part.recurse().notes:
+        if item.pitch.alter > 0:
+            item.pitch = item.pitch.getEnharmonic()
 
 
 def _midi_notes(

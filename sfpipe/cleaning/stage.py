@@ -1,0 +1,75 @@
+"""`clean`: which engraved pieces may be used, and why the others may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sfpipe.cleaning.checks import check, read_evidence
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, write_json
+from sfpipe.params import CleanParams
+from sfpipe.progress import Progress
+
+SPLITS = ("train", "valid", "test")
+REMEDY = "run: sfpipe engrave"
+
+
+def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
+    """Check every engraved piece and write `out` (JSON), which is also returned.
+
+    ``accepted`` lists the pieces of each split; ``rejected`` gives, by piece, the reason and the
+    numbers behind it, and also names the pieces that `engrave` skipped.
+
+    Raises
+    ------
+    SfpipeError
+        If `engraved` holds no report of `engrave`, or no piece is accepted.
+    """
+    report = read_json(engraved / "report.json", remedy=REMEDY)
+    accepted: dict[str, list[str]] = {split: [] for split in SPLITS}
+    rejected: dict[str, dict[str, Any]] = {}
+    try:
+        done, skipped = list(report["done"]), dict(report["skipped"])
+    except (KeyError, TypeError):
+        raise SfpipeError(
+            "is not a report of engrave", file=engraved / "report.json", remedy=REMEDY
+        ) from None
+    progress = Progress("clean", len(done))
+    for piece in done:
+        split, reason, numbers = _judge(engraved / piece, params)
+        if reason is None:
+            accepted[split].append(piece)
+        else:
+            rejected[piece] = {"reason": reason, "numbers": numbers}
+        progress.advance()
+    progress.close(f"{len(rejected)} rejected" if rejected else "")
+    for piece, reason in skipped.items():
+        rejected[piece] = {"reason": f"not engraved: {reason}", "numbers": {}}
+    if not any(accepted.values()):
+        first = next(iter(rejected.values()), {"reason": "no pieces at all"})["reason"]
+        raise SfpipeError(
+            f"not one piece was accepted (the first: {first})",
+            file=engraved,
+            remedy="see the limits in params.yaml under clean",
+        )
+    result = {
+        "dataset": engraved.name,
+        "params": params.model_dump(),
+        "accepted": {split: sorted(pieces) for split, pieces in accepted.items()},
+        "rejected": dict(sorted(rejected.items())),
+    }
+    write_json(out, result)
+    return result
+
+
+def _judge(folder: Path, params: CleanParams) -> tuple[str, str | None, dict[str, Any]]:
+    """(split, reason, numbers) of one piece; the reason is None if it is accepted."""
+    try:
+        evidence = read_evidence(folder)
+    except SfpipeError as error:
+        return "", str(error), {}
+    split = evidence.description.get("split")
+    if split not in SPLITS:
+        return "", f"its split is {split!r}, expected one of {', '.join(SPLITS)}", {}
+    return split, check(evidence, params), evidence.numbers

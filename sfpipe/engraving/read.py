@@ -1,0 +1,135 @@
+"""Reading an engraved piece back: note heads, systems, image, description."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.engraving.piece import NOTEHEADS, SYSTEMS
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json
+
+REMEDY = "run: sfpipe engrave"
+
+
+@dataclass(frozen=True)
+class NoteHeads:
+    """The columns of ``noteheads.csv``, one entry per printed head, in order of sounding.
+
+    `system`, `staff`, `midi_pitch` int64; `x_px`, `y_px`, `onset_s`, `onset_quarter` float64;
+    `tied`, `grace` bool; all [shape=(n_heads,)]. Positions are in the image of the head's system.
+    """
+
+    system: np.ndarray
+    x_px: np.ndarray
+    y_px: np.ndarray
+    staff: np.ndarray
+    midi_pitch: np.ndarray
+    onset_s: np.ndarray
+    onset_quarter: np.ndarray
+    tied: np.ndarray
+    grace: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x_px)
+
+    def onsets(self) -> list[np.ndarray]:
+        """Indices of the struck heads of each onset (equal ``onset_s``), in time order."""
+        struck = np.flatnonzero(~self.tied)
+        struck = struck[np.argsort(self.onset_s[struck], kind="stable")]
+        starts = np.flatnonzero(np.diff(self.onset_s[struck])) + 1
+        return np.split(struck, starts) if len(struck) else []
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of ``systems.csv``; `x_px` is the system's place in the strip."""
+
+    system: int
+    file: str
+    x_px: float
+    width_px: int
+    height_px: int
+    staff_top_px: float
+    staff_bottom_px: float
+
+
+def read_noteheads(folder: Path) -> NoteHeads:
+    """Read ``folder/noteheads.csv``.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, has other columns, or holds something that is not a number.
+    """
+    rows = _rows(folder / "noteheads.csv", NOTEHEADS)
+    values = np.array([[row[name] for name in NOTEHEADS] for row in rows], dtype=np.float64)
+    columns: dict[str, Any] = {
+        name: values[:, i] if rows else np.zeros(0) for i, name in enumerate(NOTEHEADS)
+    }
+    for name in ("system", "staff", "midi_pitch"):
+        columns[name] = columns[name].astype(np.int64)
+    for name in ("tied", "grace"):
+        columns[name] = columns[name] > 0
+    return NoteHeads(**columns)
+
+
+def read_systems(folder: Path) -> list[System]:
+    """Read ``folder/systems.csv``; errors as `read_noteheads`."""
+    path = folder / "systems.csv"
+    systems = []
+    for row in _rows(path, SYSTEMS, text=("file",)):
+        whole = {name: int(row[name]) for name in ("system", "width_px", "height_px")}
+        systems.append(System(**{**row, **whole}))
+    if not systems:
+        raise SfpipeError("lists no systems", file=path, remedy=REMEDY)
+    return systems
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read ``folder/engraving.json``."""
+    description = read_json(folder / "engraving.json", remedy=REMEDY)
+    if not isinstance(description, dict) or "piece" not in description:
+        raise SfpipeError(
+            "is not a description of a piece", file=folder / "engraving.json", remedy=REMEDY
+        )
+    return description
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An 8-bit grey image, uint8 [shape=(height, width)].
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or no image.
+    """
+    import cv2
+
+    if not path.is_file():
+        raise SfpipeError("no such file", file=path, remedy=REMEDY)
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise SfpipeError("is not a readable image", file=path, remedy=REMEDY)
+    return image
+
+
+def _rows(path: Path, names: tuple[str, ...], text: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != names:
+                raise SfpipeError(
+                    f"has the columns {reader.fieldnames}, expected {list(names)}",
+                    file=path,
+                    remedy=REMEDY,
+                )
+            return [{k: v if k in text else float(v) for k, v in row.items()} for row in reader]
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=path, remedy=REMEDY) from None
+    except (TypeError, ValueError) as error:
+        raise SfpipeError(f"is damaged ({error})", file=path, remedy=REMEDY) from None

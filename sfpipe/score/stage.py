@@ -1,0 +1,84 @@
+"""`scores`: the accepted pieces as unrolled strips with their onsets, in one HDF5 store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json
+from sfpipe.parallel import StageReport
+from sfpipe.params import ScoresParams
+from sfpipe.progress import Progress
+from sfpipe.score.unroll import Strip, unroll
+from sfpipe.store.writer import write_scores
+
+
+def scores(
+    params: ScoresParams, clean: Path, engraved: Path, out: Path, *, dataset: str
+) -> StageReport:
+    """Write the score store `out` with the pieces that `clean` accepted.
+
+    Raises
+    ------
+    SfpipeError
+        If `clean` (the JSON file) is missing or damaged, or no piece could be unrolled.
+    """
+    verdict = read_json(clean, remedy="run: sfpipe clean")
+    try:
+        pieces = [(p, split) for split, names in verdict["accepted"].items() for p in names]
+    except (KeyError, TypeError, AttributeError):
+        raise SfpipeError(
+            "does not list accepted pieces", file=clean, remedy="run: sfpipe clean"
+        ) from None
+    report = StageReport()
+    progress = Progress("scores", len(pieces))
+    with write_scores(out, dataset=dataset, params=params.model_dump(), tools=_tools()) as store:
+        for piece, split in sorted(pieces):
+            try:
+                strip, about = unroll_piece(engraved / piece, params.height_px)
+                store.add(
+                    piece,
+                    split=split,
+                    title=str(about["title"]),
+                    strip=strip.image,
+                    onset_x_px=strip.onset_x_px,
+                    onset_y_px=strip.onset_y_px,
+                    onset_quarter=strip.onset_quarter,
+                    staff_space_px=float(about["staff_space_px"]),
+                    px_per_cm=float(about["px_per_cm"]),
+                )
+                report.done.append(piece)
+            except SfpipeError as error:
+                report.skipped[piece] = str(error)
+                store.skip(piece, str(error))
+            progress.advance()
+        if not report.done:
+            reason = next(iter(report.skipped.values()), "none was accepted")
+            raise SfpipeError(
+                f"not one piece could be unrolled (the first: {reason})",
+                file=engraved,
+                remedy="run: sfpipe clean",
+            )
+    progress.close(f"{len(report.skipped)} skipped" if report.skipped else "")
+    return report
+
+
+def unroll_piece(folder: Path, height_px: int) -> tuple[Strip, dict]:
+    """The strip of one engraved piece and its description (``engraving.json``).
+
+    Raises
+    ------
+    SfpipeError
+        If files are missing or damaged, or heads lie outside the strip.
+    """
+    systems = read_systems(folder)
+    images = [read_image(folder / system.file) for system in systems]
+    strip = unroll(systems, images, read_noteheads(folder), height_px)
+    return strip, read_description(folder)
+
+
+def _tools() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("sfpipe", "verovio", "music21", "resvg_py")}

@@ -1,0 +1,86 @@
+"""The unrolled score: all systems of a piece side by side in one strip (section 4.1, Figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfpipe.engraving.read import NoteHeads, System
+from sfpipe.errors import SfpipeError
+
+PAPER = 255
+
+
+@dataclass(frozen=True)
+class Strip:
+    """An unrolled score and where its onsets are.
+
+    `image` uint8 [shape=(height, width)], paper 255; `onset_x_px`, `onset_y_px` float64
+    [shape=(n_onsets,)] in pixels of the strip; `onset_quarter`, `onset_s` float64
+    [shape=(n_onsets,)], increasing.
+    """
+
+    image: np.ndarray
+    onset_x_px: np.ndarray
+    onset_y_px: np.ndarray
+    onset_quarter: np.ndarray
+    onset_s: np.ndarray
+
+
+def unroll(
+    systems: Sequence[System], images: Sequence[np.ndarray], heads: NoteHeads, height_px: int
+) -> Strip:
+    """Concatenate the systems, each cropped or padded to `height_px` rows around its staves.
+
+    An onset is one place: the struck heads (not the tied ones) that begin together, at the
+    median of their positions; of a chord's column the median x.
+
+    Parameters
+    ----------
+    systems, images:
+        Of one piece, in reading order; images uint8 [shape=(height_px, width_px)].
+
+    Raises
+    ------
+    SfpipeError
+        If there is no onset, or a head lies above or below the strip.
+    """
+    places = {system.system: i for i, system in enumerate(systems)}
+    tops = [_first_row(system, height_px) for system in systems]
+    lefts = np.cumsum([0] + [image.shape[1] for image in images])
+    strip = np.hstack(
+        [_rows(image, top, height_px) for image, top in zip(images, tops, strict=True)]
+    )
+    groups = heads.onsets()
+    if not groups:
+        raise SfpipeError("has no onsets")
+    index = np.array([places[int(s)] for s in heads.system])
+    x = heads.x_px + lefts[index]
+    y = heads.y_px - np.array(tops)[index]
+    outside = sum(bool(np.any((y[g] < 0) | (y[g] > height_px - 1))) for g in groups)
+    if outside:
+        raise SfpipeError(f"{outside} onsets lie above or below the strip of {height_px} px")
+    return Strip(
+        image=strip,
+        onset_x_px=np.array([np.median(x[g]) for g in groups]),
+        onset_y_px=np.array([np.median(y[g]) for g in groups]),
+        onset_quarter=np.array([heads.onset_quarter[g[0]] for g in groups]),
+        onset_s=np.array([heads.onset_s[g[0]] for g in groups]),
+    )
+
+
+def _first_row(system: System, height_px: int) -> int:
+    """Row of the system's image that becomes the strip's first row (may be negative)."""
+    middle = (system.staff_top_px + system.staff_bottom_px) / 2
+    return round(middle - height_px / 2)
+
+
+def _rows(image: np.ndarray, top: int, height: int) -> np.ndarray:
+    """Rows [top, top + height) of an image, paper where it has none."""
+    result = np.full((height, image.shape[1]), PAPER, np.uint8)
+    first, last = max(top, 0), min(top + height, image.shape[0])
+    if first < last:
+        result[first - top : last - top] = image[first:last]
+    return result
