@@ -83,6 +83,8 @@ install_python_packages() {
   else
     wanted+=("$TORCH_SPEC")
   fi
+  # Python 3.11 comes with pip 23.2, which takes three times as long to resolve our dependencies.
+  .venv/bin/python -m pip install "${PIP_FLAGS[@]}" "pip>=25" || true
   .venv/bin/python -m pip install "${PIP_FLAGS[@]}" "${wanted[@]}" ||
     fail "pip could not install ${wanted[*]}; is the package index reachable?"
   say "Python packages: $((SECONDS - start)) s"
