@@ -31,8 +31,14 @@ class SfpipeError(Exception):
 
     def __reduce__(self):
         # The default would call __init__(what, file, remedy) positionally; workers pickle errors.
-        return (_rebuild, (self.what, self.file, self.remedy))
+        return (_rebuild, (type(self), self.what, self.file, self.remedy))
 
 
-def _rebuild(what: str, file: str | None, remedy: str | None) -> SfpipeError:
-    return SfpipeError(what, file=file, remedy=remedy)
+class StorageError(SfpipeError):
+    """A full disk or a folder that cannot be written: no piece's fault, so none is skipped."""
+
+
+def _rebuild(
+    kind: type[SfpipeError], what: str, file: str | None, remedy: str | None
+) -> SfpipeError:
+    return kind(what, file=file, remedy=remedy)

@@ -8,11 +8,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_FULL_BELOW = 64 << 10  # bytes free
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises
     ------
-    SfpipeError
+    StorageError
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
@@ -32,26 +36,65 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise SfpipeError(
-                "the disk is full", file=path, remedy="free some space and run the stage again"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise SfpipeError(
-                f"cannot be written ({error.strerror})",
-                file=path,
-                remedy="check the folder's permissions",
-            ) from error
+        _move(temporary, path)
+    except SfpipeError:
+        raise
+    except Exception as error:
+        _explain(error, path, temporary)
         raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    if not (temporary.is_dir() and path.is_dir()) or path.is_symlink():
+        os.replace(temporary, path)
+        return
+    # A folder cannot replace a full one at once; two renames are as short as it gets.
+    old = temporary.with_name(temporary.name + ".old.tmp")
+    os.replace(path, old)
+    os.replace(temporary, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(temporary: Path) -> None:
+    if temporary.is_dir() and not temporary.is_symlink():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        with suppress(OSError):  # there is none, or its folder is a file
+            temporary.unlink()
+
+
+def _explain(error: Exception, path: Path, temporary: Path) -> None:
+    """Raise a `StorageError` if the disk or the folder is to blame for `error`."""
+    if _is_full(error, path.parent):
+        raise StorageError(
+            "the disk is full", file=path, remedy="free some space and run the stage again"
+        ) from error
+    if isinstance(error, OSError) and error.errno in _FORBIDDEN:
+        # An input that the block could not read is not this file's fault.
+        about = path if error.filename is None else Path(os.fsdecode(error.filename))
+        if about in (path, temporary, *path.parents) or temporary in about.parents:
+            raise StorageError(
+                f"cannot be written ({error.strerror})",
+                file=path,
+                remedy="check the folder's name and permissions",
+            ) from error
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether `error` is a full disk, a quota or a file size limit.
+
+    Few writers say so plainly: HDF5 and safetensors hide the number in their text, PyTorch and
+    libsndfile say nothing at all, hence the look at the free space.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    if any(os.strerror(number) in str(error) for number in _FULL):
+        return True
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < _FULL_BELOW
+    return False
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -66,12 +109,14 @@ def read_json(path: str | Path, *, remedy: str) -> Any:
     Raises
     ------
     SfpipeError
-        If the file is missing or is not JSON; `remedy` says which command makes it.
+        If the file is missing, cannot be read or is not JSON; `remedy` says which command makes it.
     """
     try:
         return json.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise SfpipeError("no such file", file=path, remedy=remedy) from None
+    except OSError as error:
+        raise SfpipeError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SfpipeError(f"is not valid JSON ({error})", file=path, remedy=remedy) from None
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, StorageError
 from sfpipe.progress import Progress
 
 Item = TypeVar("Item")
@@ -47,8 +47,9 @@ def map_pieces(
     """Apply `function` to every item in worker processes; outcomes come in the order of `items`.
 
     An `SfpipeError` raised for one item becomes its outcome's `error`; so does the death of the
-    worker (a segmentation fault in an engraving engine, say). Any other exception is a bug and
-    is raised. Run it inside ``joblib.parallel_config(backend="dask")`` to use a Dask cluster.
+    worker (a segmentation fault in an engraving engine, say). A `StorageError` (the disk is full)
+    ends the stage. Any other exception is a bug and is raised. Run it inside
+    ``joblib.parallel_config(backend="dask")`` to use a Dask cluster.
 
     Parameters
     ----------
@@ -102,6 +103,8 @@ def _run(function: Callable, pairs: list, jobs: int) -> Iterator[tuple[int, Any,
 def _guarded(function: Callable, index: int, item: Any) -> tuple[int, Any, str | None]:
     try:
         return index, function(item), None
+    except StorageError:
+        raise
     except SfpipeError as error:
         return index, None, str(error)
 
@@ -134,9 +137,7 @@ def cluster(scheduler: str) -> Iterator[None]:
     try:
         from dask.distributed import Client
     except ImportError:
-        raise SfpipeError(
-            "Dask is not installed", remedy="pip install 'sfpipe[cluster]'"
-        ) from None
+        raise SfpipeError("Dask is not installed", remedy="pip install 'sfpipe[cluster]'") from None
     try:
         client = Client(scheduler, timeout=10)
     except OSError as error:

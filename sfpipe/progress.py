@@ -53,7 +53,9 @@ class Progress:
         """The progress line, without a line end."""
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = (self.done - self.first) / seconds
-        share = f"{self.done}/{self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"
+        share = (
+            f"{self.done}/{self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"
+        )
         parts = [f"{self.label}: {share}", f"{rate:,.1f} {self.unit}/s"]
         if self.total and rate > 0:
             parts.append(f"ETA {clock((self.total - self.done) / rate)}")
@@ -63,7 +65,9 @@ class Progress:
         """Show the final line."""
         seconds = time.monotonic() - self.started
         rate = (self.done - self.first) / max(seconds, 1e-9)
-        text = f"{self.label}: {self.done} {self.unit} in {clock(seconds)} ({rate:,.1f} {self.unit}/s)"
+        text = (
+            f"{self.label}: {self.done} {self.unit} in {clock(seconds)} ({rate:,.1f} {self.unit}/s)"
+        )
         self._write(text + (f", {note}" if note else ""), end="\n")
 
     def _show(self, note: str) -> None:
