@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sfpipe.errors import SfpipeError
 
+# Data sets are folders, and words on command lines.
+DATASET_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
+TempoFactor = Annotated[float, Field(gt=0, le=10)]
+
 
 class Section(BaseModel):
     """A frozen section of params.yaml; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FolderParams(Section):
@@ -29,7 +35,8 @@ class DownloadParams(Section):
     """`download`: which data set, how much of it."""
 
     max_pieces: int | None = Field(default=None, ge=6)
-    folders: dict[str, FolderParams] = {}
+    monophonic: bool = True
+    folders: dict[DatasetName, FolderParams] = {}
 
 
 class EngraveParams(Section):
@@ -50,12 +57,18 @@ class CleanParams(Section):
     max_duration_error_s: float = Field(default=0.1, gt=0)
     min_dark_share: float = Field(default=0.9, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> CleanParams:
+        if self.max_onsets < self.min_onsets:
+            raise ValueError(f"max_onsets {self.max_onsets} is below min_onsets {self.min_onsets}")
+        return self
+
 
 class PerformanceParams(Section):
     """Which performances of a piece are synthesised."""
 
     soundfonts: list[str] = Field(default=["FluidR3_GM"], min_length=1)
-    tempo_factors: list[float] = Field(default=[1.0], min_length=1)
+    tempo_factors: list[TempoFactor] = Field(default=[1.0], min_length=1)
     per_piece: int | None = Field(default=None, ge=1)
 
 
@@ -160,9 +173,9 @@ class EvaluateParams(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    dataset: str
+    dataset: DatasetName
     algo: Literal["reinforce", "a2c", "ppo", "dagger"]
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**31)
     download: DownloadParams = DownloadParams()
     engrave: EngraveParams = EngraveParams()
     clean: CleanParams = CleanParams()
@@ -179,8 +192,8 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     Raises
     ------
     SfpipeError
-        If the file is missing or not YAML, a key is unknown (with its nearest neighbour), or a
-        value is out of range (with the range).
+        If the file is missing, cannot be read or is not YAML, a key is unknown (with its nearest
+        neighbour), or a value is out of range (with the range).
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -190,6 +203,10 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     except FileNotFoundError:
         raise SfpipeError(
             "no such file", file=path, remedy="run in the project folder, or give --params FILE"
+        ) from None
+    except OSError as error:
+        raise SfpipeError(
+            f"cannot be read ({error.strerror})", file=path, remedy="give --params FILE"
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise SfpipeError(f"is not valid YAML ({error})", file=path, remedy="correct it") from None
@@ -204,21 +221,25 @@ def parse_params(data: Any, *, source: str = "params") -> Params:
     SfpipeError
         As `load_params`.
     """
+    if not isinstance(data, dict):
+        raise SfpipeError(
+            "does not consist of keys and values", file=source, remedy="see the shipped params.yaml"
+        )
+    # Sections may be written empty in YAML, which reads as None.
+    data = {k: ({} if v is None and k in _SECTIONS else v) for k, v in data.items()}
     try:
-        # Sections may be written empty in YAML, which reads as None.
-        if isinstance(data, dict):
-            data = {k: ({} if v is None and k in _SECTIONS else v) for k, v in data.items()}
         return Params.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, _known_keys(Params), n=1, cutoff=0)
+            near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
             raise SfpipeError(
                 f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?"
             ) from None
+        found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
         raise SfpipeError(
-            f"'{key}': {first['msg']} (found {first.get('input')!r})",
+            f"'{key}': {first['msg'].removeprefix('Value error, ')} (found {found})",
             file=source,
             remedy="correct the value",
         ) from None
@@ -231,11 +252,16 @@ _SECTIONS = {
 }
 
 
-def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+def _known_keys(model: type[BaseModel], data: Any, prefix: str = "") -> list[str]:
+    """All keys of the schema; of tables with free names (schedules), under the names in `data`."""
     keys: list[str] = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
-        kind = field.annotation
+        kind, inside = field.annotation, data.get(name) if isinstance(data, dict) else None
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys += _known_keys(kind, prefix + name + ".")
+            keys += _known_keys(kind, inside, f"{prefix}{name}.")
+        for entry in get_args(kind)[1:]:
+            if isinstance(entry, type) and issubclass(entry, BaseModel):
+                for own, value in inside.items() if isinstance(inside, dict) else ():
+                    keys += _known_keys(entry, value, f"{prefix}{name}.{own}.")
     return keys

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from sfpipe.errors import SfpipeError
+from sfpipe.params import DATASET_NAME
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Files and folders of one data set, relative to the project."""
+    """Files and folders of one data set, relative to the project.
+
+    Raises
+    ------
+    SfpipeError
+        If the data set's name cannot be a folder's.
+    """
 
     dataset: str
     root: Path = Path("data")
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(DATASET_NAME, self.dataset):
+            raise SfpipeError(
+                f"'{self.dataset}' is no name of a data set",
+                remedy="use letters, digits, '_', '-' and '.'",
+            )
 
     @property
     def raw(self) -> Path:
