@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 _FIELD = re.compile(r"^([A-Za-z]):[ \t]*(.*?)[ \t]*$")
 _SHARPS = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "F": -1}
@@ -22,10 +21,6 @@ _TOKEN = re.compile(
     r"\[K:(?P<key>[^\]\n]*)\]|\[[A-Za-z]:[^\]\n]*\]|(?P<bar>\|)"
     r"|\[(?P<chord>[^\]|:\n]*)\]|(?P<overlay>&)"
     r"|(?P<acc>\^{1,2}|_{1,2}|=)?(?P<letter>[A-Ga-g])(?P<octave>[,']*)"
-)
-_LENGTH = re.compile(
-    r"(?P<bar>\||:\||::)|(?P<triplet>\(3(?!\d))"
-    r"|[_^=]*[A-Ga-gxz][,']*(?P<times>\d*)(?P<by>/*\d*)"
 )
 
 
@@ -115,38 +110,3 @@ def _pitch(token: re.Match[str], signature: dict[str, int], carried: dict) -> in
         carried[letter, octave] = _ALTER[token["acc"]]
     alter = carried.get((letter, octave), signature.get(letter, 0))
     return 60 + 12 * octave + _SEMITONE[letter] + alter
-
-
-def first_bar(tune: str) -> Fraction:
-    """Length of the music before the first bar line that follows a note, in quarters.
-
-    Triplets count as three in the time of two; a repeat sign at the very start does not count.
-    """
-    fields = header(tune)
-    unit = 4 * Fraction(_fraction(fields.get("L", "1/8")))
-    body = tune.split("\nK:", 1)[-1].split("\n", 1)[-1]
-    body = "\n".join(line for line in body.split("\n") if not _FIELD.match(line))
-    total, triplet, count = Fraction(0), 0, 0
-    for token in _LENGTH.finditer(_NOISE.sub("", body)):
-        if token["bar"]:
-            if count:
-                break
-        elif token["triplet"]:
-            triplet = 3
-        else:
-            length = Fraction(int(token["times"] or 1), _divisor(token["by"]))
-            total += length * unit * (Fraction(2, 3) if triplet else 1)
-            triplet, count = max(triplet - 1, 0), count + 1
-    return total
-
-
-def _fraction(text: str) -> Fraction:
-    try:
-        return Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
-        return Fraction(1, 8)
-
-
-def _divisor(text: str) -> int:
-    digits = text.strip("/")
-    return int(digits) if digits else 2 ** text.count("/")

@@ -52,7 +52,9 @@ def download(
     tunes = _tunes(declared, params, mirror, report)
     usable = []
     for tune in tunes:
-        reason = tune.not_monophonic or (None if tune.pitches else "no notes")
+        reason = "no notes" if not tune.pitches else None
+        if params.monophonic and tune.not_monophonic:
+            reason = tune.not_monophonic
         if reason:
             report.skipped[tune.id] = f"not a melody of one voice: {reason}"
         else:

@@ -7,14 +7,16 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from sfpipe.errors import SfpipeError
 
 if TYPE_CHECKING:
     from music21.stream import Part
 
-GRID = 48  # MIDI notes are put on a grid of 1/48 quarter: halves to 32nds, triplets, sextuplets
+GRID = 24  # MIDI notes are put on a grid of 1/24 quarter: 32nds, triplets and sextuplets
 SHORTEST = Fraction(1, 12)  # quarters
+SMALL_GAP = Fraction(1, 6)  # quarters; shorter silences are articulation, not rests
 _CUT = {"C": "4/4", "C|": "2/2"}
 
 
@@ -80,7 +82,14 @@ def _read_abc(source: Path, _: Path | None) -> Part:
 def _read_musicxml(source: Path, _: Path | None) -> Part:
     from music21 import converter
 
-    return _unfold(_single_part(converter.parse(source, forceSource=True), source), source)
+    from sfpipe.datasets.tunes import unpack_mxl
+
+    content = source.read_bytes()
+    if source.suffix.lower() == ".mxl":
+        content = unpack_mxl(content)
+    # Text, not the file: music21 keeps a pickle of every file it parses.
+    text = ElementTree.tostring(ElementTree.fromstring(content), encoding="unicode")
+    return _unfold(_single_part(converter.parse(text, format="musicxml"), source), source)
 
 
 def _single_part(parsed: Any, source: Path) -> Part:
@@ -112,7 +121,8 @@ def _read_midi(source: Path, header: Path | None) -> Part:
     if not notes:
         raise SfpipeError("holds no notes", file=source, remedy="leave it out")
     marks = _marks(header, tempi, meter_mark)
-    lead = _lead(header, marks[0].barDuration.quarterLength)
+    # The first bar begins at the first note, or before it by what an upbeat lacks.
+    lead = notes[0][0] % Fraction(marks[0].barDuration.quarterLength)
     part = stream.Part()
     for mark in marks:
         part.insert(0, mark)
@@ -123,20 +133,11 @@ def _read_midi(source: Path, header: Path | None) -> Part:
     if header is None:
         part.insert(0, part.analyze("key"))
     _spell(part)
+    part.makeRests(fillGaps=True, inPlace=True)
     part.makeNotation(inPlace=True)
     if lead:
         _drop_lead(part, lead)
     return part
-
-
-def _lead(header: Path | None, bar: float) -> Fraction:
-    """Quarters that the first bar lacks (the tune begins with an upbeat)."""
-    from sfpipe.datasets.abc import first_bar
-
-    if header is None:
-        return Fraction(0)
-    first = first_bar(header.read_text("utf-8"))
-    return Fraction(bar) - first if 0 < first < bar else Fraction(0)
 
 
 def _drop_lead(part: Part, lead: Fraction) -> None:
@@ -194,12 +195,32 @@ def _midi_notes(
 def _one_voice(
     notes: list[tuple[Fraction, Fraction, int]],
 ) -> list[tuple[Fraction, Fraction, int]]:
-    """Cut each note where the next begins (players overlap them a little)."""
+    """End each note where the next begins, if they overlap or almost touch."""
+    notes = _mend_triplets(notes)
     voice = []
     for i, (start, end, pitch) in enumerate(notes):
         following = notes[i + 1][0] if i + 1 < len(notes) else end
-        voice.append((start, min(end, following) if following > start else end, pitch))
+        touching = start < following < end + SMALL_GAP
+        voice.append((start, following if touching else end, pitch))
     return voice
+
+
+def _mend_triplets(
+    notes: list[tuple[Fraction, Fraction, int]],
+) -> list[tuple[Fraction, Fraction, int]]:
+    """Put back an onset of a triplet of 16ths that stands on the next 32nd.
+
+    The Nottingham MIDI files have them: 0, 1/8, 1/3 instead of 1/6, and 2/3, 7/8 instead of 5/6.
+    """
+    odd = Fraction(5, 24)  # the distance to the triplet's neighbour, which is in its place
+    mended = list(notes)
+    for i, (start, end, pitch) in enumerate(notes):
+        after = i > 0 and start - notes[i - 1][0] == odd
+        before = i + 1 < len(notes) and notes[i + 1][0] - start == odd
+        if start % Fraction(1, 4) == Fraction(1, 8) and after != before:
+            shift = Fraction(-1 if after else 1, 24)
+            mended[i] = (start + shift, max(end, start + shift + SHORTEST), pitch)
+    return mended
 
 
 def _marks(
