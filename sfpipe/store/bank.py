@@ -193,7 +193,7 @@ _TABLES = (
 )
 
 
-def crop_rows(strip: np.ndarray, height: int) -> np.ndarray:
+def crop_rows(strip: np.ndarray, height: int, file: str | Path | None = None) -> np.ndarray:
     """The middle `height` rows of a strip as ink (255 - grey value), uint8.
 
     Raises
@@ -205,6 +205,7 @@ def crop_rows(strip: np.ndarray, height: int) -> np.ndarray:
     if extra < 0:
         raise SfpipeError(
             f"the strip is {strip.shape[0]} px high, the window needs {height}",
+            file=file,
             remedy="set scores.height_px to at least the window's height",
         )
     top = extra // 2
@@ -262,7 +263,13 @@ def load_bank(
             file=spectrograms,
             remedy="run 'dvc repro scores spectrograms'",
         )
-    return Bank(strips, records, window, device)
+    low = [p for p in {r.piece for r in records} if strips[p].strip.shape[0] < window.height]
+    if low:
+        crop_rows(strips[min(low)].strip, window.height, file=scores)
+    try:
+        return Bank(strips, records, window, device)
+    except SfpipeError as error:
+        raise SfpipeError(error.what, file=spectrograms, remedy=error.remedy) from None
 
 
 def _merge_onsets(score: ScoreRecord, record: PerformanceRecord) -> PerformanceInfo:

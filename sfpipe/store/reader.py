@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.store.schema import SCHEMA_VERSION
+from sfpipe.store.schema import FILE_ATTRS, SCHEMA_VERSION
+from sfpipe.store.validation import check_performance, check_score
 
 
 @dataclass(frozen=True)
@@ -83,57 +84,97 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             raise SfpipeError(
                 f"is a store of {found}, expected {kind}", file=path, remedy="swap the two files"
             )
+        absent = [name for name in FILE_ATTRS if name not in file.attrs]
+        if absent:
+            raise SfpipeError(
+                f"is damaged (lacks '{absent[0]}')", file=path, remedy=f"delete it and {remedy}"
+            )
         try:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
+        except SfpipeError as error:
+            raise SfpipeError(
+                error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
+            ) from None
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise SfpipeError(
                 f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
             ) from None
 
 
 def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRecord]:
-    """All pieces (of one split) of a score store, by name."""
+    """All pieces (of one split) of a score store, by name.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`, or if an array is not what the schema says.
+    """
     with open_store(path, "scores") as file:
         records = {}
         for piece, group in file.items():
             attrs = group.attrs
             if split is not None and attrs["split"] != split:
                 continue
-            records[piece] = ScoreRecord(
+            record = ScoreRecord(
                 piece,
                 str(attrs["split"]),
                 str(attrs["title"]),
-                group["strip"][()],
-                group["onset_x_px"][()],
-                group["onset_y_px"][()],
-                group["onset_quarter"][()],
+                _array(group, "strip"),
+                _array(group, "onset_x_px"),
+                _array(group, "onset_y_px"),
+                _array(group, "onset_quarter"),
                 float(attrs["staff_space_px"]),
                 float(attrs["px_per_cm"]),
             )
+            check_score(
+                piece,
+                record.strip,
+                record.onset_x_px,
+                record.onset_y_px,
+                record.onset_quarter,
+                staff_space_px=record.staff_space_px,
+                px_per_cm=record.px_per_cm,
+            )
+            records[piece] = record
         return records
 
 
 def read_performances(path: str | Path, split: str | None = None) -> list[PerformanceRecord]:
-    """All performances (of one split) of a spectrogram store, sorted by piece and name."""
+    """All performances (of one split) of a spectrogram store, sorted by piece and name.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`, or if an array is not what the schema says.
+    """
     with open_store(path, "spectrograms") as file:
         records = []
         for piece, group in file.items():
             if split is not None and group.attrs["split"] != split:
                 continue
             for name, sub in group.items():
-                records.append(
-                    PerformanceRecord(
-                        piece,
-                        name,
-                        str(group.attrs["split"]),
-                        sub["spectrogram"][()],
-                        sub["onset_s"][()],
-                        sub["score_onset"][()],
-                        float(sub.attrs["tempo_factor"]),
-                        str(sub.attrs["soundfont"]),
-                    )
+                record = PerformanceRecord(
+                    piece,
+                    name,
+                    str(group.attrs["split"]),
+                    _array(sub, "spectrogram"),
+                    _array(sub, "onset_s"),
+                    _array(sub, "score_onset"),
+                    float(sub.attrs["tempo_factor"]),
+                    str(sub.attrs["soundfont"]),
                 )
+                check_performance(
+                    f"{piece}/{name}", record.spectrogram, record.onset_s, record.score_onset
+                )
+                records.append(record)
         return records
+
+
+def _array(group: h5py.Group, name: str) -> np.ndarray:
+    node = group[name]
+    if not isinstance(node, h5py.Dataset):
+        raise SfpipeError(f"{group.name}/{name} is no array")
+    return np.asarray(node[()])
 
 
 def describe(path: str | Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
-from sfpipe.store.schema import BINS, SCHEMA_VERSION
+from sfpipe.store.schema import FPS, SCHEMA_VERSION
+from sfpipe.store.validation import check_names, check_performance, check_score, check_split
 
 
 class ScoreStoreWriter:
@@ -50,26 +51,22 @@ class ScoreStoreWriter:
         Raises
         ------
         SfpipeError
-            If a shape, dtype or value is not what the schema says.
+            If a shape, dtype or value is not what the schema says, or the piece is there already.
         """
         strip = np.asarray(strip)
-        x = _vector(piece, "onset_x_px", onset_x_px, np.float32)
-        y = _vector(piece, "onset_y_px", onset_y_px, np.float32)
-        quarter = _vector(piece, "onset_quarter", onset_quarter, np.float64)
-        if strip.dtype != np.uint8 or strip.ndim != 2 or 0 in strip.shape:
-            raise SfpipeError(
-                f"{piece}: strip must be uint8 (height, width), found {strip.dtype} {strip.shape}"
-            )
-        if not len(x) == len(y) == len(quarter) > 0:
-            raise SfpipeError(
-                f"{piece}: {len(x)} x, {len(y)} y, {len(quarter)} onset times; "
-                "expected equally many, at least one"
-            )
-        if x.min() < 0 or x.max() >= strip.shape[1]:
-            raise SfpipeError(
-                f"{piece}: an onset lies outside the strip (x {x.min():.1f} to "
-                f"{x.max():.1f} px, width {strip.shape[1]} px)"
-            )
+        check_names(piece)
+        check_split(piece, split)
+        check_score(
+            piece,
+            strip,
+            np.asarray(onset_x_px),
+            np.asarray(onset_y_px),
+            np.asarray(onset_quarter),
+            staff_space_px=staff_space_px,
+            px_per_cm=px_per_cm,
+        )
+        if piece in self._file:
+            raise SfpipeError(f"piece '{piece}' is there twice")
         group = self._file.create_group(piece)
         group.attrs.update(
             split=split,
@@ -78,9 +75,9 @@ class ScoreStoreWriter:
             px_per_cm=float(px_per_cm),
         )
         group.create_dataset("strip", data=strip, compression="gzip", compression_opts=4)
-        group.create_dataset("onset_x_px", data=x)
-        group.create_dataset("onset_y_px", data=y)
-        group.create_dataset("onset_quarter", data=quarter)
+        group.create_dataset("onset_x_px", data=np.asarray(onset_x_px, np.float32))
+        group.create_dataset("onset_y_px", data=np.asarray(onset_y_px, np.float32))
+        group.create_dataset("onset_quarter", data=np.asarray(onset_quarter, np.float64))
 
     def skip(self, piece: str, reason: str) -> None:
         """Record in the store that a piece is left out, and why."""
@@ -121,31 +118,27 @@ class SpectrogramStoreWriter:
         Raises
         ------
         SfpipeError
-            If a shape or value is not what the schema says.
+            If a shape or value is not what the schema says, or it is there already.
         """
         name = f"{piece}/{performance}"
-        spec = np.asarray(spectrogram, dtype=np.float32)
-        onsets = _vector(name, "onset_s", onset_s, np.float64)
-        index = np.asarray(score_onset, dtype=np.int32)
-        if spec.ndim != 2 or spec.shape[0] != BINS or spec.shape[1] == 0:
-            raise SfpipeError(f"{name}: spectrogram must be ({BINS}, frames), found {spec.shape}")
-        if not np.isfinite(spec).all():
-            raise SfpipeError(f"{name}: the spectrogram holds NaN or infinity")
-        if len(onsets) == 0 or len(onsets) != len(index):
-            raise SfpipeError(f"{name}: {len(onsets)} onset times but {len(index)} score onsets")
-        if (np.diff(onsets) < 0).any() or onsets[0] < 0:
-            raise SfpipeError(f"{name}: onset times must be non-negative and not decrease")
+        spec = np.asarray(spectrogram)
+        check_names(piece, performance)
+        check_split(piece, split)
+        check_performance(name, spec, np.asarray(onset_s), np.asarray(score_onset))
         group = self._file.require_group(piece)
-        group.attrs["split"] = split
+        if performance in group:
+            raise SfpipeError(f"performance '{name}' is there twice")
+        if group.attrs.setdefault("split", split) != split:
+            raise SfpipeError(f"{name}: split is {split}, of others {group.attrs['split']}")
         sub = group.create_group(performance)
         sub.attrs.update(
             tempo_factor=float(tempo_factor),
             soundfont=soundfont,
-            duration_s=float(spec.shape[1] / 20 if duration_s is None else duration_s),
+            duration_s=float(spec.shape[1] / FPS if duration_s is None else duration_s),
         )
-        sub.create_dataset("spectrogram", data=spec)
-        sub.create_dataset("onset_s", data=onsets)
-        sub.create_dataset("score_onset", data=index)
+        sub.create_dataset("spectrogram", data=spec.astype(np.float32))
+        sub.create_dataset("onset_s", data=np.asarray(onset_s, np.float64))
+        sub.create_dataset("score_onset", data=np.asarray(score_onset, np.int32))
 
     def skip(self, piece: str, reason: str) -> None:
         """Record in the store that a piece is left out, and why."""
@@ -187,12 +180,3 @@ def _open(
             tools=json.dumps(tools, sort_keys=True),
         )
         yield file
-
-
-def _vector(name: str, field: str, values: Any, dtype: type) -> np.ndarray:
-    array: np.ndarray = np.asarray(values, dtype=dtype)
-    if array.ndim != 1:
-        raise SfpipeError(f"{name}: {field} must be one-dimensional, found {array.shape}")
-    if not np.isfinite(array).all():
-        raise SfpipeError(f"{name}: {field} holds NaN or infinity")
-    return array
