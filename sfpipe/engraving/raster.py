@@ -12,7 +12,8 @@ from sfpipe.engraving.layout import STAFF_SPACE, Layout
 from sfpipe.errors import SfpipeError
 
 OVERSAMPLING = 3
-MAX_WIDTH_PX = 32_000  # resvg allocates width x height x 4 bytes, oversampled
+MAX_WIDTH_PX = 32_000
+MAX_PIXELS = 8_000_000  # the renderer needs 36 bytes for each
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
     Raises
     ------
     SfpipeError
-        If the image would be wider than 32,000 px.
+        If the image would be wider than 32,000 px or have more than 8 million pixels.
     """
     import cv2
     import resvg_py
@@ -52,8 +53,11 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
     above = math.ceil(middle)
     below = math.ceil(layout.height * scale - middle)
     width, height = math.ceil(layout.width * scale), above + below + 1
-    if width > MAX_WIDTH_PX:
-        raise SfpipeError(f"its image would be {width} px wide, at most {MAX_WIDTH_PX} are drawn")
+    if width > MAX_WIDTH_PX or width * height > MAX_PIXELS:
+        raise SfpipeError(
+            f"its image would be {width} x {height} px, at most {MAX_WIDTH_PX} px of width and "
+            f"{MAX_PIXELS:,} px in all are drawn"
+        )
     # The middle line's centre falls on the centre of row `above`.
     top = middle - above - 0.5
     png = resvg_py.svg_to_bytes(

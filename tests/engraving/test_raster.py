@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from sfpipe.engraving.layout import STAFF_SPACE, engrave_part
+from sfpipe.engraving.melody import prepare
+from sfpipe.engraving.raster import rasterize
+from sfpipe.engraving.sources import read_part
+from sfpipe.errors import SfpipeError
+from sfpipe.params import EngraveParams
+from tests.tunes import PLAIN, RICH
+
+
+@pytest.fixture(scope="module", params=[RICH, PLAIN], ids=["rich", "plain"])
+def engraved(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("raster") / "tune.abc"
+    path.write_text(request.param)
+    melody = prepare(read_part(path), 100, path)
+    return melody, engrave_part(melody.part, EngraveParams())
+
+
+@pytest.mark.parametrize("staff_space", [3.5, 7.0, 10.0])
+def test_staff_lines_are_where_the_layout_says_at_the_scale_asked_for(engraved, staff_space):
+    _, layout = engraved
+    raster = rasterize(layout, staff_space)
+    assert raster.image.dtype == np.uint8
+    top, bottom = (raster.pixel(0, y)[1] for y in (layout.staff_top, layout.staff_bottom))
+    assert bottom - top == pytest.approx(4 * staff_space)
+    assert ((top + bottom) / 2) == pytest.approx(round((top + bottom) / 2))
+    darkness = 255.0 - np.median(raster.image, axis=1)  # only the lines cross every column
+    for line in np.linspace(top, bottom, 5):
+        rows = np.arange(int(line) - 1, int(line) + 3)
+        assert np.average(rows, weights=darkness[rows] + 1e-9) == pytest.approx(line, abs=0.2)
+
+
+@pytest.mark.parametrize("staff_space", [3.5, 10.0])
+def test_every_filled_head_is_dark_at_its_centre_and_the_paper_beside_it_is_not(
+    engraved, staff_space
+):
+    melody, layout = engraved
+    raster = rasterize(layout, staff_space)
+    filled = [h for h in melody.heads if h.end - h.written < 2 * 960]
+    centres = np.array([raster.pixel(*layout.heads[h.id]) for h in filled])
+    columns, rows = np.rint(centres).astype(int).T
+    assert (raster.image[rows, columns] < 100).all()
+    beside = rows, np.minimum(columns + round(1.6 * staff_space), raster.image.shape[1] - 1)
+    assert np.mean(raster.image[beside] < 100) < 0.35
+
+
+def test_head_centres_stand_on_lines_and_in_spaces(engraved):
+    melody, layout = engraved
+    part = melody.part.recurse().notes
+    steps = {n.id: n.pitch.diatonicNoteNum for n in part}
+    bottom_line = 31  # E4
+    for head in melody.heads:
+        place = layout.staff_bottom - (steps[head.id] - bottom_line) * STAFF_SPACE / 2
+        assert layout.heads[head.id][1] == pytest.approx(place, abs=0.02 * STAFF_SPACE)
+
+
+def test_an_image_too_wide_to_draw_is_refused(engraved):
+    with pytest.raises(SfpipeError, match="px of width"):
+        rasterize(engraved[1], 1000.0)
