@@ -59,9 +59,11 @@ make_environment() {
   [ -e .venv/bin/python ] && return
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
     fail "$PYTHON is not Python 3.10 or newer; name one: make PYTHON=/path/to/python3.11"
-  if [ -n "${VIRTUAL_ENV:-}" ] && has_torch "$VIRTUAL_ENV/bin/python"; then
-    say "using the active environment $VIRTUAL_ENV, which has PyTorch"
-    ln -sfn "$VIRTUAL_ENV" .venv
+  local active
+  active=$("$PYTHON" -c 'import sys; print(sys.prefix if sys.prefix != sys.base_prefix else "")')
+  if [ -n "$active" ] && has_torch "$PYTHON"; then
+    say "using the virtual environment $active, which has PyTorch"
+    ln -sfn "$active" .venv
     return
   fi
   if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then

@@ -72,14 +72,10 @@ def test_survives_a_machine_without_anything(tmp_path):
     assert "apt-get install libfluidsynth3" in text
 
 
-def test_sees_through_the_wrong_package(tmp_path):
+def test_sees_through_the_wrong_package_and_another_edition(tmp_path):
     (tmp_path / "fluidsynth.py").write_text("class FluidSynth: pass\n")
-    text, code = doctor_with(tmp_path)
+    (tmp_path / "TimGM6mb.sf2").write_bytes(b"another edition")
+    text, code = doctor_with(tmp_path, SFPIPE_SOUNDFONTS=str(tmp_path))
     assert code == 1
     assert "pip uninstall -y fluidsynth" in text
-
-
-def test_tells_another_edition_of_a_sound_font(tmp_path):
-    (tmp_path / "TimGM6mb.sf2").write_bytes(b"another edition")
-    text, _ = doctor_with(tmp_path, SFPIPE_SOUNDFONTS=str(tmp_path))
     assert "not the edition of TimGM6mb" in text
