@@ -1,0 +1,209 @@
+"""dvc.yaml against the code: what a stage imports, is given, reads and writes."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from sfpipe.params import Params
+from sfpipe.paths import Paths
+from tests.pipeline.closure import ROOT, closure, imports
+
+ORDER = (
+    "download",
+    "engrave",
+    "clean",
+    "synthesize",
+    "spectrograms",
+    "scores",
+    "train",
+    "evaluate",
+)
+
+# The package's __init__ holds the version and registers the Gymnasium environments; no stage's
+# result depends on it. (cli.py and paths.py say what dvc.yaml says, which is checked below.)
+NOT_TRACKED = {"sfpipe/__init__.py"}
+
+# Rooms from front to back; within a tuple, neither knows the other. ARCHITECTURE: a room imports
+# no room that comes after it.
+ROOMS = (
+    ("errors",),
+    ("params", "files", "progress"),
+    ("paths", "parallel"),
+    ("store",),
+    ("datasets",),
+    ("engraving",),
+    ("cleaning",),
+    ("audio", "score"),
+    ("game",),
+    ("agents",),
+    ("evaluation",),
+    ("doctor",),
+    ("cli",),
+)
+# Not a source of the pipeline but a way into the stores, past all stages.
+ACROSS = {"sfpipe/datasets/tismir.py"}
+
+
+@cache
+def stages(dataset: str = "toy") -> dict:
+    text = (ROOT / "dvc.yaml").read_text("utf-8").replace("${dataset}", dataset)
+    return YAML(typ="safe").load(text)["stages"]
+
+
+def names(entries: list) -> list[str]:
+    """Paths of deps or outs, which may carry options."""
+    return [next(iter(e)) if isinstance(e, dict) else e for e in entries]
+
+
+@cache
+def commands() -> dict[str, ast.FunctionDef]:
+    tree = ast.parse((ROOT / "sfpipe/cli.py").read_text("utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def attributes_of(command: str, variable: str) -> set[str]:
+    """All x of `variable.x` in a command."""
+    return {
+        node.attr
+        for node in ast.walk(commands()[command])
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == variable
+    }
+
+
+def stage_module(command: str) -> str:
+    """The module that a command imports its stage from."""
+    found = [
+        node.module
+        for node in ast.walk(commands()[command])
+        if isinstance(node, ast.ImportFrom) and node.module
+        if any(alias.asname == "stage" for alias in node.names)
+    ]
+    assert len(found) == 1, f"{command}: {found}"
+    return found[0]
+
+
+def test_stages_are_the_commands_in_order():
+    assert tuple(stages()) == ORDER
+    for name, stage in stages().items():
+        assert stage["cmd"] == f"sfpipe {name} --dataset toy"
+        assert name in commands()
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_deps_are_the_files_that_the_stage_imports(stage):
+    code = [d for d in names(stages()[stage]["deps"]) if d.startswith("sfpipe/")]
+    covered: set[str] = set()
+    for dep in code:
+        path = ROOT / dep
+        assert path.exists(), f"{stage}: {dep} does not exist"
+        inside = path.rglob("*.py") if path.is_dir() else [path]
+        covered |= {str(p.relative_to(ROOT)) for p in inside}
+    needed = closure(stage_module(stage)) - NOT_TRACKED
+    assert sorted(needed - covered) == [], f"{stage} imports files that its deps do not cover"
+    python = {file for file in covered if file.endswith(".py")}
+    assert sorted(python - needed) == [], f"{stage} depends on files that it does not import"
+
+
+def test_data_files_beside_the_code_are_deps_of_those_who_read_them():
+    beside = {str(p.relative_to(ROOT)) for p in (ROOT / "sfpipe").rglob("*.csv")}
+    for file in beside:
+        folder = str(Path(file).parent)
+        readers = [s for s in ORDER if {file, folder} & set(names(stages()[s]["deps"]))]
+        assert readers, file
+
+
+def test_tools_of_the_closure():
+    """The check above sees imports inside functions, and not those for type checkers."""
+    assert "sfpipe/agents/ppo.py" in closure("sfpipe.agents.stage")
+    assert "sfpipe/game/players.py" in closure("sfpipe.agents.stage")
+    assert "sfpipe/game/play.py" not in imports("sfpipe/evaluation/report.py")
+    assert "sfpipe/store/__init__.py" in closure("sfpipe.store.reader")
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_params_are_those_that_the_command_passes(stage):
+    passed = attributes_of(stage, "p") & set(Params.model_fields)
+    listed = set(stages()[stage]["params"])
+    assert listed <= set(Params.model_fields)
+    # The data set is in the command and in all paths.
+    assert listed - {"dataset"} == passed - {"dataset"}
+
+
+def test_every_parameter_is_used():
+    used = {name for stage in stages().values() for name in stage["params"]}
+    assert set(Params.model_fields) - used == set()
+
+
+DATA = ("download", "engrave", "clean", "synthesize", "spectrograms", "scores")
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_paths_are_those_that_the_command_passes(stage):
+    paths = Paths("toy")
+    passed = {str(getattr(paths, name)) for name in attributes_of(stage, "paths")}
+    deps = {d for d in names(stages()[stage]["deps"]) if d.startswith("data/")}
+    outs = {o for o in names(stages()[stage]["outs"]) if o.startswith("data/")}
+    assert deps | outs == passed
+    assert not deps & outs
+    assert len(outs) == (1 if stage in DATA else 0)
+
+
+def constants(command: str) -> set[str]:
+    """All strings in a command."""
+    return {
+        node.value
+        for node in ast.walk(commands()[command])
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_training_and_evaluation_write_where_the_command_does():
+    assert names(stages()["train"]["outs"]) == ["models/agent", "metrics/train"]
+    assert {"models/agent", "metrics/train"} <= constants("train")
+    folder = "metrics"
+    assert {"models/agent", folder} <= constants("evaluate")
+    assert "models/agent" in names(stages()["evaluate"]["deps"])
+    outs = [f"{folder}/eval.json", f"{folder}/pieces.csv", f"{folder}/plots"]
+    assert names(stages()["evaluate"]["outs"]) == outs
+
+
+def test_every_input_is_made_by_an_earlier_stage():
+    made: set[str] = set()
+    for stage in ORDER:
+        inputs = {d for d in names(stages()[stage]["deps"]) if not d.startswith("sfpipe/")}
+        assert inputs <= made, stage
+        made |= set(names(stages()[stage]["outs"]))
+
+
+def test_metrics_and_plots_are_outputs():
+    top = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))
+    outs = {o for stage in stages().values() for o in names(stage["outs"])}
+    shown = [*top["metrics"], *names(top["plots"])]
+    assert shown
+    for file in shown:
+        assert any(file == out or file.startswith(out + "/") for out in outs), file
+
+
+def room_of(file: str) -> int:
+    room = Path(file).parts[1].removesuffix(".py")
+    return next(i for i, rooms in enumerate(ROOMS) if room in rooms)
+
+
+def test_no_room_imports_one_that_comes_after_it():
+    wrong = []
+    for path in sorted((ROOT / "sfpipe").rglob("*.py")):
+        file = str(path.relative_to(ROOT))
+        if file in NOT_TRACKED | ACROSS:
+            continue
+        for module in imports(file):
+            other = module.replace(".", "/")
+            if other.split("/")[1] == Path(file).parts[1].removesuffix(".py"):
+                continue
+            if room_of(other) >= room_of(file):
+                wrong.append(f"{file} imports {module}")
+    assert wrong == []
