@@ -149,13 +149,11 @@ def evaluate(
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
     from sfpipe.evaluation.stage import evaluate as stage
+    from sfpipe.params import override
 
     p, _, paths = _setting(params, dataset)
-    chosen = {"trials": trials, "deterministic": deterministic, "split": split}
-    e = type(p.evaluate)(
-        **p.evaluate.model_dump() | {k: v for k, v in chosen.items() if v is not None}
-    )
-    stage(e, paths.scores, paths.spectrograms, agent, out, seed=p.seed)
+    chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
+    stage(chosen, paths.scores, paths.spectrograms, agent, out, seed=p.seed)
 
 
 @app.command()
@@ -184,7 +182,7 @@ def show_alignment(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     piece: Annotated[list[str] | None, typer.Option(help="Piece; may be repeated.")] = None,
-    random: Annotated[int, typer.Option(help="How many pieces to draw at random.")] = 10,
+    random: Annotated[int, typer.Option(min=1, help="How many pieces to draw at random.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("alignment"),
 ) -> None:

@@ -57,7 +57,14 @@ def map_pieces(
         Picklable callable of one item.
     jobs:
         Number of processes; -1 is one per core; 1 stays in this process.
+
+    Raises
+    ------
+    SfpipeError
+        If `jobs` is 0, or the disk is full.
     """
+    if jobs == 0:
+        raise SfpipeError("0 processes can do nothing", remedy="give --jobs 1, or -1 for all cores")
     progress = Progress(label, len(items))
     outcomes: dict[int, Outcome[Item]] = {}
     todo = list(range(len(items)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from sfpipe.errors import SfpipeError
 # Data sets are folders, and words on command lines.
 DATASET_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
+AnySection = TypeVar("AnySection", bound="Section")
 TempoFactor = Annotated[float, Field(gt=0, le=10)]
 
 
@@ -107,10 +108,13 @@ class DaggerParams(Section):
     horizon: int = Field(default=8, ge=4)
     temperature: float = Field(default=4.0, gt=0)
     n_games: int = Field(default=64, ge=1)
+    t_max: int = Field(default=15, ge=1)
+    scatter: float = Field(default=0.0, ge=0, le=1)
     batch: int = Field(default=120, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     final_learning_rate: float = Field(default=5e-5, gt=0)
     value_loss: float = Field(default=0.5, ge=0)
+    locate_loss: float = Field(default=0.0, ge=0)
 
 
 class Schedule(Section):
@@ -230,19 +234,36 @@ def parse_params(data: Any, *, source: str = "params") -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
-            raise SfpipeError(
-                f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?"
-            ) from None
-        found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
-        raise SfpipeError(
-            f"'{key}': {first['msg'].removeprefix('Value error, ')} (found {found})",
-            file=source,
-            remedy="correct the value",
-        ) from None
+        raise _explained(error, data, source) from None
+
+
+def override(section: AnySection, **changes: Any) -> AnySection:
+    """A section with some values changed; those that are None stay.
+
+    Raises
+    ------
+    SfpipeError
+        If a value is out of range.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return type(section)(**section.model_dump() | given)
+    except ValidationError as error:
+        raise _explained(error, given, None) from None
+
+
+def _explained(error: ValidationError, data: dict[str, Any], source: str | None) -> SfpipeError:
+    """The first of the errors, in one line with a remedy."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
+        return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?")
+    found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
+    message = first["msg"].removeprefix("Value error, ")
+    return SfpipeError(
+        f"'{key}': {message} (found {found})", file=source, remedy="correct the value"
+    )
 
 
 _SECTIONS = {
