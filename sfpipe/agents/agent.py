@@ -12,7 +12,7 @@ from sfpipe.agents.rollout import Actor
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
 from sfpipe.game.dynamics import GameState, Observation
-from sfpipe.store.window import window_by_name
+from sfpipe.store.window import WINDOWS
 
 WEIGHTS, CARD = "weights.safetensors", "agent.json"
 
@@ -67,18 +67,26 @@ def load_agent(
     folder = Path(folder)
     remedy = "train an agent first: dvc repro train"
     card = read_json(folder / CARD, remedy=remedy)
+    name = card.get("window") if isinstance(card, dict) else None
+    if name not in WINDOWS:
+        raise SfpipeError(
+            f"names no window (found {name!r}, expected one of {', '.join(WINDOWS)})",
+            file=folder / CARD,
+            remedy=remedy,
+        )
+    network = ActorCritic(WINDOWS[name])
     try:
-        network = ActorCritic(window_by_name(card["window"]))
-        network.load_state_dict(load_file(str(folder / WEIGHTS)))
+        weights = load_file(str(folder / WEIGHTS))
+        network.load_state_dict(weights)
     except FileNotFoundError:
         raise SfpipeError("no such file", file=folder / WEIGHTS, remedy=remedy) from None
-    except KeyError:
-        raise SfpipeError("names no window", file=folder / CARD, remedy=remedy) from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         first = str(error).splitlines()[0]
         raise SfpipeError(
             f"does not hold this network's weights ({first})",
             file=folder / WEIGHTS,
             remedy=remedy,
         ) from None
+    if not all(bool(w.isfinite().all()) for w in weights.values()):
+        raise SfpipeError("holds NaN or infinity", file=folder / WEIGHTS, remedy=remedy)
     return network.placed(device).eval(), card
