@@ -49,3 +49,13 @@ def write_raw(folder: Path, tunes: dict[str, str]) -> Path:
         pieces.append(Piece(name, name.title(), splits[i % 3], f"{name}.abc", digest, "free"))
     write_index(folder, Index("toy", "free", "nobody", pieces))
     return folder
+
+
+def engrave_toy(folder: Path) -> tuple[Path, Path]:
+    """(raw, engraved) folders of `TUNES`."""
+    from sfpipe.engraving.stage import engrave
+    from sfpipe.params import EngraveParams
+
+    raw = write_raw(folder / "raw", TUNES)
+    engrave(EngraveParams(), raw, folder / "engraved", jobs=1)
+    return raw, folder / "engraved"

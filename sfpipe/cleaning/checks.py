@@ -27,7 +27,7 @@ from sfpipe.params import CleanParams
 DARK = 128  # grey value below which a pixel counts as ink
 INK_SHARE = (0.01, 0.6)  # of the pixels between the outer staff lines
 MAX_HEIGHT_SPACES = 60  # staff spaces; a taller melody has been misread
-HALF_NOTE = 2.0  # quarters; shorter notes have filled heads
+CERTAINLY_FILLED = 1.6  # quarters to the next onset: a dotted quarter; a half note is hollow
 SAME_COLUMN_SPACES = 1.6  # heads of one onset lie at most so far apart (seconds in chords)
 MS = 1e-3
 
@@ -172,16 +172,15 @@ def _length(e: Evidence, params: CleanParams) -> str | None:
 def _dark(e: Evidence, params: CleanParams) -> str | None:
     """Ink where the heads should be.
 
-    Certainly filled heads (the next head follows in less than a half note) are dark at their
-    very centre; half and whole notes are hollow, and have ink around it.
+    Certainly filled heads (the next onset follows soon) are dark at their very centre; half and
+    whole notes are hollow, and have ink around it.
     """
     dark = filled = 0
-    order = np.argsort(e.heads.onset_quarter, kind="stable")
-    gaps = np.full(len(e.heads), np.inf)
-    gaps[order[:-1]] = np.diff(e.heads.onset_quarter[order])
+    times = np.unique(e.heads.onset_quarter)
+    gaps = np.append(np.diff(times), np.inf)[np.searchsorted(times, e.heads.onset_quarter)]
     for i in range(len(e.heads)):
         image = e.images[int(e.heads.system[i])]
-        hollow = gaps[i] >= HALF_NOTE
+        hollow = gaps[i] >= CERTAINLY_FILLED
         radius = 0.6 * e.staff_space if hollow else 0.0
         filled += not hollow
         dark += _darkest(image, e.heads.x_px[i], e.heads.y_px[i], radius) < DARK

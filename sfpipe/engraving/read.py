@@ -112,7 +112,8 @@ def read_image(path: Path) -> np.ndarray:
 
     if not path.is_file():
         raise SfpipeError("no such file", file=path, remedy=REMEDY)
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    content = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
     if image is None:
         raise SfpipeError("is not a readable image", file=path, remedy=REMEDY)
     return image

@@ -104,6 +104,8 @@ def _single_part(parsed: Any, source: Path) -> Part:
 def _unfold(part: Part, source: Path) -> Part:
     from music21.repeat import ExpanderException
 
+    if not part.hasMeasures():  # a tune without a bar line
+        return part.makeNotation()
     try:
         return part.expandRepeats()
     except ExpanderException:

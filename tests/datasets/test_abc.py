@@ -18,8 +18,21 @@ def test_text_without_an_x_line_holds_no_tune():
 
 @pytest.mark.parametrize(
     ("key", "sharps"),
-    [("C", 0), ("D", 2), ("Bb", -2), ("F#m", 3), ("Ador", 1), ("E dorian", 2), ("Gm", -2)]
-    + [("Amix", 2), ("Em", 1), ("Cmaj", 0), ("none", 0), ("HP", 0), ("G minor", -2)],
+    [
+        ("C", 0),
+        ("D", 2),
+        ("Bb", -2),
+        ("F#m", 3),
+        ("Ador", 1),
+        ("E dorian", 2),
+        ("Gm", -2),
+        ("Amix", 2),
+        ("Em", 1),
+        ("Cmaj", 0),
+        ("none", 0),
+        ("HP", 0),
+        ("G minor", -2),
+    ],
 )
 def test_sharps_of_a_key(key, sharps):
     assert key_sharps(key) == sharps

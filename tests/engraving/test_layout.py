@@ -28,7 +28,9 @@ def test_every_head_has_a_place_in_reading_order_and_the_score_agrees(tmp_path, 
 
 
 def test_no_text_is_drawn(tmp_path):
-    text = 'X:1\nT:Title\nC:Author\nM:2/4\nL:1/8\nQ:"Fast" 1/4=120\nK:C\n"Am"C4|"^dolce"D4|\nw:la la\n'
+    text = (
+        'X:1\nT:Title\nC:Author\nM:2/4\nL:1/8\nQ:"Fast" 1/4=120\nK:C\n"Am"C4|"^dolce"D4|\nw:la la\n'
+    )
     _, layout = engraved(tmp_path, text)
     drawn = layout.svg.split("</defs>")[1]
     assert "<text" not in drawn
@@ -54,7 +56,7 @@ def test_an_image_and_a_score_that_disagree_are_noticed(tmp_path):
         check_agreement(melody, layout)
     layout.heads[note] = (0.0, 0.0)
     layout.onsets[note] += 0.25
-    with pytest.raises(SfpipeError, match="1 of .* onsets differ"):
+    with pytest.raises(SfpipeError, match=r"1 of .* onsets differ"):
         check_agreement(melody, layout)
     del layout.onsets[note]
     with pytest.raises(SfpipeError, match="struck notes"):

@@ -1,4 +1,5 @@
 import pretty_midi
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,5 +41,7 @@ def test_the_file_sounds_when_the_heads_say(tmp_path_factory, steps, tempi):
     path = tmp_path_factory.mktemp("midi") / "a.mid"
     write_midi(path, heads, tempo)
     notes = pretty_midi.PrettyMIDI(str(path)).instruments[0].notes
-    got = sorted((round(n.start, 6), n.pitch) for n in notes)
-    assert got == sorted((round(tempo.seconds(h.onset), 6), h.midi_pitch) for h in heads)
+    got = sorted(notes, key=lambda n: n.start)
+    assert [n.pitch for n in got] == [h.midi_pitch for h in heads]
+    wanted = [tempo.seconds(h.onset) for h in heads]
+    assert [float(n.start) for n in got] == pytest.approx(wanted, abs=1e-6)

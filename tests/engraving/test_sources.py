@@ -29,14 +29,14 @@ def notes(part):
 
 def test_what_is_not_notes_is_taken_out_of_abc():
     text = 'X:1\nT:Title\nQ:1/4 = 50\nK:G\n"Am"A2 !f!B2 \\\n"^slow"c4 | % end\nw:la\nd4|\n'
-    assert plain_abc(text) == "X:1\nQ:1/4=50\nK:G\nA2 B2 c4 | \nd4|\n"
+    assert plain_abc(text) == "X:1\nT:Title\nQ:1/4=50\nK:G\nA2 B2 c4 | \nd4|\n"
 
 
 def test_repeats_are_written_out_with_their_endings(tmp_path):
     got = notes(read_part(abc(tmp_path, RICH)))
     struck = [n for n in got if n[1] > 0]
-    # upbeat + 3 bars + first ending, upbeat + 3 bars + second ending
-    assert len(struck) == 2 * (1 + 6 + 4 + 3) + 2
+    # Twice: an upbeat, bars of 6, 3 and 3 heads, an ending.
+    assert len(struck) == 2 * (1 + 6 + 3 + 3 + 1)
     # The upbeat's quarter belongs to the last bar of each time through.
     assert struck[14][0] == Fraction(1 + 12 + 3)
     assert sum(n[1] == 0 for n in got) == 2
@@ -44,7 +44,7 @@ def test_repeats_are_written_out_with_their_endings(tmp_path):
 
 def test_repeats_that_make_no_sense_are_named(tmp_path):
     with pytest.raises(SfpipeError, match=r"tune\.abc: its repeats cannot be unfolded"):
-        read_part(abc(tmp_path, "X:1\nL:1/8\nM:2/4\nK:C\nCDEF:|GABc|1 d4|2 e4:|:|2 c4:|\n"))
+        read_part(abc(tmp_path, "X:1\nL:1/8\nM:2/4\nK:C\nCDEF|GABc::cBAG|FEDC:[|]|]\n"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sfpipe.cleaning.stage import clean
+from sfpipe.engraving.read import read_noteheads
+from sfpipe.errors import SfpipeError
+from sfpipe.params import CleanParams, ScoresParams
+from sfpipe.score.stage import scores
+from sfpipe.store.reader import describe, read_scores
+
+
+@pytest.fixture
+def cleaned(toy, tmp_path):
+    shutil.copytree(toy[1], tmp_path / "engraved")
+    clean(CleanParams(min_onsets=8), tmp_path / "engraved", tmp_path / "clean.json")
+    return tmp_path / "clean.json", tmp_path / "engraved"
+
+
+def test_the_store_holds_strips_whose_onsets_lie_on_ink(cleaned, tmp_path):
+    report = scores(ScoresParams(), *cleaned, tmp_path / "toy.h5", dataset="toy")
+    assert report.done == ["chords", "plain", "rich", "waltz"] and report.skipped == {}
+    for piece, record in read_scores(tmp_path / "toy.h5").items():
+        assert record.strip.shape[0] == 40 and record.staff_space_px == 3.5
+        assert len(record.onset_x_px) == len(read_noteheads(cleaned[1] / piece).onsets())
+        assert (np.diff(record.onset_x_px) > 0).all()
+        assert (np.diff(record.onset_quarter) > 0).all()
+        columns = np.rint(record.onset_x_px).astype(int)
+        rows = np.rint(record.onset_y_px).astype(int)
+        # Hollow heads have their ink beside the centre.
+        around = [
+            record.strip[r - 2 : r + 3, c - 2 : c + 3].min()
+            for r, c in zip(rows, columns, strict=True)
+        ]
+        assert max(around) < 128 and np.median(record.strip[rows, columns]) < 60
+        staff = 255 - np.median(record.strip, axis=1)
+        assert np.average(np.arange(40), weights=staff) == pytest.approx(20, abs=0.1)
+
+
+def test_the_store_names_its_tools_and_parameters(cleaned, tmp_path):
+    scores(ScoresParams(height_px=48), *cleaned, tmp_path / "toy.h5", dataset="toy")
+    about = json.dumps(describe(tmp_path / "toy.h5"), default=str)
+    assert "verovio" in about and '"height_px": 48' in about
+
+
+def test_a_bad_piece_is_skipped_and_recorded(cleaned, tmp_path):
+    (cleaned[1] / "rich" / "system-001.png").write_bytes(b"")
+    report = scores(ScoresParams(), *cleaned, tmp_path / "toy.h5", dataset="toy")
+    assert list(report.skipped) == ["rich"] and len(report.done) == 3
+    assert "system-001.png" in json.dumps(describe(tmp_path / "toy.h5"), default=str)
+
+
+def test_a_strip_too_low_for_the_notes(cleaned, tmp_path):
+    report = scores(ScoresParams(height_px=17), *cleaned, tmp_path / "toy.h5", dataset="toy")
+    assert "above or below the strip of 17 px" in report.skipped["plain"]
+
+
+def test_nothing_to_unroll_leaves_no_store(cleaned, tmp_path):
+    shutil.rmtree(cleaned[1])
+    with pytest.raises(SfpipeError, match="not one piece could be unrolled"):
+        scores(ScoresParams(), *cleaned, tmp_path / "toy.h5", dataset="toy")
+    assert not (tmp_path / "toy.h5").exists()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"accepted": 1}'])
+def test_without_the_verdict_of_clean(cleaned, tmp_path, text):
+    cleaned[0].unlink()
+    if text is not None:
+        cleaned[0].write_text(text)
+    with pytest.raises(SfpipeError, match=r"clean\.json: .*-> run: sfpipe clean"):
+        scores(ScoresParams(), *cleaned, tmp_path / "toy.h5", dataset="toy")
+
+
+def test_a_store_that_cannot_be_written(cleaned, tmp_path):
+    (tmp_path / "file").write_text("a file where a folder should be")
+    with pytest.raises(SfpipeError, match="cannot be written"):
+        scores(ScoresParams(), *cleaned, tmp_path / "file" / "toy.h5", dataset="toy")
