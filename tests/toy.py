@@ -96,16 +96,22 @@ class TinyNetwork(nn.Module):
         torch.manual_seed(seed)
         self.hidden = nn.Sequential(nn.Linear(4, 32), nn.Tanh())
         self.policy, self.value = nn.Linear(32, 3), nn.Linear(32, 1)
+        self.branch_widths = (2, 2)
 
-    def forward(self, score: torch.Tensor, spectrogram: torch.Tensor):
-        """Logits and values, as `ActorCritic`."""
-        ink = score.mean((2, 3))
-        newest = spectrogram[:, :, :, -1].mean(2)
+    def features(self, score: torch.Tensor, spectrogram: torch.Tensor):
+        """As `ActorCritic.features`."""
+        return score.mean((2, 3)), spectrogram[:, :, :, -1].mean(2)
+
+    def join(self, ink: torch.Tensor, newest: torch.Tensor):
+        """As `ActorCritic.join`."""
         error = 200 * (ink[:, :1] - newest[:, :1]) / 10
         moved = 200 * torch.stack([ink[:, 1], newest[:, 1]], 1)
         seen = torch.cat([error, error.tanh(), moved], 1)
-        h = self.hidden(seen)
-        return self.policy(h), self.value(h).squeeze(1)
+        return self.hidden(seen)
+
+    def heads(self, embedding: torch.Tensor):
+        """Logits and values, as `ActorCritic.heads`."""
+        return self.policy(embedding), self.value(embedding).squeeze(1)
 
 
 NOTTINGHAM = WINDOWS["nottingham"]

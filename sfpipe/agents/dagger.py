@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.returns import n_step_returns
 from sfpipe.agents.rollout import minibatches, observe_at
 from sfpipe.game import dynamics
@@ -36,6 +38,10 @@ class Dagger(Learner):
     ):
         super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
         self.planner = Planner(bank, schedule.dagger.horizon)
+        self.reader: NoteReader | None = None
+        if schedule.dagger.read_loss:
+            self.reader = NoteReader(bank, *network.branch_widths)
+            self.optimiser.add_param_group({"params": list(self.reader.parameters())})
 
     def _games(self) -> int:
         return self.schedule.dagger.n_games
@@ -58,11 +64,22 @@ class Dagger(Learner):
         sums: dict[str, Any] = {}
         n_batches = 0
         for which in minibatches(n, s.dagger.batch, self.shuffle, self.bank.device):
-            logits, values = self.actor.forward(observe_at(self.bank, view, which))
-            policy_loss = -(labels[which] * logits.log_softmax(1)).sum(1).mean()
+            features = self.actor.features(observe_at(self.bank, view, which))
+            with self.actor.arithmetic():
+                logits, values = self.network.heads(self.network.join(*features))
+            # Cross-entropy minus the labels' own entropy: 0 when the policy equals the labels.
+            policy_loss = F.kl_div(logits.log_softmax(1), labels[which], reduction="batchmean")
             value_loss = (returns[which] - values).square().mean()
-            norm = self._descend(policy_loss + s.dagger.value_loss * value_loss)
-            figures = {
+            loss = policy_loss + s.dagger.value_loss * value_loss
+            figures = {}
+            if self.reader is not None:
+                with self.actor.arithmetic():
+                    seen = View(*(field[which] for field in view))
+                    read_loss = self.reader.loss(*features, seen)
+                loss = loss + s.dagger.read_loss * read_loss
+                figures["read_loss"] = read_loss.detach()
+            norm = self._descend(loss)
+            figures |= {
                 "policy_loss": policy_loss.detach(),
                 "value_loss": value_loss.detach(),
                 "gradient_norm": norm,
@@ -79,13 +96,24 @@ class Dagger(Learner):
             **means,
         }
 
+    def _scatter(self) -> None:
+        """Move some games to random places: states of one batch are then less alike."""
+        game, generator = self.game, self.actor.generator
+        dice = torch.rand(game.n_games, generator=generator, device=self.bank.device)
+        which = (dice < self.schedule.dagger.scatter).nonzero().squeeze(1)
+        if len(which):
+            drawn = game.sampler.draw(len(which))
+            elsewhere = dynamics.scatter(self.bank, drawn, generator, game.window.threshold_px)
+            game.put(which, elsewhere)
+
     @torch.no_grad()
     def _collect(self, share: float) -> tuple[View, torch.Tensor, torch.Tensor, Any, Any]:
-        """Views, labels, returns (flat), mean reward, share of states where both would agree."""
+        """Views, labels, returns (flat), mean reward, share of agreeing first choices."""
         self.network.eval()
         s, game = self.schedule, self.game
         steps: list[tuple] = []
-        for _ in range(s.t_max):
+        self._scatter()
+        for _ in range(s.dagger.t_max):
             at = game.view()
             logits, _ = self.actor.forward(dynamics.observe(game.bank, at))
             cost = self.planner.costs(game.state)

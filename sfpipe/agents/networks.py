@@ -86,11 +86,11 @@ class ActorCritic(nn.Module):
         self.score = _branch(table.score, table.dense, window.seen, dropout)
         self.spectrogram = _branch(table.spectrogram, table.dense, (78, 40), dropout)
         with torch.no_grad():
-            width = (
-                self.score(torch.zeros(1, 2, *window.seen)).shape[1]
-                + self.spectrogram(torch.zeros(1, 2, 78, 40)).shape[1]
-            )
-        self.joint = nn.Sequential(nn.Linear(width, table.joint), nn.ELU())
+            blank = torch.zeros(1, 2, *window.seen), torch.zeros(1, 2, 78, 40)
+            self.branch_widths = tuple(f.shape[1] for f in self.features(*blank))
+        width = sum(self.branch_widths)
+        self.width = table.joint  # of the embedding
+        self.joint = nn.Sequential(nn.Linear(width, table.joint), nn.ELU(inplace=True))
         self.policy = _head(table.joint, table.head, len(ACTIONS), dropout)
         self.value = _head(table.joint, table.head, 1, dropout)
 
@@ -111,8 +111,17 @@ class ActorCritic(nn.Module):
 
     def embed(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
         """The joint embedding: float [shape=(n, 256)] (Table 1) or [shape=(n, 512)] (Table 2)."""
-        branches = [self.score(score), self.spectrogram(spectrogram)]
-        return self.joint(torch.cat(branches, dim=1))
+        return self.join(*self.features(score, spectrogram))
+
+    def features(
+        self, score: torch.Tensor, spectrogram: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What each branch makes of its excerpt: float [shape=(n, width of the branch)] each."""
+        return self.score(score), self.spectrogram(spectrogram)
+
+    def join(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
+        """The joint embedding from both branches' features."""
+        return self.joint(torch.cat([score, spectrogram], dim=1))
 
     def forward(
         self, score: torch.Tensor, spectrogram: torch.Tensor
@@ -131,7 +140,10 @@ class ActorCritic(nn.Module):
         tuple
             float32 [shape=(n, 3)] and float32 [shape=(n,)].
         """
-        embedding = self.embed(score, spectrogram)
+        return self.heads(self.embed(score, spectrogram))
+
+    def heads(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and value from the joint embedding."""
         return self.policy(embedding).float(), self.value(embedding).float().squeeze(1)
 
 
@@ -141,7 +153,10 @@ def _branch(
     modules: list[nn.Module] = []
     channels = 2
     for layer in layers:
-        modules += [nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride), nn.ELU()]
+        modules += [
+            nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride),
+            nn.ELU(inplace=True),
+        ]
         if layer.dropout and dropout:
             modules.append(nn.Dropout(dropout))
         channels = layer.channels
@@ -150,10 +165,12 @@ def _branch(
     if dense:
         with torch.no_grad():
             width = branch(torch.zeros(1, 2, *size)).shape[1]
-        branch.extend([nn.Linear(width, dense), nn.ELU()])
+        branch.extend([nn.Linear(width, dense), nn.ELU(inplace=True)])
     return branch
 
 
 def _head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
     between = [nn.Dropout(dropout)] if dropout else []
-    return nn.Sequential(nn.Linear(width, hidden), nn.ELU(), *between, nn.Linear(hidden, outputs))
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.ELU(inplace=True), *between, nn.Linear(hidden, outputs)
+    )

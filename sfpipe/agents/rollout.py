@@ -38,10 +38,15 @@ class Actor:
 
     def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
+        with self.arithmetic():
+            return self.network.heads(self.network.join(*self.features(seen)))
+
+    def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+        """The features of both branches, [shape=(n, width of the branch)] each."""
         score = seen.score.contiguous(memory_format=torch.channels_last)
         excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
         with self.arithmetic():
-            return self.network(score, excerpt)
+            return self.network.features(score, excerpt)
 
     def draw(self, logits: torch.Tensor) -> torch.Tensor:
         """Action indices drawn from the policy, int64 [shape=(n,)]."""

@@ -93,12 +93,17 @@ class BatchedGame:
         if n_over:
             which = over.nonzero().squeeze(1)
             self.ended = dynamics.select(after, which)
-            fresh = dynamics.start(self.bank, self.sampler.draw(n_over))
-            after = GameState(
-                *(a.index_copy(0, which, f) for a, f in zip(after, fresh, strict=True))
-            )
-        self.state = after
+            self.state = after
+            self.put(which, dynamics.start(self.bank, self.sampler.draw(n_over)))
+        else:
+            self.state = after
         return outcome
+
+    def put(self, which: torch.Tensor, states: GameState) -> None:
+        """Replace the states of the games `which` (int64 indices)."""
+        self.state = GameState(
+            *(a.index_copy(0, which, f) for a, f in zip(self.state, states, strict=True))
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly here."""

@@ -6,6 +6,7 @@ when somebody looks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -90,6 +91,38 @@ def start(bank: Bank, performance: torch.Tensor) -> GameState:
     frame = bank.first_frame[performance]
     position = bank.start_x[performance]
     return GameState(performance, frame, frame, position, position, torch.zeros_like(position))
+
+
+def scatter(
+    bank: Bank, performance: torch.Tensor, generator: torch.Generator, threshold_px: float
+) -> GameState:
+    """Random states inside games, where a follower might find itself.
+
+    The frame is uniform between first and last onset; the tracking error is normal with a
+    deviation of a third of the threshold, within the threshold; the speed is the target's own
+    of the last four frames, give or take one px/frame.
+
+    Parameters
+    ----------
+    generator:
+        On the bank's device.
+    """
+    n, device = len(performance), bank.device
+
+    def draw(kind: Callable[..., torch.Tensor]) -> torch.Tensor:
+        return kind(n, generator=generator, device=device, dtype=torch.float64)
+
+    first, last = bank.first_frame[performance], bank.last_frame[performance]
+    frame = first + 1 + (draw(torch.rand) * (last - first - 1)).to(torch.int64)
+    aim = target(bank, performance, frame)
+    earlier = target(bank, performance, (frame - 4).clamp(min=0))
+    speed = ((aim - earlier) / 4 + 2 * draw(torch.rand) - 1).round()
+    error = draw(torch.randn).clamp(-2.5, 2.5) * (threshold_px / 3)
+    half = bank.window.width / 2
+    end = bank.strip_width[performance] - half - 1
+    position = torch.minimum((aim + error).floor().clamp(min=half), end)
+    previous = torch.minimum((position - speed).clamp(min=half), end)
+    return GameState(performance, frame, frame - 1, position, previous, speed)
 
 
 def target(bank: Bank, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:

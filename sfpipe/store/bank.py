@@ -26,6 +26,8 @@ class PerformanceInfo:
         int64 [shape=(n,)], unpadded frames, strictly increasing.
     onset_x_px:
         float64 [shape=(n,)], strip px without padding: the first note head of each frame.
+    onset_y_px:
+        float64 [shape=(n,)], px from the top of the window.
     onset_s:
         float64 [shape=(n,)], s, the earliest onset of each frame.
     """
@@ -39,6 +41,7 @@ class PerformanceInfo:
     px_per_cm: float
     onset_frames: np.ndarray
     onset_x_px: np.ndarray
+    onset_y_px: np.ndarray
     onset_s: np.ndarray
 
     @cached_property
@@ -87,7 +90,7 @@ class Bank:
         tables: dict[str, list[float]] = {k: [] for k in _TABLES}
         base = 0
         for record in performances:
-            info = _merge_onsets(scores[record.piece], record)
+            info = _merge_onsets(scores[record.piece], record, window)
             n = info.n_frames
             frames += [np.zeros((BINS, EXCERPT), np.float32), record.spectrogram]
             targets.append(_target_curve(info, n + EXCERPT, window.width))
@@ -272,7 +275,7 @@ def load_bank(
         raise SfpipeError(error.what, file=spectrograms, remedy=error.remedy) from None
 
 
-def _merge_onsets(score: ScoreRecord, record: PerformanceRecord) -> PerformanceInfo:
+def _merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) -> PerformanceInfo:
     name = f"{record.piece}/{record.performance}"
     if record.score_onset.min() < 0 or record.score_onset.max() >= len(score.onset_x_px):
         raise SfpipeError(
@@ -286,6 +289,7 @@ def _merge_onsets(score: ScoreRecord, record: PerformanceRecord) -> PerformanceI
     frames, first = frames[inside], first[inside]
     if len(frames) < 2:
         raise SfpipeError(f"{name}: fewer than two onsets inside the audio")
+    cut = (score.strip.shape[0] - window.height) // 2  # rows above the window, as crop_rows
     return PerformanceInfo(
         record.piece,
         record.performance,
@@ -296,6 +300,7 @@ def _merge_onsets(score: ScoreRecord, record: PerformanceRecord) -> PerformanceI
         score.px_per_cm,
         frames,
         score.onset_x_px[record.score_onset[first]].astype(np.float64),
+        score.onset_y_px[record.score_onset[first]].astype(np.float64) - cut,
         record.onset_s[first],
     )
 
