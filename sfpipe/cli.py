@@ -34,7 +34,7 @@ PARAMS = Path("params.yaml")
 def main() -> None:
     """Run the command line; an `SfpipeError` becomes one line on stderr and exit code 1."""
     try:
-        app()
+        app(prog_name="sfpipe")
     except SfpipeError as error:
         print(f"sfpipe: {error}", file=sys.stderr)
         raise SystemExit(1) from None
@@ -166,7 +166,7 @@ def summary(
     from sfpipe.evaluation.report import summary as text
     from sfpipe.files import read_json
 
-    print(text(read_json(results, remedy="run 'dvc repro evaluate'")))
+    print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
 
 
 @app.command()

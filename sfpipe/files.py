@@ -37,7 +37,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _move(temporary, path)
-    except SfpipeError:
+    except StorageError:
         raise
     except Exception as error:
         _explain(error, path, temporary)

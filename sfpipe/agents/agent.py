@@ -68,7 +68,7 @@ def load_agent(
     remedy = "train an agent first: dvc repro train"
     card = read_json(folder / CARD, remedy=remedy)
     name = card.get("window") if isinstance(card, dict) else None
-    if name not in WINDOWS:
+    if not isinstance(name, str) or name not in WINDOWS:
         raise SfpipeError(
             f"names no window (found {name!r}, expected one of {', '.join(WINDOWS)})",
             file=folder / CARD,

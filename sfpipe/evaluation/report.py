@@ -103,7 +103,7 @@ def piece_lines(games: Sequence[PlayedGame]) -> str:
     return "\n".join(lines)
 
 
-def summary(evaluation: Mapping[str, Any]) -> str:
+def summary(evaluation: Mapping[str, Any], *, file: str | Path = "eval.json") -> str:
     """The table of all players, as text, from the content of eval.json.
 
     95 % intervals stand below the paper's figures. Below the table are the rows that the
@@ -125,7 +125,7 @@ def summary(evaluation: Mapping[str, Any]) -> str:
     except (KeyError, TypeError) as error:
         raise SfpipeError(
             f"is not the result of an evaluation (missing: {error})",
-            file="eval.json",
+            file=file,
             remedy="run sfpipe evaluate",
         ) from None
     notes = f"{n} In small print: 95 % bootstrap intervals over pieces."
