@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -25,6 +26,8 @@ from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.params import Schedule
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
+
+Result = TypeVar("Result")
 
 LEARNERS: dict[str, type[Learner]] = {
     "reinforce": Reinforce,
@@ -90,6 +93,7 @@ class Trainer:
         schedule: Schedule,
         seed: int,
         bfloat16: bool = False,
+        cores: int = 1,
         checkpoint: Path | None = None,
         checkpoint_seconds: float = 60,
         log: TrainingLog | None = None,
@@ -97,7 +101,8 @@ class Trainer:
     ):
         self.network, self.schedule, self.seed = network, schedule, seed
         self.train_bank, self.valid_bank = train_bank, valid_bank
-        self.bfloat16, self.should_stop = bfloat16, should_stop
+        self.arithmetic: dict[str, Any] = {"bfloat16": bfloat16, "cores": cores}
+        self.should_stop = should_stop
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.log = log or TrainingLog(None)
         warm = schedule.warm_start if schedule.warm_start != algo else None
@@ -120,16 +125,15 @@ class Trainer:
         started = saved = time.monotonic()
         before = self.course.seconds
         while self.course.phase < len(self.phases):
-            figures = {k: float(v) for k, v in self.learner.update().items()}
-            self._count(figures)
+            figures = self._finite(self._update)
             now = time.monotonic()
             self.course.seconds = before + now - started
             if self.course.updates % self.schedule.evaluate_every == 0:
-                self._evaluate(figures)
+                self._finite(self._evaluate, figures)
             self._steer()
             progress.advance(int(figures["frames"]), self._note(figures))
             if self._phase_over():
-                self._next_phase(figures)
+                self._finite(self._next_phase, figures)
             stop = self.should_stop()
             if stop or now - saved > self.checkpoint_seconds:
                 saved = now
@@ -148,19 +152,33 @@ class Trainer:
     def _make_learner(self) -> Learner:
         kind = LEARNERS[self.phases[self.course.phase]]
         seed = self.seed + 1000 * self.course.phase
-        return kind(self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16)
+        return kind(self.network, self.train_bank, self.schedule, seed=seed, **self.arithmetic)
 
-    def _count(self, figures: dict[str, float]) -> None:
-        course = self.course
+    def _update(self) -> dict[str, float]:
+        """One update of the learner, checked and counted; its figures."""
+        figures = {k: float(v) for k, v in self.learner.update().items()}
         bad = [k for k, v in figures.items() if not math.isfinite(v)]
         if bad:
-            raise SfpipeError(
-                f"{bad[0]} is {figures[bad[0]]} after {course.frames:,} frames",
-                remedy="lower the learning rate, or check the stores: sfpipe inspect",
-            )
-        course.updates += 1
-        course.frames += int(figures["frames"])
-        course.phase_frames += int(figures["frames"])
+            raise self._diverged(f"{bad[0]} is {figures[bad[0]]}")
+        self.course.updates += 1
+        self.course.frames += int(figures["frames"])
+        self.course.phase_frames += int(figures["frames"])
+        return figures
+
+    def _finite(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Call `work`; from weights that are no numbers no action can be drawn."""
+        try:
+            return work(*arguments)
+        except RuntimeError:
+            if all(bool(p.isfinite().all()) for p in self.network.parameters()):
+                raise
+            raise self._diverged("the weights are not finite") from None
+
+    def _diverged(self, what: str) -> SfpipeError:
+        return SfpipeError(
+            f"{what} after {self.course.frames:,} frames",
+            remedy="lower the learning rate, or check the stores: sfpipe inspect",
+        )
 
     def _planned_frames(self) -> int | None:
         planned = [self._limit(name) for name in self.phases]
@@ -193,7 +211,7 @@ class Trainer:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
         course = self.course
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = AgentPlayer(Actor(self.network, generator, self.bfloat16))
+        player = AgentPlayer(Actor(self.network, generator, **self.arithmetic))
         r_on = share_of_onsets(
             play_games(self.valid_bank, player, performances=self._validation_set())
         )
@@ -265,11 +283,19 @@ class Trainer:
         saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
         if saved is None:
             return
-        self.course = Course(**saved["course"])
-        self.best_weights = saved["best_weights"]
-        if self.course.phase < len(self.phases):
-            self.learner = self._make_learner()
-            self.learner.load_state_dict(saved["learner"])
+        try:
+            self.course = Course(**saved["course"])
+            self.best_weights = saved["best_weights"]
+            self.network.load_state_dict(self.best_weights)
+            if self.course.phase < len(self.phases):
+                self.learner = self._make_learner()
+                self.learner.load_state_dict(saved["learner"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise SfpipeError(
+                f"is no checkpoint of this training ({type(error).__name__})",
+                file=self.checkpoint,
+                remedy="delete it to start this training again",
+            ) from None
         self.log.rewind(self.course.evaluations)
 
 

@@ -1,0 +1,433 @@
+"""The trainer: exact resume, the stopping rule of Table 5, checkpoints, what is left at the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sfpipe.agents.agent import load_agent
+from sfpipe.agents.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from sfpipe.agents.stage import train
+from sfpipe.agents.trainer import Trainer
+from sfpipe.errors import SfpipeError
+from sfpipe.params import DaggerParams, PPOParams, Schedule, TrainParams
+from tests.test_cli import write_stores
+from tests.toy import TinyNetwork, ramp_bank
+
+N_GAMES, T_MAX = 4, 5
+UPDATE = N_GAMES * T_MAX  # frames
+
+
+def schedule(**changes) -> Schedule:
+    """Five updates of the warm start, six of the algorithm."""
+    fields = {
+        "warm_start": "dagger",
+        "n_games": N_GAMES,
+        "t_max": T_MAX,
+        "learning_rate": 3e-3,
+        "evaluate_every": 2,
+        "max_frames": 6 * UPDATE,
+        "ppo": PPOParams(epochs=2, batch=7),
+        "dagger": DaggerParams(
+            frames=5 * UPDATE,
+            n_games=N_GAMES,
+            t_max=T_MAX,
+            mixture_frames=3 * UPDATE,
+            batch=7,
+            learning_rate=3e-3,
+        ),
+    }
+    return Schedule(**fields | changes)
+
+
+def trainer(algo: str = "a2c", plan: Schedule | None = None, seed: int = 3, **options) -> Trainer:
+    bank = ramp_bank()
+    return Trainer(
+        TinyNetwork(seed), bank, bank, algo=algo, schedule=plan or schedule(), seed=seed, **options
+    )
+
+
+def stop_after(updates: int):
+    """Say stop when asked for the n-th time."""
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) == updates
+
+    return should_stop
+
+
+def outcome(done: Trainer) -> tuple[dict, dict]:
+    """Weights and course, but for the time it took."""
+    course = asdict(done.course)
+    course.pop("seconds")
+    for row in course["evaluations"]:
+        row.pop("minutes")
+    return done.network.state_dict(), course
+
+
+def assert_same(a: Trainer, b: Trainer) -> None:
+    (weights_a, course_a), (weights_b, course_b) = outcome(a), outcome(b)
+    assert course_a == course_b
+    for name, weight in weights_a.items():
+        assert torch.equal(weight, weights_b[name]), name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> Trainer:
+    done = trainer()
+    done.run()
+    assert done.course.updates == 11
+    return done
+
+
+@pytest.mark.parametrize("updates", range(1, 12))
+def test_interrupted_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, updates):
+    """In the warm start (1-4), at the change of phase (5), in the second phase, at the end (11)."""
+    file = tmp_path / "c.pt"
+    stopped = trainer(checkpoint=file, should_stop=stop_after(updates))
+    with pytest.raises(SfpipeError, match=f"interrupted after {updates * UPDATE:,} frames") as e:
+        stopped.run()
+    assert e.value.file == str(file)
+    assert e.value.remedy == "run the same command again to go on"
+    assert stopped.course.phase == (0 if updates < 5 else 1 if updates < 11 else 2)
+    resumed = trainer(checkpoint=file)
+    resumed.run()
+    assert_same(resumed, uninterrupted)
+
+
+@pytest.mark.parametrize("algo", ["reinforce", "ppo", "dagger"])
+def test_every_algorithm_resumes_exactly(tmp_path, algo):
+    plan = schedule(warm_start=None, max_frames=150)
+    whole = trainer(algo, plan)
+    whole.run()
+    file = tmp_path / "c.pt"
+    for updates in (2, 1):  # twice, the second time from a resumed run
+        with pytest.raises(SfpipeError, match="interrupted"):
+            trainer(algo, plan, checkpoint=file, should_stop=stop_after(updates)).run()
+    resumed = trainer(algo, plan, checkpoint=file)
+    resumed.run()
+    assert_same(resumed, whole)
+
+
+def test_another_seed_is_another_training(uninterrupted):
+    other = trainer(seed=4)
+    other.run()
+    assert other.course.evaluations != uninterrupted.course.evaluations
+
+
+def test_checkpoints_are_saved_in_between(tmp_path):
+    """A kill leaves the last one, from which a run goes on exactly."""
+    file = tmp_path / "c.pt"
+    seen = []
+
+    def watch() -> bool:
+        seen.append(load_checkpoint(file))
+        return False
+
+    whole = trainer(checkpoint=file, checkpoint_seconds=0, should_stop=watch)
+    whole.run()
+    frames = [None if c is None else c["course"]["frames"] for c in seen]
+    assert frames == [None, *(UPDATE * n for n in range(1, 11))]
+    save_checkpoint(file, seen[7])
+    resumed = trainer(checkpoint=file)
+    resumed.run()
+    assert_same(resumed, whole)
+
+
+def flat_plan(**changes) -> Schedule:
+    """A learning rate so small that nothing ever changes: every evaluation is a tie."""
+    fields = {
+        "warm_start": None,
+        "learning_rate": 1e-30,
+        "evaluate_every": 1,
+        "patience": 3,
+        "refinements": 2,
+        "max_frames": None,
+    }
+    return schedule(**fields | changes)
+
+
+def watched(algo: str, plan: Schedule) -> tuple[Trainer, list[float], list[dict]]:
+    """A finished training, with learning rate and weights after every update."""
+    rates: list[float] = []
+    weights: list[dict] = []
+
+    def watch() -> bool:
+        rates.append(made.learner.optimiser.param_groups[0]["lr"])
+        weights.append({k: v.clone() for k, v in made.network.state_dict().items()})
+        return False
+
+    made = trainer(algo, plan, should_stop=watch)
+    made.run()
+    return made, rates, weights
+
+
+def test_patience_refinement_and_stop():
+    done, rates, _ = watched("a2c", flat_plan())
+    # The first evaluation is the best; three ties are waited for, three times over.
+    assert done.course.updates == 10
+    expected = [1e-30] * 3 + [1e-31] * 3 + [1e-32] * 4
+    assert rates == pytest.approx(expected, rel=1e-6)
+    assert done.course.best_frames == UPDATE
+
+
+@pytest.mark.parametrize(("refinements", "updates"), [(0, 4), (1, 7), (2, 10)])
+def test_number_of_refinements(refinements, updates):
+    done, _, _ = watched("a2c", flat_plan(refinements=refinements))
+    assert done.course.updates == updates
+
+
+def test_a_tie_is_no_improvement():
+    done, _, _ = watched("a2c", flat_plan())
+    scores = [row["validation_r_on"] for row in done.course.evaluations]
+    assert len(set(scores)) == 1
+    assert done.course.best == scores[0]
+
+
+def test_refinement_goes_on_from_the_best_weights():
+    plan = flat_plan(learning_rate=0.3, patience=2)
+    done, rates, weights = watched("a2c", plan)
+    scores = [row["validation_r_on"] for row in done.course.evaluations]
+    best = scores.index(max(scores))
+    drops = [i for i in range(1, len(rates)) if rates[i] < rates[i - 1]]
+    assert len(drops) == 2
+    for i in drops:
+        so_far = scores[: i + 1].index(max(scores[: i + 1]))
+        assert all(torch.equal(v, weights[so_far][k]) for k, v in weights[i].items())
+    assert done.course.best == scores[best]
+    assert done.course.best_frames == UPDATE * (best + 1)
+
+
+def test_the_best_weights_are_left_in_the_network():
+    plan = schedule(
+        warm_start=None, learning_rate=0.05, evaluate_every=1, max_frames=25 * UPDATE, patience=99
+    )
+    done, _, weights = watched("a2c", plan)
+    scores = [row["validation_r_on"] for row in done.course.evaluations]
+    best = scores.index(max(scores))
+    assert best < 24, "the last is the best: the test shows nothing"
+    left = done.network.state_dict()
+    assert all(torch.equal(v, weights[best][k]) for k, v in left.items())
+    assert not all(torch.equal(v, weights[-2][k]) for k, v in left.items())
+
+
+def test_the_algorithm_must_beat_its_warm_start():
+    plan = schedule(learning_rate=1e-30, evaluate_every=5, max_frames=10 * UPDATE)
+    done, _, weights = watched("a2c", plan)
+    assert done.course.best_frames == 5 * UPDATE
+    assert all(torch.equal(v, weights[4][k]) for k, v in done.network.state_dict().items())
+
+
+def test_last_weights_are_judged_too():
+    plan = schedule(warm_start=None, evaluate_every=4, max_frames=6 * UPDATE)
+    done, _, _ = watched("a2c", plan)
+    assert [row["frames"] for row in done.course.evaluations] == [4 * UPDATE, 6 * UPDATE]
+
+
+def test_minutes_end_the_training():
+    plan = schedule(
+        warm_start="dagger",
+        max_frames=10**9,
+        max_minutes=1 / 60,
+        dagger=DaggerParams(frames=10**9, n_games=N_GAMES, t_max=T_MAX, batch=20),
+    )
+    started = time.monotonic()
+    done = trainer("a2c", plan)
+    done.run()
+    assert 0.9 < time.monotonic() - started < 30
+    assert done.course.phase == 2
+    phases = {row["phase"] for row in done.course.evaluations}
+    assert phases == {0, 1}
+
+
+@pytest.mark.parametrize("algo", ["a2c", "ppo", "reinforce", "dagger"])
+def test_divergence_is_said_in_one_line(algo):
+    rate = 1e38
+    plan = schedule(
+        warm_start=None,
+        learning_rate=rate,
+        dagger=DaggerParams(n_games=N_GAMES, t_max=T_MAX, learning_rate=rate),
+        max_frames=50 * UPDATE,
+        evaluate_every=100,
+    )
+    with pytest.raises(SfpipeError, match=r"after [\d,]+ frames") as caught:
+        trainer(algo, plan).run()
+    assert caught.value.remedy.startswith("lower the learning rate")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty", "foreign", "other network"])
+def test_a_damaged_checkpoint_is_said_in_one_line(tmp_path, damage):
+    file = tmp_path / "c.pt"
+    with pytest.raises(SfpipeError, match="interrupted"):
+        trainer(checkpoint=file, should_stop=stop_after(2)).run()
+    content = file.read_bytes()
+    if damage == "truncated":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "garbage":
+        file.write_bytes(os.urandom(3000))
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "foreign":
+        torch.save({"x": 1}, file)
+    else:
+        saved = torch.load(file)
+        saved["best_weights"].popitem()
+        torch.save(saved, file)
+    with pytest.raises(SfpipeError) as caught:
+        trainer(checkpoint=file).run()
+    line = str(caught.value)
+    assert line.startswith(f"{file}: is n")
+    assert line.endswith("-> delete it to start this training again")
+    assert "\n" not in line
+
+
+def test_fingerprints_tell_trainings_apart():
+    a = {"seed": 1, "schedule": schedule().model_dump(), "data": {"scores.h5": "ab"}}
+    assert fingerprint(a) == fingerprint(json.loads(json.dumps(a)))
+    others = [a | {"seed": 2}, a | {"data": {"scores.h5": "ac"}}]
+    others.append(a | {"schedule": schedule(gamma=0.8).model_dump()})
+    assert len({fingerprint(x) for x in (a, *others)}) == 4
+
+
+TINY = Schedule(
+    warm_start="dagger",
+    n_games=2,
+    t_max=3,
+    evaluate_every=3,
+    max_frames=60,
+    dagger=DaggerParams(frames=60, n_games=2, t_max=3, mixture_frames=30, batch=6),
+)
+
+
+def params(**changes) -> TrainParams:
+    plan = TINY.model_copy(update=changes)
+    return TrainParams(
+        device="cpu",
+        precision="float32",
+        threads=1,
+        schedule="tiny",
+        schedules={"tiny": plan},
+        checkpoint_seconds=0,
+    )
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_stores(tmp_path)
+    return tmp_path
+
+
+def run_stage(root: Path, settings: TrainParams, seed: int = 1, out: str = "models/agent", **more):
+    return train(
+        settings,
+        root / "data/scores/toy.h5",
+        root / "data/spectrograms/toy.h5",
+        root / out,
+        algo="a2c",
+        seed=seed,
+        checkpoints=root / "models/checkpoints",
+        **more,
+    )
+
+
+def test_the_stage_leaves_agent_card_and_curves(project):
+    course = run_stage(project, params(), curves=project / "metrics/train")
+    network, card = load_agent(project / "models/agent")
+    assert network.window.name == "nottingham"
+    assert (card["algo"], card["seed"], card["window"]) == ("a2c", 1, "nottingham")
+    assert card["schedule"] == TINY.model_dump()
+    assert set(card["data"]) == {"toy.h5"} or len(card["data"]) == 2
+    assert card["frames"] == course.frames == 120
+    assert card["validation_r_on"] == course.best
+    assert (card["training_pieces"], card["training_performances"]) == (1, 1)
+    # 70 px in 22 frames, from onset frame 2 to 24
+    assert card["px_per_frame"] == pytest.approx(70 / 22)
+    assert {"versions", "revision", "device", "bfloat16", "course"} <= set(card)
+    assert not list((project / "models/checkpoints").glob("*"))
+    curve = (project / "metrics/train/plots/metrics/validation_r_on.tsv").read_text().splitlines()
+    assert curve[0].split("\t") == ["step", "validation_r_on"]
+    assert [int(line.split("\t")[0]) for line in curve[1:]] == [18, 36, 54, 60, 72, 90, 108, 120]
+    assert json.loads((project / "metrics/train/metrics.json").read_text())["step"] == 120
+
+
+def test_a_checkpoint_of_other_parameters_is_not_used(project, monkeypatch):
+    """Stopped by its own signal handler; another seed begins anew and leaves it alone."""
+    interrupted = []
+
+    def interrupt(*_) -> None:
+        interrupted.append(os.kill(os.getpid(), signal.SIGTERM))
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(SfpipeError, match="interrupted"):
+        run_stage(project, params(max_frames=10**7))
+    assert interrupted
+    left = list((project / "models/checkpoints").glob("*.pt"))
+    assert len(left) == 1
+    stored = load_checkpoint(left[0])["course"]["frames"]
+    assert stored > 0
+    assert run_stage(project, params(max_frames=66)).frames == 126
+    assert run_stage(project, params(), seed=2).frames == 120
+    assert list((project / "models/checkpoints").glob("*.pt")) == left
+    assert load_checkpoint(left[0])["course"]["frames"] == stored
+
+
+def test_killed_and_terminated_command_ends_with_the_same_weights(project):
+    """The real command: SIGKILL, then SIGTERM, then to the end; against one that ran through."""
+    settings = {
+        "dataset": "toy",
+        "algo": "a2c",
+        "seed": 1,
+        "train": params().model_dump(),
+    }
+    settings["train"]["schedules"]["tiny"].update(max_frames=150)
+    settings["train"]["schedules"]["tiny"]["dagger"].update(frames=150)
+    (project / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
+    command = [sys.executable, "-c", "from sfpipe.cli import main; main()", "train", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def start(out: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*command, out], stderr=subprocess.PIPE, text=True, env=environment, cwd=project
+        )
+
+    def interrupt(number: int, after: int) -> str:
+        run = start("interrupted")
+        while run.poll() is None:
+            found = list((project / "models/checkpoints").glob("*.pt"))
+            if found and load_checkpoint(found[0])["course"]["frames"] >= after:
+                run.send_signal(number)
+                break
+            time.sleep(0.005)
+        error = run.communicate(timeout=120)[1]
+        assert run.returncode == (1 if number == signal.SIGTERM else -number), error
+        return error
+
+    through = start("through")
+    assert through.wait(timeout=300) == 0, through.stderr.read()
+    curve = project / "metrics/train/plots/metrics/validation_r_on.tsv"
+    expected = curve.read_text()
+    interrupt(signal.SIGKILL, 12)
+    last = interrupt(signal.SIGTERM, 100).splitlines()[-1]
+    assert last.startswith("sfpipe: models/checkpoints/")
+    assert "training interrupted after" in last
+    assert not (project / "interrupted").exists()
+    finished = start("interrupted")
+    assert finished.wait(timeout=300) == 0, finished.stderr.read()
+    a, b = (
+        load_file(project / name / "weights.safetensors") for name in ("through", "interrupted")
+    )
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert curve.read_text() == expected
+    assert not list((project / "models/checkpoints").glob("*.pt"))
