@@ -35,8 +35,9 @@ class Dagger(Learner):
         *,
         seed: int,
         bfloat16: bool = False,
+        cores: int = 1,
     ):
-        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
+        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16, cores=cores)
         self.planner = Planner(bank, schedule.dagger.horizon)
         self.reader: NoteReader | None = None
         if schedule.dagger.read_loss:
@@ -95,6 +96,17 @@ class Dagger(Learner):
             "planner_share": share,
             **means,
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `Learner.state_dict`, and the note reader."""
+        saved = super().state_dict()
+        return saved | ({"reader": self.reader.state_dict()} if self.reader else {})
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        super().load_state_dict(saved)
+        if self.reader:
+            self.reader.load_state_dict(saved["reader"])
 
     def _scatter(self) -> None:
         """Move some games to random places: states of one batch are then less alike."""

@@ -15,7 +15,12 @@ import torch
 from sfpipe import __version__
 from sfpipe.agents.agent import save_agent
 from sfpipe.agents.checkpoint import fingerprint
-from sfpipe.agents.hardware import choose_bfloat16, choose_device
+from sfpipe.agents.hardware import (
+    choose_bfloat16,
+    choose_cores,
+    choose_device,
+    keep_memory,
+)
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.trainer import Course, Trainer
@@ -55,8 +60,8 @@ def train(
         If a store cannot be read, a device is missing, or the run is interrupted.
     """
     device = choose_device(params.device)
-    if params.threads:
-        torch.set_num_threads(params.threads)
+    cores = choose_cores(params.threads, device)
+    keep_memory()
     bfloat16 = choose_bfloat16(params.precision, device)
     window = window_by_name(params.window)
     train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
@@ -83,6 +88,7 @@ def train(
             schedule=schedule,
             seed=seed,
             bfloat16=bfloat16,
+            cores=cores,
             checkpoint=checkpoint,
             checkpoint_seconds=params.checkpoint_seconds,
             log=log,

@@ -8,7 +8,12 @@ from typing import Any
 import torch
 
 from sfpipe.agents.agent import AgentPlayer, load_agent
-from sfpipe.agents.hardware import choose_bfloat16, choose_device
+from sfpipe.agents.hardware import (
+    choose_bfloat16,
+    choose_cores,
+    choose_device,
+    keep_memory,
+)
 from sfpipe.agents.rollout import Actor
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.game.play import PlayedGame, play_games
@@ -50,6 +55,7 @@ def evaluate(
         If a store or the agent cannot be read, or the split is empty.
     """
     device = choose_device(params.device)
+    keep_memory()
     network, card = load_agent(agent, device)
     window = window_by_name(card["window"])
     bank = load_bank(scores, spectrograms, window, split=params.split, device=device)
@@ -57,6 +63,7 @@ def evaluate(
         network,
         torch.Generator(device).manual_seed(seed),
         choose_bfloat16(params.precision, device),
+        choose_cores(None, device),
     )
     results = play_all(bank, actor, card.get("px_per_frame") or mean_speed(bank), params)
     meta = {

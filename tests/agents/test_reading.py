@@ -1,0 +1,57 @@
+import copy
+
+import torch
+
+from sfpipe.agents.dagger import Dagger
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.reading import NoteReader
+from sfpipe.game import dynamics
+from sfpipe.params import DaggerParams, Schedule
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import WINDOWS
+from tests.toy import NOTTINGHAM, performance_record, score_record
+
+
+def toy_bank(window=NOTTINGHAM) -> Bank:
+    score = score_record("a", [20, 60, 90], width=300, height=window.height)
+    # One head at the top, one in the middle, one at the bottom of the strip.
+    score.onset_y_px[:] = [1, window.height / 2, window.height - 1]
+    return Bank({"a": score}, [performance_record("a", [0.5, 1.0, 2.0], frames=60)], window)
+
+
+def test_labels_by_hand():
+    bank = toy_bank()
+    state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
+    heads, onsets = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))
+    # The window begins 75 px before the first head: heads at columns 75, 115 and 145.
+    assert heads[0].nonzero().tolist() == [[0, 7], [12, 11], [23, 14]]
+    assert not onsets.any()  # the first onset's frame is the next one
+    for _ in range(11):
+        state, _ = dynamics.step(bank, state, torch.zeros(1, dtype=torch.float64), 1e9)
+    # p is 11 frames after the first onset: onsets at excerpt frames 29 and 39.
+    onsets = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))[1]
+    assert onsets[0].nonzero().tolist() == [[0, 5], [12, 7]]
+
+
+def test_labels_of_both_phases_of_a_shrunk_window():
+    bank = toy_bank(WINDOWS["msmd"])
+    reader = NoteReader(bank, 1, 1)
+    which = torch.zeros(2, dtype=torch.int64)
+    state = dynamics.start(bank, which)
+    state = state._replace(position=state.position + torch.tensor([0.0, 1.0]))
+    even, odd = reader.labels(dynamics.view(bank, state))[0]
+    assert even.sum() == odd.sum() == 3
+
+
+def test_the_aid_teaches_both_branches_and_is_saved():
+    bank = toy_bank()
+    schedule = Schedule(dropout=0, dagger=DaggerParams(n_games=4, t_max=8, read_loss=1.0, batch=16))
+    network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+    learner = Dagger(network, bank, schedule, seed=0)
+    losses = [float(learner.update()["read_loss"]) for _ in range(6)]
+    assert losses[-1] < 0.7 * losses[0]
+    again = Dagger(ActorCritic(NOTTINGHAM), bank, schedule, seed=1)
+    again.load_state_dict(copy.deepcopy(learner.state_dict()))
+    learner.update(), again.update()
+    for a, b in zip(learner.reader.parameters(), again.reader.parameters(), strict=True):
+        assert torch.equal(a, b)
