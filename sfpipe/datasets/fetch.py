@@ -18,7 +18,11 @@ REMEDY = "check the network; or set SFPIPE_MIRROR to a folder or URL that holds 
 
 
 def fetch_files(
-    dataset: Dataset, *, mirror: str | None = None, cache: Path | None = None
+    dataset: Dataset,
+    *,
+    mirror: str | None = None,
+    cache: Path | None = None,
+    hashes: dict[str, str] | None = None,
 ) -> dict[str, bytes]:
     """Path -> content of every file in the data set's index, downloaded and verified.
 
@@ -31,6 +35,8 @@ def fetch_files(
         Folder or URL that holds `dataset.mirror_file`, asked instead of `dataset.url`.
     cache:
         Folder that keeps downloaded archives; default: the user's cache folder.
+    hashes:
+        Path -> SHA-256 of the files wanted; default: the index committed with sfpipe.
 
     Raises
     ------
@@ -38,7 +44,7 @@ def fetch_files(
         If the source is unreachable, the archive cannot be opened, or files are missing or
         differ from the index.
     """
-    index = read_hashes(dataset)
+    index = read_hashes(dataset) if hashes is None else hashes
     archive, downloaded = _archive(dataset, mirror, cache)
     try:
         files = _read_archive(archive, dataset.prefix, index)

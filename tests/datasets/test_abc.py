@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfpipe.datasets.abc import abc_melody, header, key_sharps, split_tunes
@@ -60,6 +60,7 @@ def test_more_than_one_voice_is_noticed(body, why):
     assert why in abc_melody(f"X:1\nK:C\n{body}\n").not_monophonic
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from("CDEFGABcdefgab"), min_size=1, max_size=40))
 def test_a_melody_has_as_many_pitches_as_letters(letters):
     melody = abc_melody("X:1\nK:C\n" + "|".join(letters) + "|]\n")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sfpipe.datasets import fetch
 from sfpipe.datasets.catalogue import NOTTINGHAM
 from sfpipe.datasets.fetch import compare, fetch_files, read_hashes, retrieve
 from sfpipe.errors import SfpipeError
@@ -57,32 +56,31 @@ def server():
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """A data set of two files; only the committed table of hashes is replaced."""
-    monkeypatch.setattr(fetch, "read_hashes", lambda dataset: INDEX)
+def toy():
+    """A data set of two files."""
     return replace(NOTTINGHAM, mirror_file="toy.tar.gz", prefix="repo-1/")
 
 
 def test_files_come_verified_from_a_server_and_are_cached(server, toy, tmp_path):
     url, handler = server
-    assert fetch_files(toy, mirror=url, cache=tmp_path) == FILES
+    assert fetch_files(toy, mirror=url, cache=tmp_path, hashes=INDEX) == FILES
     handler.pages = {}
-    assert fetch_files(toy, mirror=url, cache=tmp_path) == FILES
+    assert fetch_files(toy, mirror=url, cache=tmp_path, hashes=INDEX) == FILES
 
 
 def test_the_original_address_is_asked_without_a_mirror(server, toy, tmp_path):
     own = replace(toy, url=f"{server[0]}/toy.tar.gz")
-    assert fetch_files(own, cache=tmp_path) == FILES
+    assert fetch_files(own, cache=tmp_path, hashes=INDEX) == FILES
 
 
 def test_files_come_from_a_mirror_folder(toy, tmp_path):
     (tmp_path / "toy.tar.gz").write_bytes(archive({**FILES, "extra": b"not in the index"}))
-    assert fetch_files(toy, mirror=str(tmp_path)) == FILES
+    assert fetch_files(toy, mirror=str(tmp_path), hashes=INDEX) == FILES
 
 
 def test_a_mirror_without_the_archive(toy, tmp_path):
     with pytest.raises(SfpipeError, match=r"toy\.tar\.gz: no such file in the mirror"):
-        fetch_files(toy, mirror=str(tmp_path))
+        fetch_files(toy, mirror=str(tmp_path), hashes=INDEX)
 
 
 def test_missing_and_changed_files_are_counted_apart_and_the_archive_is_dropped(
@@ -91,7 +89,7 @@ def test_missing_and_changed_files_are_counted_apart_and_the_archive_is_dropped(
     url, handler = server
     handler.pages = {"/toy.tar.gz": archive({"a.txt": b"tampered"})}
     with pytest.raises(SfpipeError, match=r"1 files are missing and 1 have the wrong SHA-256"):
-        fetch_files(toy, mirror=url, cache=tmp_path)
+        fetch_files(toy, mirror=url, cache=tmp_path, hashes=INDEX)
     assert list(tmp_path.iterdir()) == []
     found = compare({"a.txt": b"tampered"}, INDEX)
     assert (found.missing, found.invalid, bool(found)) == (["sub/b.txt"], ["a.txt"], False)
@@ -122,14 +120,14 @@ def test_an_archive_that_is_none_is_dropped(server, toy, tmp_path):
     url, handler = server
     handler.pages = {"/toy.tar.gz": b"<html>Please log in</html>"}
     with pytest.raises(SfpipeError, match="is not a whole tar archive"):
-        fetch_files(toy, mirror=url, cache=tmp_path)
+        fetch_files(toy, mirror=url, cache=tmp_path, hashes=INDEX)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_half_an_archive_is_no_archive(toy, tmp_path):
     (tmp_path / "toy.tar.gz").write_bytes(archive(FILES)[:-40])
     with pytest.raises(SfpipeError, match="is not a whole tar archive"):
-        fetch_files(toy, mirror=str(tmp_path))
+        fetch_files(toy, mirror=str(tmp_path), hashes=INDEX)
 
 
 def test_a_cache_that_cannot_be_written(server, tmp_path):

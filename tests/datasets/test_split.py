@@ -10,6 +10,7 @@ def test_the_papers_proportions():
     assert apportion(6, dict.fromkeys(SPLITS, 999)) == {"train": 4, "valid": 1, "test": 1}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(3, 400), st.tuples(*[st.integers(1, 200)] * 3))
 def test_a_larger_total_never_takes_a_seat_away(total, available):
     room = dict(zip(SPLITS, available, strict=True))
@@ -26,7 +27,7 @@ def grouped(sizes):
     return [f"t{i}" for i in range(n)], groups
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=6, max_size=80), st.integers(0, 9999))
 def test_groups_stay_together_and_no_split_is_empty(sizes, seed):
     ids, groups = grouped(sizes)
@@ -44,7 +45,7 @@ def test_proportions_of_a_whole_data_set():
         assert share == pytest.approx(PROPORTIONS[split] / 296, abs=0.005)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(3, 100), st.integers(1, 60), st.integers(0, 99))
 def test_a_larger_max_pieces_only_adds_tunes(small, more, seed):
     ids, groups = grouped([1] * 120)
