@@ -55,9 +55,11 @@ class Actor:
 
     @cached_property
     def _shards(self) -> Shards | None:
+        if self.cores == 1:
+            return None
         branches = nn.ModuleList([self.network.score, self.network.spectrogram])
         # Threads would draw dropout's random numbers in no fixed order.
-        if self.cores == 1 or any(isinstance(m, nn.Dropout) for m in branches.modules()):
+        if any(isinstance(m, nn.Dropout) for m in branches.modules()):
             return None
         return Shards(self._branches, list(branches.parameters()), self.cores)
 
