@@ -35,9 +35,8 @@ class Dagger(Learner):
         *,
         seed: int,
         bfloat16: bool = False,
-        cores: int = 1,
     ):
-        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16, cores=cores)
+        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
         self.planner = Planner(bank, schedule.dagger.horizon)
         self.reader: NoteReader | None = None
         if schedule.dagger.read_loss:

@@ -39,23 +39,6 @@ def choose_bfloat16(wanted: str, device: torch.device) -> bool:
     return "avx512_bf16" in words or "amx_bf16" in words
 
 
-def choose_cores(threads: int | None, device: torch.device) -> int:
-    """How many parts of a batch to work on at once, each on one thread (see `shards.py`).
-
-    Parameters
-    ----------
-    threads:
-        None takes as many as PyTorch would.
-    """
-    if threads:
-        torch.set_num_threads(threads)
-    if device.type != "cpu":
-        return 1
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return cores
-
-
 def keep_memory() -> None:
     """Let the C library reuse large blocks instead of returning them to the system.
 

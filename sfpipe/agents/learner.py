@@ -31,8 +31,6 @@ class Learner(ABC):
         since dropout can draw from no other.
     bfloat16:
         Forward and backward convolutions in bfloat16.
-    cores:
-        Parts of a batch that the branches work on at once.
     """
 
     n_games: int
@@ -45,12 +43,11 @@ class Learner(ABC):
         *,
         seed: int,
         bfloat16: bool = False,
-        cores: int = 1,
     ):
         self.network, self.bank, self.schedule = network, bank, schedule
         self.game = BatchedGame(bank, bank.window, self._games(), seed)
         device = bank.device
-        self.actor = Actor(network, torch.Generator(device).manual_seed(seed + 1), bfloat16, cores)
+        self.actor = Actor(network, torch.Generator(device).manual_seed(seed + 1), bfloat16)
         self.shuffle = torch.Generator().manual_seed(seed + 2)
         torch.manual_seed(seed + 3)
         self.optimiser = torch.optim.Adam(

@@ -10,6 +10,8 @@ The maps are dropped after training; the network of Tables 1 and 2 is unchanged.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -103,5 +105,5 @@ def _windows(roll: torch.Tensor, start: torch.Tensor, width: int) -> torch.Tenso
 
 def _any_per_part(windows: torch.Tensor, parts: int) -> torch.Tensor:
     edges = torch.linspace(0, windows.shape[2], parts + 1).round().int().tolist()
-    columns = [windows[:, :, a:b].amax(2) for a, b in zip(edges, edges[1:], strict=False)]
+    columns = [windows[:, :, a:b].amax(2) for a, b in itertools.pairwise(edges)]
     return torch.stack(columns, 2).to(torch.float32)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
-from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.shards import Shards
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.dynamics import Observation, View
@@ -28,14 +25,11 @@ class Actor:
         Convolutions and matrix products in bfloat16 (weights stay float32).
     generator:
         Draws the actions; on the network's device.
-    cores:
-        More than one: the branches work on that many parts of a batch at once (CPU only).
     """
 
     network: ActorCritic
     generator: torch.Generator
     bfloat16: bool = False
-    cores: int = 1
 
     def arithmetic(self) -> AbstractContextManager:
         """The autocast context of every forward pass."""
@@ -49,21 +43,6 @@ class Actor:
 
     def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """The features of both branches, [shape=(n, width of the branch)] each."""
-        if self._shards is None or len(seen.score) < 8 * self.cores:
-            return self._branches(seen)
-        return self._shards.features(seen)
-
-    @cached_property
-    def _shards(self) -> Shards | None:
-        if self.cores == 1:
-            return None
-        branches = nn.ModuleList([self.network.score, self.network.spectrogram])
-        # Threads would draw dropout's random numbers in no fixed order.
-        if any(isinstance(m, nn.Dropout) for m in branches.modules()):
-            return None
-        return Shards(self._branches, list(branches.parameters()), self.cores)
-
-    def _branches(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         score = seen.score.contiguous(memory_format=torch.channels_last)
         excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
         with self.arithmetic():

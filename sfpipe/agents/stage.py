@@ -17,7 +17,6 @@ from sfpipe.agents.agent import save_agent
 from sfpipe.agents.checkpoint import fingerprint
 from sfpipe.agents.hardware import (
     choose_bfloat16,
-    choose_cores,
     choose_device,
     keep_memory,
 )
@@ -60,7 +59,8 @@ def train(
         If a store cannot be read, a device is missing, or the run is interrupted.
     """
     device = choose_device(params.device)
-    cores = choose_cores(params.threads, device)
+    if params.threads:
+        torch.set_num_threads(params.threads)
     keep_memory()
     bfloat16 = choose_bfloat16(params.precision, device)
     window = window_by_name(params.window)
@@ -88,7 +88,6 @@ def train(
             schedule=schedule,
             seed=seed,
             bfloat16=bfloat16,
-            cores=cores,
             checkpoint=checkpoint,
             checkpoint_seconds=params.checkpoint_seconds,
             log=log,

@@ -93,7 +93,6 @@ class Trainer:
         schedule: Schedule,
         seed: int,
         bfloat16: bool = False,
-        cores: int = 1,
         checkpoint: Path | None = None,
         checkpoint_seconds: float = 60,
         log: TrainingLog | None = None,
@@ -101,8 +100,7 @@ class Trainer:
     ):
         self.network, self.schedule, self.seed = network, schedule, seed
         self.train_bank, self.valid_bank = train_bank, valid_bank
-        self.arithmetic: dict[str, Any] = {"bfloat16": bfloat16, "cores": cores}
-        self.should_stop = should_stop
+        self.bfloat16, self.should_stop = bfloat16, should_stop
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.log = log or TrainingLog(None)
         warm = schedule.warm_start if schedule.warm_start != algo else None
@@ -152,7 +150,7 @@ class Trainer:
     def _make_learner(self) -> Learner:
         kind = LEARNERS[self.phases[self.course.phase]]
         seed = self.seed + 1000 * self.course.phase
-        return kind(self.network, self.train_bank, self.schedule, seed=seed, **self.arithmetic)
+        return kind(self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16)
 
     def _update(self) -> dict[str, float]:
         """One update of the learner, checked and counted; its figures."""
@@ -211,7 +209,7 @@ class Trainer:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
         course = self.course
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = AgentPlayer(Actor(self.network, generator, **self.arithmetic))
+        player = AgentPlayer(Actor(self.network, generator, self.bfloat16))
         r_on = share_of_onsets(
             play_games(self.valid_bank, player, performances=self._validation_set())
         )

@@ -10,7 +10,6 @@ import torch
 from sfpipe.agents.agent import AgentPlayer, load_agent
 from sfpipe.agents.hardware import (
     choose_bfloat16,
-    choose_cores,
     choose_device,
     keep_memory,
 )
@@ -63,7 +62,6 @@ def evaluate(
         network,
         torch.Generator(device).manual_seed(seed),
         choose_bfloat16(params.precision, device),
-        choose_cores(None, device),
     )
     results = play_all(bank, actor, card.get("px_per_frame") or mean_speed(bank), params)
     meta = {

@@ -90,9 +90,9 @@ def uninterrupted() -> Trainer:
     return done
 
 
-@pytest.mark.parametrize("updates", range(1, 12))
+@pytest.mark.parametrize("updates", [1, 3, 5, 8, 11])
 def test_interrupted_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, updates):
-    """In the warm start (1-4), at the change of phase (5), in the second phase, at the end (11)."""
+    """In the warm start, at the change of phase (5), in the second phase, at the end (11)."""
     file = tmp_path / "c.pt"
     stopped = trainer(checkpoint=file, should_stop=stop_after(updates))
     with pytest.raises(SfpipeError, match=f"interrupted after {updates * UPDATE:,} frames") as e:
@@ -252,7 +252,7 @@ def test_minutes_end_the_training():
 
 @pytest.mark.parametrize("algo", ["a2c", "ppo", "reinforce", "dagger"])
 def test_divergence_is_said_in_one_line(algo):
-    rate = 1e38
+    rate = 1e30
     plan = schedule(
         warm_start=None,
         learning_rate=rate,
