@@ -94,7 +94,7 @@ class ScoreFollowingEnv(gym.Env):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise SfpipeError(f"unknown render mode '{render_mode}'", remedy="use 'rgb_array'")
         self.render_mode = render_mode
-        self._state: GameState | None = None
+        self.state: GameState | None = None
         self._score_so_far = 0.0
         self._reward = 0.0
 
@@ -108,17 +108,17 @@ class ScoreFollowingEnv(gym.Env):
             chosen = int(self.np_random.integers(len(self.bank)))
         if not 0 <= chosen < len(self.bank):
             raise SfpipeError(f"performance {chosen} does not exist, there are {len(self.bank)}")
-        self._state = dynamics.start(self.bank, torch.tensor([chosen], device=self.bank.device))
+        self.state = dynamics.start(self.bank, torch.tensor([chosen], device=self.bank.device))
         self._score_so_far = self._reward = 0.0
         return self._look(), self._info(lost=False)
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Change the speed, move, hear one more frame."""
-        if self._state is None:
+        if self.state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         change = acceleration(self.actions, np.asarray(action).reshape(1))
-        self._state, out = dynamics.step(
-            self.bank, self._state, change.to(self.bank.device), self.window.threshold_px
+        self.state, out = dynamics.step(
+            self.bank, self.state, change.to(self.bank.device), self.window.threshold_px
         )
         self._reward = float(out.reward)
         self._score_so_far += self._reward
@@ -127,7 +127,7 @@ class ScoreFollowingEnv(gym.Env):
 
     def render(self) -> np.ndarray | None:
         """The present state as a picture: uint8 [shape=(height, width, 3)]."""
-        if self.render_mode is None or self._state is None:
+        if self.render_mode is None or self.state is None:
             return None
         from sfpipe.game.render import render_state
 
@@ -143,16 +143,16 @@ class ScoreFollowingEnv(gym.Env):
         )
 
     def _look(self) -> dict[str, np.ndarray]:
-        assert self._state is not None
-        seen = dynamics.observe(self.bank, dynamics.view(self.bank, self._state))
+        assert self.state is not None
+        seen = dynamics.observe(self.bank, dynamics.view(self.bank, self.state))
         return {
             "score": seen.score[0].cpu().numpy(),
             "spectrogram": seen.spectrogram[0].cpu().numpy(),
         }
 
     def _info(self, lost: bool) -> dict[str, Any]:
-        assert self._state is not None
-        return {k: v[0] for k, v in information(self.bank, self._state).items()} | {"lost": lost}
+        assert self.state is not None
+        return {k: v[0] for k, v in information(self.bank, self.state).items()} | {"lost": lost}
 
 
 class ScoreFollowingVectorEnv(VectorEnv):
