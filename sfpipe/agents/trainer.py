@@ -223,7 +223,7 @@ class Trainer:
             "minutes": course.seconds / 60,
             "validation_r_on": r_on,
             "best_r_on": course.best,
-            **figures,
+            **{k: v for k, v in figures.items() if k != "frames"},  # of one update
         }
         course.evaluations.append({"frames": float(course.frames), **row})
         self.log.write(course.frames, row)
