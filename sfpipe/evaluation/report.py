@@ -45,7 +45,7 @@ def write_evaluation(
     meta: Mapping[str, Any],
     seed: int,
 ) -> dict[str, Any]:
-    """Write ``eval.json``, ``pieces.csv`` and ``plots/`` of an evaluation into `out_dir`.
+    """Write ``eval.json``, ``headline.json``, ``pieces.csv``, ``plots/`` into `out_dir`.
 
     Parameters
     ----------
@@ -84,9 +84,29 @@ def write_evaluation(
         "meta": dict(meta),
     }
     write_json(out_dir / "eval.json", evaluation)
+    write_json(out_dir / "headline.json", headline(evaluation))
     _write_pieces(results, out_dir / "pieces.csv")
     write_plots(results, out_dir / "plots")
     return evaluation
+
+
+def headline(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
+    """The few figures by which runs are compared, flat, from the content of eval.json.
+
+    ``dvc metrics`` and ``dvc exp show`` make a column of every number in a file, and eval.json
+    holds more than a hundred.
+    """
+    players = {
+        f"{player}_r_on": figures["r_on"] for player, figures in evaluation["players"].items()
+    }
+    return {
+        "r_tue": evaluation["r_tue"],
+        "r_on": evaluation["r_on"],
+        "abs_dx_px": evaluation["abs_dx_px"]["mean"],
+        "abs_dx_cm": evaluation["abs_dx_cm"]["mean"],
+        "reward": evaluation["reward_mean"],
+        **players,
+    }
 
 
 def piece_lines(games: Sequence[PlayedGame]) -> str:

@@ -168,7 +168,7 @@ def test_training_and_evaluation_write_where_the_command_does():
     folder = "metrics"
     assert {"models/agent", folder} <= constants("evaluate")
     assert "models/agent" in names(stages()["evaluate"]["deps"])
-    outs = [f"{folder}/eval.json", f"{folder}/pieces.csv", f"{folder}/plots"]
+    outs = [f"{folder}/{name}" for name in ("eval.json", "headline.json", "pieces.csv", "plots")]
     assert names(stages()["evaluate"]["outs"]) == outs
 
 

@@ -1,0 +1,177 @@
+"""DVC for real: the whole pipeline, what a changed parameter reruns, experiments, metrics, plots.
+
+The tests follow one another in one project, as a user would.
+"""
+
+import json
+
+import pytest
+from ruamel.yaml import YAML
+
+from sfpipe.params import Params
+from tests.pipeline.test_dependencies import ORDER
+
+DOWNSTREAM = {
+    "dataset": set(ORDER),
+    "seed": {"download", "synthesize", "train", "evaluate"},
+    "algo": {"train"},
+    "download.max_pieces": {"download"},
+    "engrave.staff_space_px": {"engrave"},
+    "clean.min_onsets": {"clean"},
+    "synthesize.gain": {"synthesize"},
+    "synthesize.train.per_piece": {"synthesize"},
+    "scores.height_px": {"scores"},
+    "train.schedule": {"train"},
+    "evaluate.trials": {"evaluate"},
+}
+
+
+@pytest.fixture(scope="module")
+def made(project):
+    """The project after its first `dvc repro`."""
+    output = project.dvc("repro")
+    assert project.ran(output) == sorted(project.ran(output), key=ORDER.index)
+    assert set(project.ran(output)) == set(ORDER)
+    project.commit("first run")
+    return project
+
+
+def status(project) -> dict[str, list]:
+    return json.loads(project.dvc("status", "--json"))
+
+
+def test_every_stage_ran_and_left_its_outputs(made):
+    data = made.root / "data"
+    clean = json.loads((data / "clean/toy.json").read_text())
+    assert {split: len(names) > 0 for split, names in clean["accepted"].items()} == {
+        "train": True,
+        "valid": True,
+        "test": True,
+    }
+    assert clean["rejected"] == {}
+    results = json.loads((made.root / "metrics/eval.json").read_text())
+    assert results["n_pieces"] == len(clean["accepted"]["test"])
+    assert results["players"]["planner"]["r_on"] == 1.0
+    card = json.loads((made.root / "models/agent/agent.json").read_text())
+    assert (card["algo"], card["frames"]) == ("ppo", 240)
+    assert card["revision"] == made.git("rev-parse", "HEAD~1").strip()
+
+
+def test_git_sees_no_data(made):
+    """What DVC keeps is ignored; its small results are committed."""
+    assert made.git("status", "--porcelain") == ""
+    tracked = set(made.git("ls-files").splitlines())
+    assert {
+        "dvc.lock",
+        "metrics/eval.json",
+        "metrics/headline.json",
+        "metrics/pieces.csv",
+    } <= tracked
+    large = [f for f in tracked if f.startswith(("data/", "models/", "runs/"))]
+    assert [f for f in large if not f.endswith(".gitignore")] == []
+
+
+def test_second_run_does_nothing(made):
+    output = made.dvc("repro")
+    assert made.ran(output) == []
+    assert "Data and pipelines are up to date." in output
+    assert status(made) == {}
+
+
+def with_change(project, changes: dict) -> set[str]:
+    """Stages that DVC finds changed when parameters are changed."""
+    path = project.root / "params.yaml"
+    before = path.read_text("utf-8")
+    try:
+        for key, value in changes.items():
+            project.set(key, value)
+        return set(status(project))
+    finally:
+        path.write_text(before, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("algo", "a2c"),
+        ("engrave.staff_space_px", 4.0),
+        ("synthesize.gain", 0.3),
+        ("scores.height_px", 48),
+        ("train.schedules.tiny.gamma", 0.8),
+    ],
+)
+def test_a_changed_parameter_changes_its_own_stages(made, key, value):
+    section = key.split(".")[0]
+    expected = {"algo": "train"}.get(section, section)
+    assert with_change(made, {key: value}) == {expected}
+
+
+def test_the_seed_changes_all_that_draw(made):
+    assert with_change(made, {"seed": 5}) == {"download", "synthesize", "train", "evaluate"}
+
+
+def test_every_key_of_the_schema_belongs_to_a_stage(made):
+    """So that no parameter can be changed without effect."""
+    with open(made.root / "dvc.lock", encoding="utf-8") as file:
+        lock = YAML(typ="safe").load(file)
+    locked = set()
+    for stage in lock["stages"].values():
+        locked |= set(stage["params"]["params.yaml"])
+    assert locked == set(Params.model_fields)
+
+
+def test_evaluation_parameters_rerun_the_evaluation_only(made):
+    made.set("evaluate.trials", 2)
+    assert made.ran(made.dvc("repro")) == ["evaluate"]
+    results = json.loads((made.root / "metrics/eval.json").read_text())
+    assert results["trials"] == 2
+    made.commit("two trials")
+
+
+def test_only_stages_whose_inputs_changed_run_again(made):
+    """Another limit of `clean` that rejects nothing: the same stores, so no new training."""
+    made.set("clean.min_onsets", 9)
+    ran = made.ran(made.dvc("repro"))
+    assert ran[0] == "clean"
+    assert set(ran) <= {"clean", "synthesize", "spectrograms", "scores"}
+    assert status(made) == {}
+    made.commit("another limit")
+
+
+def test_an_experiment_without_a_git_identity(made):
+    """`dvc exp run -S`, `exp show`, `metrics show`, `metrics diff`, `plots show`."""
+    file = "metrics/headline.json"
+    before = json.loads((made.root / file).read_text())
+    assert made.run("git", "config", "user.name", fails=True).stdout == ""
+    output = made.dvc("exp", "run", "-S", "algo=a2c", "--name", "actor-critic")
+    assert made.ran(output) == ["train", "evaluate"]
+    after = json.loads((made.root / file).read_text())
+    assert json.loads((made.root / "metrics/eval.json").read_text())["meta"]["algo"] == "a2c"
+
+    shown = json.loads(made.dvc("metrics", "show", "--json"))
+    assert shown[""]["data"][file]["data"] == after
+    assert "best_r_on" in shown[""]["data"]["metrics/train/metrics.json"]["data"]
+
+    difference = json.loads(made.dvc("metrics", "diff", "--all", "--json"))
+    changed = difference["diff"][file]["reward"]
+    assert (changed["old"], changed["new"]) == (before["reward"], after["reward"])
+
+    table = made.dvc("exp", "show", "--csv")
+    header, *rows = table.splitlines()
+    assert {"r_on", "reward", "algo"} <= {name.split(":")[-1] for name in header.split(",")}
+    assert any("actor-critic" in row and "a2c" in row for row in rows)
+    made.dvc("exp", "show", "--json")
+
+
+def test_plots(made):
+    folder = made.root / "shown"
+    made.dvc("plots", "show", "-o", str(folder))
+    page = (folder / "index.html").read_text("utf-8")
+    for title in ("Tracking error at reached onsets", "Games still followed", "on validation"):
+        assert title in page
+    for picture in ("error_histogram.png", "survival.png", "tracking_error.png"):
+        assert picture in page
+    listed = json.loads(made.dvc("plots", "show", "--json"))
+    errors = listed.get("errors", [])
+    assert errors == []
+    assert any("error_histogram.csv" in name for name in listed["data"])
