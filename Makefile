@@ -31,7 +31,7 @@ demo: setup
 
 # One thread per process: two test processes with a thread pool each would fight over the cores.
 test: setup
-	@$(call timed,pytest,OMP_NUM_THREADS=1 python -m pytest -q -n 2 -m "$(if $(SLOW),,not slow)")
+	@$(call timed,pytest,OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup -m "$(if $(SLOW),,not slow)")
 
 lint: setup
 	@command -v ruff mypy >/dev/null || python -m pip install -q -e ".[dev]"

@@ -18,8 +18,8 @@ from sfpipe.agents.agent import save_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.audio.soundfonts import DECLARED, find
 from sfpipe.store.window import WINDOWS
-from sfpipe.store.writer import write_scores, write_spectrograms
 from tests.audio.conftest import write_piece
+from tests.projects import write_stores
 
 COMMANDS = (
     "download",
@@ -49,34 +49,6 @@ train:
     tiny: {n_games: 2, t_max: 3, evaluate_every: 2, max_frames: 12}
 evaluate: {trials: 2, device: cpu, precision: float32}
 """
-
-
-def write_stores(root: Path) -> None:
-    """Three short pieces, one per split."""
-    about = {"dataset": "toy", "params": {}, "tools": {"made": "by hand"}}
-    rng = np.random.default_rng(0)
-    with write_scores(root / "data/scores/toy.h5", **about) as store:
-        for i, split in enumerate(("train", "valid", "test")):
-            store.add(
-                f"tune{i}",
-                split=split,
-                strip=rng.integers(0, 256, (40, 200)).astype(np.uint8),
-                onset_x_px=[20, 50, 90],
-                onset_y_px=[20, 20, 20],
-                onset_quarter=[0, 1, 2],
-                staff_space_px=3.5,
-                px_per_cm=28.0,
-            )
-    with write_spectrograms(root / "data/spectrograms/toy.h5", **about) as store:
-        for i, split in enumerate(("train", "valid", "test")):
-            store.add(
-                f"tune{i}",
-                "plain",
-                split=split,
-                spectrogram=rng.random((78, 30)).astype(np.float32),
-                onset_s=[0.1, 0.6, 1.2],
-                score_onset=[0, 1, 2],
-            )
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sfpipe.agents.stage import train
 from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError
 from sfpipe.params import DaggerParams, PPOParams, Schedule, TrainParams
-from tests.test_cli import write_stores
+from tests.projects import write_stores
 from tests.toy import TinyNetwork, ramp_bank
 
 N_GAMES, T_MAX = 4, 5

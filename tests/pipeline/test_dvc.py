@@ -11,19 +11,8 @@ from ruamel.yaml import YAML
 from sfpipe.params import Params
 from tests.pipeline.test_dependencies import ORDER
 
-DOWNSTREAM = {
-    "dataset": set(ORDER),
-    "seed": {"download", "synthesize", "train", "evaluate"},
-    "algo": {"train"},
-    "download.max_pieces": {"download"},
-    "engrave.staff_space_px": {"engrave"},
-    "clean.min_onsets": {"clean"},
-    "synthesize.gain": {"synthesize"},
-    "synthesize.train.per_piece": {"synthesize"},
-    "scores.height_px": {"scores"},
-    "train.schedule": {"train"},
-    "evaluate.trials": {"evaluate"},
-}
+# One worker runs them all (`pytest -n 2 --dist loadgroup`): the pipeline is made once.
+pytestmark = pytest.mark.xdist_group("dvc")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +43,7 @@ def test_every_stage_ran_and_left_its_outputs(made):
     assert results["players"]["planner"]["r_on"] == 1.0
     card = json.loads((made.root / "models/agent/agent.json").read_text())
     assert (card["algo"], card["frames"]) == ("ppo", 240)
-    assert card["revision"] == made.git("rev-parse", "HEAD~1").strip()
+    assert card["revision"] == made.git("rev-list", "--max-parents=0", "HEAD").strip()
 
 
 def test_git_sees_no_data(made):
