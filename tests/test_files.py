@@ -26,7 +26,7 @@ def run(code: str, *arguments, **options) -> subprocess.CompletedProcess:
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=1200,
         **options,
     )
 
@@ -93,7 +93,7 @@ def interrupt(path: Path, number: int) -> None:
     )
     assert writer.stdout.readline() == "writing\n"
     writer.send_signal(number)
-    writer.communicate(timeout=30)
+    writer.communicate(timeout=1200)
     assert writer.returncode
 
 
@@ -266,7 +266,7 @@ def test_full_disk(tmp_path, kind):
         ["unshare", "-rm", "sh", "-c", shell, "-", sys.executable, WRITERS, kind, disk, name],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=1200,
     )
     lines = done.stdout.splitlines()
     assert lines, done.stderr

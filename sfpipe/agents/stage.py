@@ -72,7 +72,7 @@ def train(
         "seed": seed,
         "window": window.name,
         "schedule": schedule.model_dump(),
-        "data": {p.name: sha256(p) for p in (Path(scores), Path(spectrograms))},
+        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
     checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     network = ActorCritic(window, dropout=schedule.dropout)

@@ -139,4 +139,5 @@ def test_a_file_that_cannot_be_finished_is_not_replaced(make_game, tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_evaluation({"agent": games}, out_dir=tmp_path, meta={}, seed=0)
     assert (tmp_path / "pieces.csv").read_text() == "before"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["eval.json", "pieces.csv"]
+    found = sorted(p.name for p in tmp_path.iterdir())
+    assert found == ["eval.json", "headline.json", "pieces.csv"]

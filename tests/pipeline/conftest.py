@@ -73,7 +73,7 @@ class Project:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1200,
         )
         assert (done.returncode != 0) == fails, f"{command}:\n{done.stdout}\n{done.stderr}"
         return done

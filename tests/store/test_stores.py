@@ -237,7 +237,7 @@ with write_scores(sys.argv[1], dataset="toy", params={}, tools={}) as store:
               onset_quarter=[0.0], staff_space_px=3.5, px_per_cm=28.0)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=1200)
     assert done.returncode == -signal.SIGKILL
     assert list(read_scores(path)) == ["old"]
 
