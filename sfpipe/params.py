@@ -104,6 +104,7 @@ class DaggerParams(Section):
     """Imitation of the planner, alone or as warm start."""
 
     frames: int = Field(default=500_000, ge=1)
+    scattered_share: float = Field(default=0.0, ge=0, le=1)
     mixture_frames: int = Field(default=100_000, ge=0)
     horizon: int = Field(default=8, ge=4)
     temperature: float = Field(default=4.0, gt=0)

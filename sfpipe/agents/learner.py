@@ -54,6 +54,7 @@ class Learner(ABC):
             network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999)
         )
         self.frames = 0
+        self.progress = 0.0  # share of the training that is done; the trainer sets it
 
     def _games(self) -> int:
         return self.schedule.n_games
@@ -91,6 +92,7 @@ class Learner(ABC):
             "shuffle": self.shuffle.get_state(),
             "torch": torch.get_rng_state(),
             "frames": self.frames,
+            "progress": self.progress,
         }
         if self.bank.device.type == "cuda":
             saved["cuda"] = torch.cuda.get_rng_state(self.bank.device)
@@ -106,4 +108,4 @@ class Learner(ABC):
         torch.set_rng_state(saved["torch"])
         if "cuda" in saved and self.bank.device.type == "cuda":
             torch.cuda.set_rng_state(saved["cuda"], self.bank.device)
-        self.frames = saved["frames"]
+        self.frames, self.progress = saved["frames"], saved["progress"]

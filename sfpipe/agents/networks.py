@@ -157,7 +157,7 @@ def _branch(
             nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride),
             nn.ELU(inplace=True),
         ]
-        if layer.dropout and dropout:
+        if layer.dropout:  # even if it is 0: the layers keep their names in saved weights
             modules.append(nn.Dropout(dropout))
         channels = layer.channels
     modules.append(nn.Flatten())
@@ -170,7 +170,9 @@ def _branch(
 
 
 def _head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
-    between = [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(
-        nn.Linear(width, hidden), nn.ELU(inplace=True), *between, nn.Linear(hidden, outputs)
+        nn.Linear(width, hidden),
+        nn.ELU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, outputs),
     )

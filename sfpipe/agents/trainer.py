@@ -202,7 +202,8 @@ class Trainer:
         """Dagger's learning rate decays over its frames; the others' only by refinement."""
         if isinstance(self.learner, Dagger):
             d = self.schedule.dagger
-            decay = (d.final_learning_rate / d.learning_rate) ** self._progress()
+            self.learner.progress = self._progress()
+            decay = (d.final_learning_rate / d.learning_rate) ** self.learner.progress
             self.learner.set_learning_rate(d.learning_rate * decay)
 
     def _evaluate(self, figures: dict[str, float]) -> None:

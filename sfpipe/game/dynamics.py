@@ -117,7 +117,7 @@ def scatter(
     aim = target(bank, performance, frame)
     earlier = target(bank, performance, (frame - 4).clamp(min=0))
     speed = ((aim - earlier) / 4 + 2 * draw(torch.rand) - 1).round()
-    error = draw(torch.randn).clamp(-2.5, 2.5) * (threshold_px / 3)
+    error = draw(torch.randn).clamp(-2.5, 2.5) * draw(torch.rand) * (threshold_px / 2.5)
     half = bank.window.width / 2
     end = bank.strip_width[performance] - half - 1
     position = torch.minimum((aim + error).floor().clamp(min=half), end)

@@ -71,3 +71,9 @@ def test_dropout_only_in_train_mode():
     assert torch.equal(network(*seen)[0], network(*seen)[0])
     network.train()
     assert not torch.equal(network(*seen)[0], network(*seen)[0])
+
+
+def test_weights_fit_whatever_the_dropout():
+    for window in WINDOWS.values():
+        trained = ActorCritic(window, dropout=0.0).state_dict()
+        ActorCritic(window, dropout=0.2).load_state_dict(trained)

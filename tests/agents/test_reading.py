@@ -51,7 +51,22 @@ def test_the_aid_teaches_both_branches_and_is_saved():
     losses = [float(learner.update()["read_loss"]) for _ in range(6)]
     assert losses[-1] < 0.7 * losses[0]
     again = Dagger(ActorCritic(NOTTINGHAM), bank, schedule, seed=1)
-    again.load_state_dict(copy.deepcopy(learner.state_dict()))
-    learner.update(), again.update()
+    saved = copy.deepcopy(learner.state_dict())
+    learner.update()
+    again.load_state_dict(saved)
+    again.update()
     for a, b in zip(learner.reader.parameters(), again.reader.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_scattered_states_come_first_and_are_not_played():
+    bank = toy_bank()
+    schedule = Schedule(dagger=DaggerParams(n_games=4, t_max=8, scattered_share=0.5, batch=16))
+    network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+    learner = Dagger(network, bank, schedule, seed=0)
+    before = learner.game.state
+    assert "agreement" not in learner.update()
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.game.state, strict=True))
+    learner.progress = 0.5
+    assert "agreement" in learner.update()
+    assert not torch.equal(before.frame, learner.game.state.frame)
