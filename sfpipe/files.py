@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         yield temporary
         _move(temporary, path)
     except StorageError:
@@ -44,6 +46,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         _remove(temporary)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of `path` left behind that were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+        number = left.name.removesuffix(path.suffix).removesuffix(".tmp").rpartition(".")[2]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            _remove(left)
+        except (OSError, ValueError, OverflowError):
+            continue  # another user's process, or not one of ours
 
 
 def _move(temporary: Path, path: Path) -> None:

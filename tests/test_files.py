@@ -102,9 +102,14 @@ def test_kill_leaves_the_old_file(tmp_path):
     write_json(path, {"old": 1})
     interrupt(path, signal.SIGKILL)
     assert read_json(path, remedy="") == {"old": 1}
-    # The next writer is not in the way of what the dead one left.
+    assert len(names(tmp_path)) == 2
+    # The next writer clears away what the dead one left, and nothing else.
+    others = [".x.1.tmp.json", ".x.y.tmp.json", ".xx.99999999.tmp.json", ".x.99999999.tmp.txt"]
+    for name in others:
+        (tmp_path / name).touch()
     write_json(path, {"new": 1})
     assert read_json(path, remedy="") == {"new": 1}
+    assert names(tmp_path) == sorted([*others, "x.json"])
 
 
 def test_interrupt_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -371,7 +371,7 @@ def stop_at_the_first_checkpoint(folder: Path) -> threading.Thread:
 
     def watch() -> None:
         end = time.monotonic() + TIMEOUT
-        while not list(folder.glob("*.pt")) and time.monotonic() < end:
+        while not list(folder.glob("[!.]*.pt")) and time.monotonic() < end:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -417,7 +417,7 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
     def interrupt(number: int, after: int) -> str:
         run = start("interrupted")
         while run.poll() is None:
-            found = list((project / "models/checkpoints").glob("*.pt"))
+            found = list((project / "models/checkpoints").glob("[!.]*.pt"))
             if found and load_checkpoint(found[0])["course"]["frames"] >= after:
                 run.send_signal(number)
                 break

@@ -141,3 +141,13 @@ def test_a_file_that_cannot_be_finished_is_not_replaced(make_game, tmp_path):
     assert (tmp_path / "pieces.csv").read_text() == "before"
     found = sorted(p.name for p in tmp_path.iterdir())
     assert found == ["eval.json", "headline.json", "pieces.csv"]
+
+
+def test_headline(written):
+    folder, content = written
+    figures = json.loads((folder / "headline.json").read_text("utf-8"))
+    assert figures["r_on"] == content["r_on"]
+    assert figures["abs_dx_px"] == content["abs_dx_px"]["mean"]
+    assert figures["planner_r_on"] == content["players"]["planner"]["r_on"]
+    assert all(value is None or isinstance(value, float | int) for value in figures.values())
+    assert len(figures) < 12
