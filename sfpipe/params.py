@@ -116,6 +116,7 @@ class DaggerParams(Section):
     final_learning_rate: float = Field(default=5e-5, gt=0)
     value_loss: float = Field(default=0.5, ge=0)
     read_loss: float = Field(default=0.0, ge=0)
+    regret_loss: float = Field(default=0.0, ge=0)
 
 
 class Schedule(Section):

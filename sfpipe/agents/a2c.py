@@ -7,7 +7,6 @@ from typing import Any
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.returns import n_step_returns
 from sfpipe.agents.rollout import collect, entropy_of, log_prob_of
-from sfpipe.game import dynamics
 
 
 class A2C(Learner):
@@ -20,7 +19,7 @@ class A2C(Learner):
         returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, s.gamma)
         advantages = (returns - rollout.value).flatten()
 
-        logits, values = self.actor.forward(dynamics.observe(self.bank, rollout.flat_view()))
+        logits, values = self.actor.forward(self.actor.look(self.bank, rollout.flat_view()))
         policy_loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
         value_loss = (returns.flatten() - values).square().mean()
         entropy = entropy_of(logits).mean()

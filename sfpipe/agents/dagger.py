@@ -17,7 +17,7 @@ from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.returns import n_step_returns
-from sfpipe.agents.rollout import minibatches, observe_at
+from sfpipe.agents.rollout import minibatches, some
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import View
 from sfpipe.game.players import Planner
@@ -61,13 +61,18 @@ class Dagger(Learner):
         share = self.planner_share
         scattered = self.progress < s.dagger.scattered_share
         states = self._draw() if scattered else self._collect(share)
-        view, labels, returns, reward, agreement = states
-        n = len(labels)
+        view, cost, returns, reward, agreement = states
+        n = len(cost)
+        labels = (-cost / s.dagger.temperature).softmax(1)
+        regret = (cost - cost.amin(1, keepdim=True)) / s.dagger.horizon
+        # Before there is a policy worth sharpening, its expected regret teaches nothing.
+        regret_weight = 0.0 if scattered else s.dagger.regret_loss
         self.network.train()  # dropout is on: this is supervised learning
         sums: dict[str, Any] = {}
         n_batches = 0
         for which in minibatches(n, s.dagger.batch, self.shuffle, self.bank.device):
-            features = self.actor.features(observe_at(self.bank, view, which))
+            seen = some(view, which)
+            features = self.actor.features(self.actor.look(self.bank, seen))
             with self.actor.arithmetic():
                 logits, values = self.network.heads(self.network.join(*features))
             # Cross-entropy minus the labels' own entropy: 0 when the policy equals the labels.
@@ -76,11 +81,11 @@ class Dagger(Learner):
             value_loss = 0 * values.sum()
             if returns is not None:
                 value_loss = (returns[which] - values).square().mean()
-            loss = policy_loss + s.dagger.value_loss * value_loss
-            figures = {}
+            expected_regret = (logits.softmax(1) * regret[which]).sum(1).mean()
+            loss = policy_loss + regret_weight * expected_regret + s.dagger.value_loss * value_loss
+            figures = {"regret": expected_regret.detach()}
             if self.reader is not None:
                 with self.actor.arithmetic():
-                    seen = View(*(field[which] for field in view))
                     read_loss = self.reader.loss(*features, seen)
                 loss = loss + s.dagger.read_loss * read_loss
                 figures["read_loss"] = read_loss.detach()
@@ -135,31 +140,30 @@ class Dagger(Learner):
         state = dynamics.scatter(
             self.bank, game.sampler.draw(n), self.actor.generator, game.window.threshold_px
         )
-        labels = (-self.planner.costs(state) / s.temperature).softmax(1).to(torch.float32)
+        cost = self.planner.costs(state).to(torch.float32)
         error = state.position - dynamics.target(self.bank, state.performance, state.frame)
         reward = 1 - error.abs().mean() / game.window.threshold_px
-        return dynamics.view(self.bank, state), labels, None, reward, None
+        return dynamics.view(self.bank, state), cost, None, reward, None
 
     @torch.no_grad()
     def _collect(self, share: float) -> tuple[View, torch.Tensor, torch.Tensor, Any, Any]:
-        """Views, labels, returns (flat), mean reward, share of agreeing first choices."""
+        """Views, costs, returns (flat), mean reward, share of agreeing first choices."""
         self.network.eval()
         s, game = self.schedule, self.game
         steps: list[tuple] = []
         self._scatter()
         for _ in range(s.dagger.t_max):
             at = game.view()
-            logits, _ = self.actor.forward(dynamics.observe(game.bank, at))
+            logits, _ = self.actor.forward(self.actor.look(game.bank, at))
             cost = self.planner.costs(game.state)
-            labels = (-cost / s.dagger.temperature).softmax(1).to(torch.float32)
             action, planned = self.actor.draw(logits), cost.argmin(1)
             agree = logits.argmax(1) == planned
             if share > 0:
                 dice = torch.rand(len(action), generator=self.actor.generator, device=action.device)
                 action = torch.where(dice < share, planned, action)
             out = game.step(action - 1)
-            steps.append((*at, labels, out.reward, out.lost | out.finished, agree))
-        last_value = self.actor.forward(game.observe())[1]
+            steps.append((*at, cost.to(torch.float32), out.reward, out.lost | out.finished, agree))
+        last_value = self.actor.forward(self.actor.look(game.bank, game.view()))[1]
         columns = [torch.stack(c) for c in zip(*steps, strict=True)]
         returns = n_step_returns(columns[5], columns[6], last_value, s.gamma)
         return (

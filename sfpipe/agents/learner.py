@@ -51,7 +51,7 @@ class Learner(ABC):
         self.shuffle = torch.Generator().manual_seed(seed + 2)
         torch.manual_seed(seed + 3)
         self.optimiser = torch.optim.Adam(
-            network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999)
+            network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999), fused=True
         )
         self.frames = 0
         self.progress = 0.0  # share of the training that is done; the trainer sets it

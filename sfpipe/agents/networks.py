@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from sfpipe.agents.activation import ELU
 from sfpipe.game.players import ACTIONS
 from sfpipe.store.window import Window
 
@@ -90,7 +91,7 @@ class ActorCritic(nn.Module):
             self.branch_widths = tuple(f.shape[1] for f in self.features(*blank))
         width = sum(self.branch_widths)
         self.width = table.joint  # of the embedding
-        self.joint = nn.Sequential(nn.Linear(width, table.joint), nn.ELU(inplace=True))
+        self.joint = nn.Sequential(nn.Linear(width, table.joint), ELU())
         self.policy = _head(table.joint, table.head, len(ACTIONS), dropout)
         self.value = _head(table.joint, table.head, 1, dropout)
 
@@ -155,7 +156,7 @@ def _branch(
     for layer in layers:
         modules += [
             nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride),
-            nn.ELU(inplace=True),
+            ELU(),
         ]
         if layer.dropout:  # even if it is 0: the layers keep their names in saved weights
             modules.append(nn.Dropout(dropout))
@@ -165,14 +166,14 @@ def _branch(
     if dense:
         with torch.no_grad():
             width = branch(torch.zeros(1, 2, *size)).shape[1]
-        branch.extend([nn.Linear(width, dense), nn.ELU(inplace=True)])
+        branch.extend([nn.Linear(width, dense), ELU()])
     return branch
 
 
 def _head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(width, hidden),
-        nn.ELU(inplace=True),
+        ELU(),
         nn.Dropout(dropout),
         nn.Linear(hidden, outputs),
     )

@@ -8,7 +8,7 @@ import torch
 
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.returns import generalised_advantages, normalised
-from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches, observe_at
+from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches, some
 
 
 class PPO(Learner):
@@ -32,7 +32,7 @@ class PPO(Learner):
         n_batches = 0
         for _ in range(s.ppo.epochs):
             for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
-                logits, values = self.actor.forward(observe_at(self.bank, view, which))
+                logits, values = self.actor.forward(self.actor.look(self.bank, some(view, which)))
                 ratio = (log_prob_of(logits, action[which]) - before[which]).exp()
                 policy_loss = clipped_loss(ratio, advantages[which], s.ppo.clip)
                 # Halved here and by `value_loss` (Table 5 says 0.5), as in the reference.

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sfpipe.agents.learner import Learner
-from sfpipe.agents.rollout import entropy_of, log_prob_of, minibatches, observe_at
+from sfpipe.agents.rollout import entropy_of, log_prob_of, minibatches, some
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import View
 
@@ -24,7 +24,7 @@ class Reinforce(Learner):
         sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
         for which in minibatches(n, s.ppo.batch, None, self.bank.device):
-            logits, values = self.actor.forward(observe_at(self.bank, view, which))
+            logits, values = self.actor.forward(self.actor.look(self.bank, some(view, which)))
             advantage = returns[which] - values.detach()
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
@@ -47,7 +47,7 @@ class Reinforce(Learner):
         steps: list[tuple] = []
         while len(alive):
             at = dynamics.view(bank, state)
-            action = self.actor.draw(self.actor.forward(dynamics.observe(bank, at))[0])
+            action = self.actor.draw(self.actor.forward(self.actor.look(bank, at))[0])
             state, out = dynamics.step(
                 bank, state, (action - 1).to(torch.float64), self.game.window.threshold_px
             )

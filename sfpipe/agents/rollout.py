@@ -12,7 +12,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.dynamics import Observation, View
-from sfpipe.store.bank import Bank
+from sfpipe.store.bank import Bank, Layout
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Actor:
         """The autocast context of every forward pass."""
         device = next(self.network.parameters()).device.type
         return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
+
+    def look(self, bank: Bank, at: View) -> Observation:
+        """Observations as the network's convolutions want them in memory."""
+        return dynamics.observe(bank, at, Layout(channels_last=True, bfloat16=self.bfloat16))
 
     def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
@@ -91,13 +95,13 @@ def collect(game: BatchedGame, actor: Actor, t_max: int) -> Rollout:
     with torch.no_grad():
         for _ in range(t_max):
             at = game.view()
-            logits, value = actor.forward(dynamics.observe(game.bank, at))
+            logits, value = actor.forward(actor.look(game.bank, at))
             action = actor.draw(logits)
             log_prob = log_prob_of(logits, action)
             outcome = game.step(action - 1)
             over = outcome.lost | outcome.finished
             steps.append((*at, action, log_prob, value, outcome.reward, over))
-        last_value = actor.forward(game.observe())[1]
+        last_value = actor.forward(actor.look(game.bank, game.view()))[1]
     *seen, action, log_prob, value, reward, over = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )
@@ -126,6 +130,6 @@ def minibatches(
     yield from order.split(size)
 
 
-def observe_at(bank: Bank, view: View, which: torch.Tensor) -> Observation:
-    """Gather the observations of some states of a flat view again."""
-    return dynamics.observe(bank, View(*(field[which] for field in view)))
+def some(view: View, which: torch.Tensor) -> View:
+    """Some states of a flat view."""
+    return View(*(field[which] for field in view))

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import torch
 
 from sfpipe.agents.a2c import A2C
-from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
 from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.learner import Learner
@@ -21,6 +20,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
 from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
+from sfpipe.agents.sliding import playing
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.params import Schedule
@@ -210,7 +210,7 @@ class Trainer:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
         course = self.course
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = AgentPlayer(Actor(self.network, generator, self.bfloat16))
+        player = playing(Actor(self.network, generator, self.bfloat16), self.valid_bank)
         r_on = share_of_onsets(
             play_games(self.valid_bank, player, performances=self._validation_set())
         )

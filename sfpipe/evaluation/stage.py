@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.agent import AgentPlayer, load_agent
+from sfpipe.agents.agent import load_agent
 from sfpipe.agents.hardware import (
     choose_bfloat16,
     choose_device,
     keep_memory,
 )
 from sfpipe.agents.rollout import Actor
+from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import ConstantSpeed, Planner, mean_speed
@@ -83,8 +84,9 @@ def play_all(
     bank: Bank, actor: Actor, px_per_frame: float, params: EvaluateParams
 ) -> dict[str, list[PlayedGame]]:
     """Games of the agent (headline policy first), its argmax, the planner, constant speed."""
-    argmax = AgentPlayer(actor, deterministic=True)
-    drawing = AgentPlayer(actor)
+    policy = SlidingPolicy(actor, bank)
+    argmax = SlidingPlayer(policy, bank, deterministic=True)
+    drawing = SlidingPlayer(policy, bank)
     headline = argmax if params.deterministic else drawing
     # Without chance every trial would be the same game.
     trials = 1 if params.deterministic else params.trials

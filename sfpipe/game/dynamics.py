@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from sfpipe.store.bank import Bank
+from sfpipe.store.bank import PLANES, Bank, Layout
 
 
 class GameState(NamedTuple):
@@ -77,7 +77,7 @@ class Observation(NamedTuple):
     Attributes
     ----------
     score:
-        float32 [shape=(n, 2, height, width)], ink in [0, 1].
+        float32 (or what the layout says) [shape=(n, 2, height, width)], ink in [0, 1].
     spectrogram:
         float32 [shape=(n, 2, 78, 40)].
     """
@@ -171,14 +171,12 @@ def view(bank: Bank, state: GameState) -> View:
     )
 
 
-def observe(bank: Bank, at: View) -> Observation:
+def observe(bank: Bank, at: View, layout: Layout = PLANES) -> Observation:
     """Gather observations; the delta channel is zero where a state is its own previous one."""
-    windows = bank.score_windows(torch.stack([at.column, at.previous_column], dim=1))
-    score = windows.to(torch.float32).mul_(1 / 255)
-    excerpts = bank.excerpts(torch.stack([at.frame, at.previous_frame], dim=1))
-    for pair in (score, excerpts):
-        torch.sub(pair[:, 0], pair[:, 1], out=pair[:, 1])
-    return Observation(score, excerpts)
+    return Observation(
+        bank.score_pairs(at.column, at.previous_column, layout),
+        bank.excerpt_pairs(at.frame, at.previous_frame, layout),
+    )
 
 
 def select(state: GameState, which: torch.Tensor) -> GameState:

@@ -17,6 +17,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.dynamics import GameState, Outcome
+from sfpipe.game.single import SingleGame
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import Window, window_by_name
@@ -94,7 +95,7 @@ class ScoreFollowingEnv(gym.Env):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise SfpipeError(f"unknown render mode '{render_mode}'", remedy="use 'rgb_array'")
         self.render_mode = render_mode
-        self.state: GameState | None = None
+        self.game: SingleGame | None = None
         self._score_so_far = 0.0
         self._reward = 0.0
 
@@ -108,26 +109,23 @@ class ScoreFollowingEnv(gym.Env):
             chosen = int(self.np_random.integers(len(self.bank)))
         if not 0 <= chosen < len(self.bank):
             raise SfpipeError(f"performance {chosen} does not exist, there are {len(self.bank)}")
-        self.state = dynamics.start(self.bank, torch.tensor([chosen], device=self.bank.device))
+        self.game = SingleGame(self.bank, chosen)
         self._score_so_far = self._reward = 0.0
         return self._look(), self._info(lost=False)
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Change the speed, move, hear one more frame."""
-        if self.state is None:
+        if self.game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        change = acceleration(self.actions, np.asarray(action).reshape(1))
-        self.state, out = dynamics.step(
-            self.bank, self.state, change.to(self.bank.device), self.window.threshold_px
-        )
-        self._reward = float(out.reward)
+        out = self.game.step(float(acceleration(self.actions, np.asarray(action).reshape(1))[0]))
+        self._reward = out.reward
         self._score_so_far += self._reward
-        over = bool(out.lost | out.finished)
-        return self._look(), self._reward, over, False, self._info(lost=bool(out.lost))
+        over = out.lost or out.finished
+        return self._look(), self._reward, over, False, self._info(lost=out.lost)
 
     def render(self) -> np.ndarray | None:
         """The present state as a picture: uint8 [shape=(height, width, 3)]."""
-        if self.render_mode is None or self.state is None:
+        if self.render_mode is None or self.game is None:
             return None
         from sfpipe.game.render import render_state
 
@@ -143,16 +141,25 @@ class ScoreFollowingEnv(gym.Env):
         )
 
     def _look(self) -> dict[str, np.ndarray]:
-        assert self.state is not None
-        seen = dynamics.observe(self.bank, dynamics.view(self.bank, self.state))
-        return {
-            "score": seen.score[0].cpu().numpy(),
-            "spectrogram": seen.spectrogram[0].cpu().numpy(),
-        }
+        assert self.game is not None
+        score, spectrogram = self.game.observe()
+        return {"score": score, "spectrogram": spectrogram}
 
     def _info(self, lost: bool) -> dict[str, Any]:
-        assert self.state is not None
-        return {k: v[0] for k, v in information(self.bank, self.state).items()} | {"lost": lost}
+        game, width = self.game, self.window.width
+        assert game is not None
+        frame = game.frame - EXCERPT
+        return {
+            "frame": frame,
+            "position_px": game.position - width,
+            "target_px": game.target - width,
+            "tracking_error_px": game.position - game.target,
+            "speed_px": game.speed,
+            "onset": frame in game.info.onset_set,
+            "piece": game.info.piece,
+            "performance": game.info.performance,
+            "lost": lost,
+        }
 
 
 class ScoreFollowingVectorEnv(VectorEnv):
@@ -207,7 +214,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
         if self._game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         change = acceleration(self.actions, np.asarray(actions).reshape(self.num_envs))
-        out: Outcome = self._game.step(change.to(self.bank.device))
+        out: Outcome = self._game.step(torch.from_numpy(change).to(self.bank.device))
         over = (out.lost | out.finished).cpu().numpy()
         infos = self._infos(self._game.state)
         if over.any():
@@ -268,7 +275,7 @@ def action_space(actions: Sequence[int] | str) -> spaces.Space:
     return spaces.Discrete(len(actions))
 
 
-def acceleration(actions: Sequence[int] | str, chosen: np.ndarray) -> torch.Tensor:
+def acceleration(actions: Sequence[int] | str, chosen: np.ndarray) -> np.ndarray:
     """Change of speed in px/frame for chosen actions: float64 [shape=(n,)].
 
     Raises
@@ -280,8 +287,8 @@ def acceleration(actions: Sequence[int] | str, chosen: np.ndarray) -> torch.Tens
         change = chosen.astype(np.float64)
         if not np.isfinite(change).all():
             raise SfpipeError("an action is not finite", remedy="check the policy's output")
-        return torch.from_numpy(change)
-    return torch.tensor(np.asarray(actions, dtype=np.float64)[chosen.astype(np.int64)])
+        return change
+    return np.asarray(actions, dtype=np.float64)[chosen.astype(np.int64)]
 
 
 def information(bank: Bank, state: GameState) -> dict[str, list]:

@@ -11,9 +11,35 @@ import numpy as np
 import torch
 
 from sfpipe.errors import SfpipeError
+from sfpipe.store import gather
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
 from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.store.window import Window
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How observations lie in memory; a network asks for what it would convert them to.
+
+    Attributes
+    ----------
+    channels_last, bfloat16:
+        float32 in planes by default; bfloat16 is always channels-last.
+    """
+
+    channels_last: bool = False
+    bfloat16: bool = False
+
+    def apply(self, pairs: torch.Tensor) -> torch.Tensor:
+        """`pairs` in this layout."""
+        if self.bfloat16:
+            pairs = pairs.to(torch.bfloat16)
+        if self.bfloat16 or self.channels_last:
+            pairs = pairs.contiguous(memory_format=torch.channels_last)
+        return pairs
+
+
+PLANES = Layout()
 
 
 @dataclass(frozen=True)
@@ -155,6 +181,71 @@ class Bank:
     def excerpts(self, frames: torch.Tensor) -> torch.Tensor:
         """Gather the 40 frames before each packed frame index: float32 [shape=(n, 78, 40)]."""
         return self._frame_view[frames - EXCERPT]
+
+    def score_pairs(
+        self, column: torch.Tensor, previous: torch.Tensor, layout: Layout = PLANES
+    ) -> torch.Tensor:
+        """Windows and what changed since the previous ones, ink in [0, 1].
+
+        Parameters
+        ----------
+        column, previous:
+            int64 [shape=(n,)], first packed columns.
+
+        Returns
+        -------
+        torch.Tensor
+            [shape=(n, 2, height, width)].
+        """
+        if self.device.type == "cpu":
+            return self._cut(self.strip, column, previous, self.window.seen[1], 1 / 255, layout)
+        now, before = (self.score_windows(c).to(torch.float32) for c in (column, previous))
+        now, before = now * (1 / 255), before * (1 / 255)
+        return layout.apply(torch.stack([now, now - before], dim=1))
+
+    def excerpt_pairs(
+        self, frame: torch.Tensor, previous: torch.Tensor, layout: Layout = PLANES
+    ) -> torch.Tensor:
+        """Excerpts and what changed since the previous ones [shape=(n, 2, 78, 40)]."""
+        if self.device.type == "cpu":
+            first, second = frame - EXCERPT, previous - EXCERPT
+            return self._cut(self.spectrogram, first, second, EXCERPT, 1.0, layout)
+        now, before = self.excerpts(frame), self.excerpts(previous)
+        return layout.apply(torch.stack([now, now - before], dim=1))
+
+    def score_pair(self, column: int, previous: int) -> np.ndarray:
+        """One window and its change: float32 [shape=(2, height, width)]."""
+        if self.device.type != "cpu":
+            return self.score_pairs(self._index(column), self._index(previous))[0].cpu().numpy()
+        return gather.pair(self._arrays[0], column, previous, self.window.seen[1], 1 / 255)
+
+    def excerpt_pair(self, frame: int, previous: int) -> np.ndarray:
+        """One excerpt and its change: float32 [shape=(2, 78, 40)]."""
+        if self.device.type != "cpu":
+            return self.excerpt_pairs(self._index(frame), self._index(previous))[0].cpu().numpy()
+        return gather.pair(self._arrays[1], frame - EXCERPT, previous - EXCERPT, EXCERPT, 1.0)
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.strip.numpy(), self.spectrogram.numpy()
+
+    def _index(self, value: int) -> torch.Tensor:
+        return torch.tensor([value], device=self.device)
+
+    def _cut(
+        self,
+        image: torch.Tensor,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        width: int,
+        scale: float,
+        layout: Layout,
+    ) -> torch.Tensor:
+        where = (image.numpy(), first.numpy(), second.numpy(), width, scale)
+        if layout.bfloat16:
+            return gather.pairs_bfloat16(*where)
+        cut = torch.from_numpy(gather.pairs(*where, interleaved=layout.channels_last))
+        return cut.permute(0, 3, 1, 2) if layout.channels_last else cut
 
     def _pack_strips(
         self, scores: Mapping[str, ScoreRecord], performances: Sequence[PerformanceRecord]

@@ -5,7 +5,7 @@ import torch
 
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.ppo import PPO, clipped_loss
-from sfpipe.agents.rollout import Actor, collect, log_prob_of, observe_at
+from sfpipe.agents.rollout import Actor, collect, log_prob_of
 from sfpipe.agents.trainer import LEARNERS
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import Planner
@@ -42,6 +42,26 @@ def test_solves_a_tiny_game(algo):
     assert error < 3 + mean_error(bank, Planner(bank))[1]
 
 
+def test_regret_alone_teaches_where_labels_say_nothing():
+    def error_after(regret_loss):
+        # At this temperature the three labels are equal whatever they cost.
+        plan = SCHEDULE.dagger.model_copy(
+            update={"temperature": 1e6, "regret_loss": regret_loss, "mixture_frames": 0}
+        )
+        schedule = SCHEDULE.model_copy(update={"dagger": plan})
+        bank = ramp_bank()
+        learner = LEARNERS["dagger"](TinyNetwork(), bank, schedule, seed=1)
+        for _ in range(60):
+            figures = learner.update()
+        player = AgentPlayer(learner.actor, deterministic=True)
+        return mean_error(bank, player)[0], float(figures["regret"])
+
+    without, with_it = error_after(0.0), error_after(50.0)
+    assert without[0] < 0.9
+    assert with_it[0] == 1.0
+    assert with_it[1] < 0.5 * without[1]
+
+
 @pytest.mark.parametrize("algo", LEARNERS)
 def test_two_seeded_runs_are_bit_equal(algo):
     def run(seed):
@@ -58,8 +78,7 @@ def test_two_seeded_runs_are_bit_equal(algo):
 def test_ratio_is_one_before_the_first_update():
     learner = PPO(TinyNetwork(), ramp_bank(), SCHEDULE, seed=0)
     rollout = collect(learner.game, learner.actor, 15)
-    which = torch.arange(rollout.action.numel())
-    seen = observe_at(learner.bank, rollout.flat_view(), which)
+    seen = learner.actor.look(learner.bank, rollout.flat_view())
     logits, values = learner.actor.forward(seen)
     ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)

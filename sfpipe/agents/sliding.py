@@ -1,0 +1,231 @@
+"""A network's policy over whole scores and recordings: what neighbouring windows share, once.
+
+Two windows one column apart have nearly everything in common, and an evaluation looks at the
+same columns again in every trial. Here every convolution is computed once per column of the strip
+(and per frame of the spectrogram), with strides turned into dilations, and the sums that enter the
+joint layer are kept: per column and frame one vector. A window then costs two look-ups and the
+heads, instead of 10 million multiplications (Table 1; 65 million in Table 2).
+
+The delta channel makes a window depend on the previous one too, that is on the distance moved in
+one frame. That distance is a small whole number of pixels, so vectors are kept per (column,
+distance) and computed in blocks when first needed.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.rollout import Actor
+from sfpipe.game import dynamics
+from sfpipe.game.dynamics import GameState, Observation, View
+from sfpipe.game.players import Player
+from sfpipe.store.bank import Bank
+from sfpipe.store.schema import EXCERPT
+
+_AT_ONCE = 32  # blocks computed together, to bound memory
+
+
+class SlidingBranch:
+    """One branch and its part of the joint layer, for every window of an image.
+
+    Parameters
+    ----------
+    branch:
+        Convolutions, flattening, and for Table 2 a dense layer.
+    joint:
+        Columns of the joint layer's weight that this branch feeds: [shape=(width, features)].
+    image:
+        float32 or uint8 [shape=(rows, columns)] that windows are cut from.
+    scale:
+        Factor from the image's values to what the network sees.
+    size:
+        Rows and columns of a window.
+    dtype:
+        Of weights and activations: float32 or bfloat16.
+    block:
+        Neighbouring columns computed together.
+    max_bytes:
+        Memory for kept vectors; when it is full all are dropped.
+    """
+
+    def __init__(
+        self,
+        branch: nn.Sequential,
+        joint: torch.Tensor,
+        image: torch.Tensor,
+        scale: float,
+        size: tuple[int, int],
+        dtype: torch.dtype,
+        *,
+        block: int = 256,
+        max_bytes: int = 1 << 30,
+    ):
+        self.image, self.scale, self.dtype, self.block = image, scale, dtype, block
+        self.span = block + size[1] - 1
+        branch = _frozen(branch, dtype)
+        modules = list(branch)
+        flat = next(i for i, m in enumerate(modules) if isinstance(m, nn.Flatten))
+        self.layers = nn.Sequential(*modules[:flat])
+        with torch.no_grad():
+            blank = torch.zeros(1, 2, *size, device=image.device, dtype=dtype)
+            shape = self.layers(blank).shape[1:]
+        dense = joint.detach().clone().to(dtype)
+        self.bias: torch.Tensor | None = None
+        self.joint: torch.Tensor | None = None
+        if modules[flat + 1 :]:  # the branch has a dense layer of its own before the joint one
+            first, self.activation = modules[flat + 1 :]
+            assert isinstance(first, nn.Linear)
+            dense, self.bias, self.joint = first.weight, first.bias, dense
+        # A dense layer on all features of a window is a convolution as large as they are.
+        self.dense = dense.unflatten(1, shape)
+        self.width = joint.shape[0]
+        self.kept = torch.empty(0, block, self.width, dtype=dtype, device=image.device)
+        size_of_block = block * self.width * self.kept.element_size()
+        self.most = max(max_bytes // size_of_block, _AT_ONCE)
+        self.slots: dict[int, int] = {}
+        self._stride = 2 * image.shape[1] + 1  # more than there are distances
+
+    def __call__(self, column: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
+        """What windows contribute to the joint layer before its activation.
+
+        Parameters
+        ----------
+        column, previous:
+            int64 [shape=(n,)], first columns of the windows and of those one frame before.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 [shape=(n, width of the joint layer)], without bias.
+        """
+        block = column // self.block
+        distance = column - previous
+        keys, which = torch.unique(
+            block * self._stride + distance + self.image.shape[1], return_inverse=True
+        )
+        wanted = keys.tolist()
+        missing = [key for key in wanted if key not in self.slots]
+        if missing:
+            if len(self.slots) + len(missing) > self.most:
+                self.slots.clear()
+                missing = wanted
+            self._compute(missing)
+        slot = torch.tensor([self.slots[key] for key in wanted], device=column.device)
+        return self.kept[slot[which], column % self.block].float()
+
+    def _compute(self, keys: list[int]) -> None:
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            made = self._blocks(torch.tensor(some, device=self.image.device))
+            used = len(self.slots)
+            if used + len(some) > len(self.kept):
+                room = max(2 * len(self.kept), used + len(some))
+                more = self.kept.new_empty(room, *self.kept.shape[1:])
+                more[:used] = self.kept[:used]
+                self.kept = more
+            self.kept[used : used + len(some)] = made
+            self.slots |= {key: used + i for i, key in enumerate(some)}
+
+    @torch.no_grad()
+    def _blocks(self, keys: torch.Tensor) -> torch.Tensor:
+        """Vectors of whole blocks [shape=(n, block, width of the joint layer)]."""
+        block = torch.div(keys, self._stride, rounding_mode="floor")
+        distance = keys - block * self._stride - self.image.shape[1]
+        first = block * self.block
+        here = torch.arange(self.span, device=keys.device)
+        last = self.image.shape[1] - 1
+        # Columns beyond the image belong to no window; any value will do.
+        now = self.image[:, (first[:, None] + here).clamp(0, last)]
+        before = self.image[:, ((first - distance)[:, None] + here).clamp(0, last)]
+        x, y = (v.transpose(0, 1).to(torch.float32) * self.scale for v in (now, before))
+        seen = torch.stack([x, x - y], dim=1).to(self.dtype)
+        return self._slide(seen.contiguous(memory_format=torch.channels_last))
+
+    def _slide(self, x: torch.Tensor) -> torch.Tensor:
+        step = 1  # columns between neighbours of the strided network
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                down, along = (int(s) for s in layer.stride)
+                x = F.conv2d(x, layer.weight, layer.bias, (down, 1), dilation=(1, step))
+                step *= along
+            else:
+                x = layer(x)
+        x = F.conv2d(x, self.dense, self.bias, dilation=(1, step))
+        # Strides may leave a window's last columns unread: more windows fit than are wanted.
+        x = x.squeeze(2).transpose(1, 2)[:, : self.block]  # (n, block, outputs)
+        if self.joint is not None:
+            x = F.linear(self.activation(x.contiguous()), self.joint)
+        return x
+
+
+class SlidingPolicy:
+    """The logits of an actor, for games of one bank: equal to a forward pass but for rounding.
+
+    Holds for the weights the network has now; make another after training on.
+    """
+
+    def __init__(self, actor: Actor, bank: Bank, **options: int):
+        network: ActorCritic = actor.network
+        self.actor = actor
+        dtype = torch.bfloat16 if actor.bfloat16 else torch.float32
+        linear = network.joint[0]
+        assert isinstance(linear, nn.Linear)
+        score, audio = linear.weight.split(network.branch_widths, dim=1)
+        self.score = SlidingBranch(
+            network.score, score, bank.strip, 1 / 255, network.window.seen, dtype, **options
+        )
+        rows = bank.spectrogram.shape[0]
+        self.audio = SlidingBranch(
+            network.spectrogram, audio, bank.spectrogram, 1.0, (rows, EXCERPT), dtype, **options
+        )
+        self.bias = linear.bias.detach().clone()
+        self.activation, self.policy = network.joint[1], _frozen(network.policy, dtype)
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def logits(self, at: View) -> torch.Tensor:
+        """Logits float32 [shape=(n, 3)] of the states whose observations lie at `at`."""
+        score = self.score(at.column, at.previous_column)
+        audio = self.audio(at.frame - EXCERPT, at.previous_frame - EXCERPT)
+        embedding = self.activation((score + audio + self.bias).to(self.dtype))
+        return self.policy(embedding).float()
+
+
+def _frozen(module: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
+    """A copy that training does not change, without dropout, in the format it computes in."""
+    return copy.deepcopy(module).to(dtype).eval().requires_grad_(False)
+
+
+class SlidingPlayer:
+    """Plays with a sliding policy.
+
+    Parameters
+    ----------
+    deterministic:
+        Take the most probable action instead of drawing one.
+    """
+
+    needs_observation = False
+
+    def __init__(self, policy: SlidingPolicy, bank: Bank, *, deterministic: bool = False):
+        self.policy, self.bank, self.deterministic = policy, bank, deterministic
+
+    @torch.no_grad()
+    def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
+        """Change of speed in px/frame, float64 [shape=(n,)]."""
+        logits = self.policy.logits(dynamics.view(self.bank, state))
+        chosen = logits.argmax(1) if self.deterministic else self.policy.actor.draw(logits)
+        return (chosen - 1).to(torch.float64)
+
+
+def playing(actor: Actor, bank: Bank) -> Player:
+    """A player with the actor's present weights, by the quickest way there is for its network."""
+    if isinstance(actor.network, ActorCritic):
+        return SlidingPlayer(SlidingPolicy(actor, bank), bank)
+    return AgentPlayer(actor)

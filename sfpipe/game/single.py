@@ -1,0 +1,105 @@
+"""One game in plain numbers: the rules of `dynamics` without a tensor's cost per operation.
+
+For environments that step one game at a time. Both statements of the rules must agree to the
+bit, which the tests check step by step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sfpipe.game.dynamics import GameState
+from sfpipe.store.bank import Bank
+from sfpipe.store.schema import EXCERPT
+
+
+class Step(NamedTuple):
+    """What a step led to: reward in [0, 1], target out of the window, last onset reached."""
+
+    reward: float
+    lost: bool
+    finished: bool
+
+
+class SingleGame:
+    """One performance of a bank, played.
+
+    Attributes
+    ----------
+    frame, previous_frame:
+        Padded frames p, as in `GameState`.
+    position, previous_position:
+        Padded strip px.
+    speed:
+        px/frame.
+    """
+
+    def __init__(self, bank: Bank, performance: int):
+        self.bank, self.performance = bank, performance
+        self.info = bank.infos[performance]
+        window = bank.window
+        self._threshold = float(window.threshold_px)
+        self._half = window.width / 2
+        self._end = float(bank.strip_width[performance]) - self._half - 1
+        self._first_column = int(bank.strip_base[performance])
+        self._phase = int(bank.phase_stride[performance])
+        self._first_frame = int(bank.frame_base[performance])
+        self._last = int(bank.last_frame[performance])
+        frames = self.info.n_frames + EXCERPT
+        curve = bank.targets[self._first_frame : self._first_frame + frames]
+        self._targets: list[float] = curve.tolist()
+        self._end_frame = frames - 1
+        self.frame = self.previous_frame = int(bank.first_frame[performance])
+        self.position = self.previous_position = float(bank.start_x[performance])
+        self.speed = 0.0
+
+    @property
+    def target(self) -> float:
+        """Target x in padded strip px."""
+        return self._targets[min(self.frame, self._end_frame)]
+
+    def step(self, acceleration: float) -> Step:
+        """Change the speed, move, hear one more frame (`dynamics.step`)."""
+        self.speed += acceleration
+        self.previous_position, self.previous_frame = self.position, self.frame
+        self.position = min(max(self.position + self.speed, self._half), self._end)
+        self.frame += 1
+        distance = abs(self.position - self.target)
+        lost = distance > self._threshold
+        reward = max((self._threshold - distance) / self._threshold, 0.0)
+        return Step(float(np.float32(reward)), lost, self.frame >= self._last and not lost)
+
+    def observe(self) -> tuple[np.ndarray, np.ndarray]:
+        """Score and spectrogram, float32 [shape=(2, height, width)] and [shape=(2, 78, 40)]."""
+        bank = self.bank
+        column, previous = self._column(self.position), self._column(self.previous_position)
+        # Nobody is kept from playing on after the end; the sound then stands still.
+        newest = self._first_frame + min(self.frame, self._end_frame)
+        before = self._first_frame + min(self.previous_frame, self._end_frame)
+        return bank.score_pair(column, previous), bank.excerpt_pair(newest, before)
+
+    def state(self) -> GameState:
+        """This game as a batch of one."""
+        device = self.bank.device
+
+        def one(value: float, dtype: torch.dtype) -> torch.Tensor:
+            return torch.tensor([value], dtype=dtype, device=device)
+
+        return GameState(
+            one(self.performance, torch.int64),
+            one(self.frame, torch.int64),
+            one(self.previous_frame, torch.int64),
+            one(self.position, torch.float64),
+            one(self.previous_position, torch.float64),
+            one(self.speed, torch.float64),
+        )
+
+    def _column(self, position: float) -> int:
+        """First packed column of the window around `position` (`Bank.columns`)."""
+        start = int(position - self._half)
+        if self.bank.window.shrink == 1:
+            return self._first_column + start
+        return self._first_column + (start >> 1) + (start & 1) * self._phase

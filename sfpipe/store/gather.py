@@ -1,0 +1,125 @@
+"""Pairs of windows cut from a packed image by compiled loops: what an observation is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+
+# No fast maths: a difference of equal numbers must be 0, also after scaling.
+_OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
+_SHIFT, _BIAS, _UNIT = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
+_HIGH = np.uint32(0xFFFF0000)
+
+
+@njit(**_OPTIONS)
+def _planes(image, first, second, scale, out):
+    n, _, height, width = out.shape
+    for i in range(n):
+        a, b = first[i], second[i]
+        for row in range(height):
+            for column in range(width):
+                now = np.float32(image[row, a + column]) * scale
+                before = np.float32(image[row, b + column]) * scale
+                out[i, 0, row, column] = now
+                out[i, 1, row, column] = now - before
+
+
+@njit(**_OPTIONS)
+def _interleaved(image, first, second, scale, out):
+    n, height, width, _ = out.shape
+    for i in range(n):
+        a, b = first[i], second[i]
+        for row in range(height):
+            for column in range(width):
+                now = np.float32(image[row, a + column]) * scale
+                before = np.float32(image[row, b + column]) * scale
+                out[i, row, column, 0] = now
+                out[i, row, column, 1] = now - before
+
+
+@njit(inline="always")
+def _round(x: np.float32) -> np.uint32:
+    """The nearest bfloat16 (ties to even), in the upper half of the word."""
+    bits = np.float32(x).view(np.uint32)
+    return (bits + _BIAS + ((bits >> _SHIFT) & _UNIT)) & _HIGH
+
+
+@njit(**_OPTIONS)
+def _interleaved_bfloat16(image, first, second, scale, out):
+    n, height, width = out.shape
+    for i in range(n):
+        a, b = first[i], second[i]
+        for row in range(height):
+            for column in range(width):
+                now = np.float32(image[row, a + column]) * scale
+                before = np.float32(image[row, b + column]) * scale
+                out[i, row, column] = (_round(now) >> _SHIFT) | _round(now - before)
+
+
+def pairs(
+    image: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    width: int,
+    scale: float,
+    *,
+    interleaved: bool = False,
+) -> np.ndarray:
+    """Windows at `first`, and their differences from the windows at `second`.
+
+    Parameters
+    ----------
+    image:
+        uint8 or float32 [shape=(height, columns)].
+    first, second:
+        int64 [shape=(n,)], first columns.
+    scale:
+        Factor from the image's values to the result's.
+    interleaved:
+        Channels last in memory.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [shape=(n, 2, height, width)], channel 1 the difference; interleaved
+        [shape=(n, height, width, 2)].
+
+    Raises
+    ------
+    IndexError
+        If a window leaves the image.
+    """
+    n, height = len(first), len(image)
+    shape = (n, height, width, 2) if interleaved else (n, 2, height, width)
+    out = np.empty(shape, np.float32)
+    _check(image, first, second, width)
+    (_interleaved if interleaved else _planes)(image, first, second, np.float32(scale), out)
+    return out
+
+
+def pair(image: np.ndarray, first: int, second: int, width: int, scale: float) -> np.ndarray:
+    """As `pairs`, of one window: float32 [shape=(2, height, width)]."""
+    return pairs(image, np.array([first]), np.array([second]), width, scale)[0]
+
+
+def pairs_bfloat16(
+    image: np.ndarray, first: np.ndarray, second: np.ndarray, width: int, scale: float
+) -> torch.Tensor:
+    """As `pairs`, rounded to bfloat16: [shape=(n, 2, height, width)], channels last in memory."""
+    out = torch.empty(len(first), len(image), width, 2, dtype=torch.bfloat16)
+    # Both channels of a pixel are one word.
+    words = out.view(torch.int32).squeeze(3).numpy().view(np.uint32)
+    _check(image, first, second, width)
+    _interleaved_bfloat16(image, first, second, np.float32(scale), words)
+    return out.permute(0, 3, 1, 2)
+
+
+def _check(image: np.ndarray, first: np.ndarray, second: np.ndarray, width: int) -> None:
+    """The compiled loops check nothing."""
+    last = image.shape[1] - width
+    for index in (first, second):
+        if len(index) and not (index.min() >= 0 and index.max() <= last):
+            raise IndexError(f"a window of {width} columns leaves an image of {image.shape[1]}")

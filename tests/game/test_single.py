@@ -1,0 +1,66 @@
+"""The rules in plain numbers against the rules on tensors, to the bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from sfpipe.game import dynamics
+from sfpipe.game.single import SingleGame
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import WINDOWS
+from tests.toy import performance_record, score_record
+
+
+def bank_of(window) -> Bank:
+    scores = {
+        "a": score_record("a", [20.3, 60, 90.7], width=300, height=window.height),
+        "b": score_record("b", [10, 211.5], width=260, height=window.height, seed=2),
+    }
+    performances = [
+        performance_record("a", [0.2, 1.0, 2.0], frames=60),
+        performance_record("b", [0.4, 2.5], frames=70, seed=2),
+    ]
+    return Bank(scores, performances, window)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize("performance", [0, 1])
+def test_equal_at_every_step(name, continuous, performance):
+    bank = bank_of(WINDOWS[name])
+    rng = np.random.default_rng(performance)
+    game = SingleGame(bank, performance)
+    state = dynamics.start(bank, torch.tensor([performance]))
+    ended = False
+    for _ in range(44):
+        acceleration = rng.normal() if continuous else float(rng.integers(-1, 2))
+        out = game.step(acceleration)
+        state, expected = dynamics.step(
+            bank,
+            state,
+            torch.tensor([acceleration], dtype=torch.float64),
+            bank.window.threshold_px,
+        )
+        assert all(torch.equal(a, b) for a, b in zip(game.state(), state, strict=True))
+        assert out == (
+            float(expected.reward),
+            bool(expected.lost),
+            bool(expected.finished),
+        )
+        seen = dynamics.observe(bank, dynamics.view(bank, state))
+        score, excerpt = game.observe()
+        assert np.array_equal(score, seen.score[0].numpy())
+        assert np.array_equal(excerpt, seen.spectrogram[0].numpy())
+        assert game.target == float(dynamics.target(bank, state.performance, state.frame))
+        ended = ended or out.finished or out.lost
+    assert ended
+
+
+def test_playing_on_after_the_end_stands_still():
+    bank = bank_of(WINDOWS["nottingham"])
+    game = SingleGame(bank, 0)
+    for _ in range(300):
+        game.step(0.0)
+    _, excerpt = game.observe()
+    assert not excerpt[1].any()
+    assert np.array_equal(excerpt[0], bank.spectrogram[:, 60 : 60 + 40].numpy())
