@@ -35,7 +35,7 @@ class FolderParams(Section):
 class DownloadParams(Section):
     """`download`: which data set, how much of it."""
 
-    max_pieces: int | None = Field(default=None, ge=6)
+    max_pieces: Annotated[int, Field(ge=6)] | Literal["auto"] | None = None
     monophonic: bool = True
     folders: dict[DatasetName, FolderParams] = {}
 
@@ -53,10 +53,11 @@ class CleanParams(Section):
     """`clean`: what a piece must satisfy to be used."""
 
     min_onsets: int = Field(default=16, ge=2)
-    max_onsets: int = Field(default=1000, ge=2)
-    max_width_px: int = Field(default=20000, ge=100)
+    max_onsets: int = Field(default=10000, ge=2)
+    max_width_px: int = Field(default=200_000, ge=100)
     max_duration_error_s: float = Field(default=0.1, gt=0)
     min_dark_share: float = Field(default=0.9, ge=0, le=1)
+    min_matched_share: float = Field(default=0.98, ge=0, le=1)
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> CleanParams:
@@ -89,7 +90,7 @@ class SpectrogramsParams(Section):
 class ScoresParams(Section):
     """`scores`: geometry of the unrolled strip."""
 
-    height_px: int = Field(default=40, ge=16, le=400)
+    height_px: Annotated[int, Field(ge=16, le=400)] | Literal["auto"] = "auto"
 
 
 class PPOParams(Section):
@@ -146,7 +147,7 @@ class Schedule(Section):
 class TrainParams(Section):
     """`train`: which window, on what, and the schedule chosen by name."""
 
-    window: Literal["nottingham", "msmd"] = "nottingham"
+    window: Literal["auto", "nottingham", "msmd"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=None, ge=1)
@@ -257,7 +258,7 @@ def override(section: AnySection, **changes: Any) -> AnySection:
 def _explained(error: ValidationError, data: dict[str, Any], source: str | None) -> SfpipeError:
     """The first of the errors, in one line with a remedy."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(_place(first["loc"], data))
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
         return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?")
@@ -266,6 +267,20 @@ def _explained(error: ValidationError, data: dict[str, Any], source: str | None)
     return SfpipeError(
         f"'{key}': {message} (found {found})", file=source, remedy="correct the value"
     )
+
+
+def _place(location: tuple[int | str, ...], data: Any) -> list[str]:
+    """The keys that lead to an error; pydantic adds which of several types it tried."""
+    keys = []
+    for part in location:
+        if not isinstance(data, (dict, list)):
+            break
+        keys.append(str(part))
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = {}
+    return keys
 
 
 _SECTIONS = {

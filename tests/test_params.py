@@ -72,6 +72,7 @@ def test_unknown_key_names_its_nearest_neighbour(changes, unknown, nearest):
         ({"algo": "dqn"}, "algo", "'dqn'"),
         ({"dataset": None}, "dataset", "None"),
         ({"download": {"max_pieces": 2}}, "download.max_pieces", "2"),
+        ({"scores": {"height_px": "high"}}, "scores.height_px", "'high'"),
         ({"synthesize": {"gain": 0}}, "synthesize.gain", "0"),
         ({"synthesize": {"train": {"soundfonts": []}}}, "synthesize.train.soundfonts", "[]"),
         ({"train": {"window": "wide"}}, "train.window", "'wide'"),

@@ -26,7 +26,8 @@ from sfpipe.agents.trainer import Course, Trainer
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
 from sfpipe.store.bank import load_bank
-from sfpipe.store.window import window_by_name
+from sfpipe.store.reader import strip_height
+from sfpipe.store.window import window_by_name, window_for
 
 
 def train(
@@ -63,7 +64,8 @@ def train(
         torch.set_num_threads(params.threads)
     keep_memory()
     bfloat16 = choose_bfloat16(params.precision, device)
-    window = window_by_name(params.window)
+    auto = params.window == "auto"
+    window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
     train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
     valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
     schedule = params.chosen

@@ -74,14 +74,24 @@ def read_evidence(folder: Path) -> Evidence:
 
 def check(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
-    for test in (_onsets, _image, _heads_inside, _order, _one_head, _midi_agrees, _length, _dark):
+    for test in (
+        onsets_in_limits,
+        image_plausible,
+        heads_inside,
+        _order,
+        _one_head,
+        _midi_agrees,
+        _length,
+        _dark,
+    ):
         reason = test(evidence, params)
         if reason:
             return reason
     return None
 
 
-def _onsets(e: Evidence, params: CleanParams) -> str | None:
+def onsets_in_limits(e: Evidence, params: CleanParams) -> str | None:
+    """Neither too few onsets nor too many."""
     n = len(e.heads.onsets())
     e.numbers["n_onsets"] = n
     if n < params.min_onsets:
@@ -91,7 +101,8 @@ def _onsets(e: Evidence, params: CleanParams) -> str | None:
     return None
 
 
-def _image(e: Evidence, params: CleanParams) -> str | None:
+def image_plausible(e: Evidence, params: CleanParams) -> str | None:
+    """Images of the size that is listed, neither blank nor blotted, not too wide."""
     e.numbers["width_px"] = sum(image.shape[1] for image in e.images.values())
     if e.numbers["width_px"] > params.max_width_px:
         return f"the image is {e.numbers['width_px']} px wide, at most {params.max_width_px} px"
@@ -109,7 +120,8 @@ def _image(e: Evidence, params: CleanParams) -> str | None:
     return None
 
 
-def _heads_inside(e: Evidence, params: CleanParams) -> str | None:
+def heads_inside(e: Evidence, params: CleanParams) -> str | None:
+    """All note heads lie inside the image of their system."""
     outside = 0
     for number, image in e.images.items():
         own = e.heads.system == number

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.cleaning.checks import check, read_evidence
+from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
 from sfpipe.params import CleanParams
@@ -72,4 +73,6 @@ def _judge(folder: Path, params: CleanParams) -> tuple[str, str | None, dict[str
     split = evidence.description.get("split")
     if split not in SPLITS:
         return "", f"its split is {split!r}, expected one of {', '.join(SPLITS)}", {}
-    return split, check(evidence, params), evidence.numbers
+    polyphonic = evidence.description.get("engine") == "lilypond"
+    reason = (check_polyphony if polyphonic else check)(evidence, params)
+    return split, reason, evidence.numbers

@@ -19,7 +19,8 @@ class Dataset:
     """The declaration of one data set.
 
     `url` and `mirror_file` are None where nothing is downloaded; `prefix` is the folder inside
-    the archive; `index` names the CSV of per-file SHA-256 beside this module.
+    the archive; `index` names the CSV of per-file SHA-256 beside this module. `pieces` is how many
+    are taken unless a number is asked for; None: all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Dataset:
     prefix: str = ""
     index: str | None = None
     split_rule: str = SPLIT_RULE
+    pieces: int | None = 240
 
 
 RYAN = Dataset(
@@ -61,7 +63,26 @@ NOTTINGHAM = Dataset(
     index="nottingham_index.csv",
 )
 
-CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM)}
+_MUTOPIA = "2144afd6f52d56c5b6995b8b589ef1268b3139f0"
+MSMD = Dataset(
+    name="msmd",
+    title="Multimodal Sheet Music Dataset, rebuilt from its LilyPond sources",
+    homepage="https://github.com/MutopiaProject/MutopiaProject",
+    licence="per piece, from its header: public domain, CC BY or CC BY-SA",
+    citation=(
+        "M. Dorfer, J. Hajic jr., A. Arzt, H. Frostel, G. Widmer, Learning Audio-Sheet Music "
+        "Correspondences for Cross-Modal Retrieval and Piece Identification, TISMIR 1(1), 2018 "
+        f"(pieces and split); sources: Mutopia Project @{_MUTOPIA[:7]}"
+    ),
+    url=f"https://github.com/MutopiaProject/MutopiaProject/archive/{_MUTOPIA}.tar.gz",
+    mirror_file=f"MutopiaProject-{_MUTOPIA[:7]}.tar.gz",
+    prefix=f"MutopiaProject-{_MUTOPIA}/",
+    index="msmd_index.csv",
+    split_rule="354/19/94 (train/valid/test): the cleaned split of MSMD, msmd_split.csv",
+    pieces=None,
+)
+
+CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM, MSMD)}
 
 
 def find_dataset(name: str, folders: dict[str, FolderParams]) -> Dataset:

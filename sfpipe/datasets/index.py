@@ -13,7 +13,10 @@ from sfpipe.files import read_json, sha256
 
 @dataclass(frozen=True)
 class Piece:
-    """One entry of the index; file names are relative to the folder of `index.json`."""
+    """One entry of the index; file names are relative to the folder of `index.json`.
+
+    `includes`: name -> SHA-256 of the files that the source includes (LilyPond).
+    """
 
     id: str
     title: str
@@ -23,6 +26,7 @@ class Piece:
     licence: str
     header: str | None = None
     header_sha256: str | None = None
+    includes: dict[str, str] | None = None
 
 
 @dataclass
@@ -87,9 +91,10 @@ def validate(folder: Path) -> Validation:
     """
     result = Validation()
     for piece in read_index(folder).pieces:
-        for name, digest in ((piece.source, piece.sha256), (piece.header, piece.header_sha256)):
-            if name is None:
-                continue
+        files = {piece.source: piece.sha256, **(piece.includes or {})}
+        if piece.header is not None:
+            files[piece.header] = piece.header_sha256 or ""
+        for name, digest in files.items():
             if not (folder / name).is_file():
                 result.missing.append(name)
             elif sha256(folder / name) != digest:

@@ -1,4 +1,4 @@
-"""`download`: the selected tunes of a data set, split, as files beside an index."""
+"""`download`: the selected pieces of a data set, split, as files beside an index."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sfpipe.datasets.duplicates import duplicate_groups
 from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.folder import folder_tunes
 from sfpipe.datasets.index import Index, Piece, write_index
+from sfpipe.datasets.msmd import msmd_pieces
 from sfpipe.datasets.nottingham import nottingham_tunes
 from sfpipe.datasets.ryan import ryan_tunes
 from sfpipe.datasets.split import split_tunes, take
@@ -30,10 +31,11 @@ def download(
     *,
     mirror: str | None = None,
 ) -> StageReport:
-    """Write the tunes of `dataset` that a run uses to `out`, with `index.json`.
+    """Write the pieces of `dataset` that a run uses to `out`, with `index.json`.
 
-    Tunes of more than one voice are left out (and listed in the index with the reason); the
-    rest is split as `sfpipe.datasets.split` says.
+    MSMD comes with its own split. Of the collections of melodies, tunes of more than one voice
+    are left out (and listed in the index with the reason); the rest is split as
+    `sfpipe.datasets.split` says.
 
     Parameters
     ----------
@@ -48,7 +50,15 @@ def download(
         from their SHA-256; if fewer than three tunes are usable.
     """
     declared = find_dataset(dataset, params.folders)
+    max_pieces = declared.pieces if params.max_pieces == "auto" else params.max_pieces
     report = StageReport()
+    if declared.name == "msmd":
+        files = fetch_files(declared, mirror=mirror)
+        pieces = msmd_pieces(files, max_pieces, seed)
+        with replacing(out) as folder:
+            _write_pieces(folder, declared, pieces, files)
+        report.done += [piece.id for piece in pieces]
+        return report
     tunes = _tunes(declared, params, mirror, report)
     usable = []
     for tune in tunes:
@@ -66,7 +76,7 @@ def download(
             remedy="add melodies of one voice (ABC, MusicXML or MIDI)",
         )
     splits = split_tunes([tune.id for tune in usable], duplicate_groups(usable), seed)
-    chosen = set(take(splits, params.max_pieces, seed))
+    chosen = set(take(splits, max_pieces, seed))
     selected = [tune for tune in usable if tune.id in chosen]
     with replacing(out) as folder:
         _write(folder, declared, selected, splits, report)
@@ -119,6 +129,17 @@ def _write(
         )
     rejected = dict(sorted(report.skipped.items()))
     write_index(folder, Index(dataset.name, dataset.licence, dataset.citation, pieces, rejected))
+
+
+def _write_pieces(
+    folder: Path, dataset: Dataset, pieces: list[Piece], files: dict[str, bytes]
+) -> None:
+    """Pieces whose sources keep their places in the repository, since they include each other."""
+    folder.mkdir(parents=True)
+    for name in {n for piece in pieces for n in (piece.source, *(piece.includes or {}))}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(files[name])
+    write_index(folder, Index(dataset.name, dataset.licence, dataset.citation, pieces))
 
 
 def _digest(tune: Tune, name: str | None) -> str | None:

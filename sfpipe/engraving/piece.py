@@ -46,13 +46,13 @@ def fingerprint(piece: Piece, params: EngraveParams) -> str:
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
-def is_done(folder: Path, piece: Piece, params: EngraveParams) -> bool:
-    """Whether `folder` holds this piece as these parameters make it."""
+def is_done(folder: Path, wanted: str) -> bool:
+    """Whether `folder` holds a piece with the fingerprint `wanted`."""
     try:
         done = json.loads((folder / "engraving.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(done, dict) and done.get("fingerprint") == fingerprint(piece, params)
+    return isinstance(done, dict) and done.get("fingerprint") == wanted
 
 
 def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:

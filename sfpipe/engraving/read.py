@@ -21,7 +21,8 @@ class NoteHeads:
     """The columns of ``noteheads.csv``, one entry per printed head, in order of sounding.
 
     `system`, `staff`, `midi_pitch` int64; `x_px`, `y_px`, `onset_s`, `onset_quarter` float64;
-    `tied`, `grace` bool; all [shape=(n_heads,)]. Positions are in the image of the head's system.
+    `tied`, `grace`, `hollow` bool; all [shape=(n_heads,)]. Positions are in the image of the head's
+    system. `hollow` (half and whole notes) is None where the engraver does not tell.
     """
 
     system: np.ndarray
@@ -33,6 +34,7 @@ class NoteHeads:
     onset_quarter: np.ndarray
     tied: np.ndarray
     grace: np.ndarray
+    hollow: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x_px)
@@ -66,14 +68,15 @@ def read_noteheads(folder: Path) -> NoteHeads:
     SfpipeError
         If the file is missing, has other columns, or holds something that is not a number.
     """
-    rows = _rows(folder / "noteheads.csv", NOTEHEADS)
-    values = np.array([[row[name] for name in NOTEHEADS] for row in rows], dtype=np.float64)
+    rows = _rows(folder / "noteheads.csv", NOTEHEADS, optional=("hollow",))
+    names = tuple(rows[0]) if rows else NOTEHEADS
+    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     columns: dict[str, Any] = {
-        name: values[:, i] if rows else np.zeros(0) for i, name in enumerate(NOTEHEADS)
+        name: values[:, i] if rows else np.zeros(0) for i, name in enumerate(names)
     }
     for name in ("system", "staff", "midi_pitch"):
         columns[name] = columns[name].astype(np.int64)
-    for name in ("tied", "grace"):
+    for name in {"tied", "grace", "hollow"} & set(columns):
         columns[name] = columns[name] > 0
     return NoteHeads(**columns)
 
@@ -119,11 +122,16 @@ def read_image(path: Path) -> np.ndarray:
     return image
 
 
-def _rows(path: Path, names: tuple[str, ...], text: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def _rows(
+    path: Path,
+    names: tuple[str, ...],
+    text: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
+) -> list[dict[str, Any]]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != names:
+            if tuple(reader.fieldnames or ()) not in (names, names + optional):
                 raise SfpipeError(
                     f"has the columns {reader.fieldnames}, expected {list(names)}",
                     file=path,

@@ -1,4 +1,7 @@
-"""`engrave`: every downloaded tune as staff image, MIDI and note-head list."""
+"""`engrave`: every downloaded piece as staff images, MIDI and note-head list.
+
+LilyPond sources are set by LilyPond (`sfpipe.engraving.lilypond`), all others by Verovio.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import shutil
 from pathlib import Path
 
 from sfpipe.datasets.index import Piece, read_index
-from sfpipe.engraving.piece import engrave_piece, is_done
+from sfpipe.engraving.lilypond.piece import engrave_source
+from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
+from sfpipe.engraving.lilypond.program import find_lilypond
+from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
 from sfpipe.errors import SfpipeError
 from sfpipe.files import write_json
 from sfpipe.parallel import StageReport, map_pieces
@@ -28,14 +34,17 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     Raises
     ------
     SfpipeError
-        If there is no index, `out` cannot be written, or not one piece could be engraved.
+        If there is no index, `out` cannot be written, LilyPond is needed and missing, or not one
+        piece could be engraved.
     """
     pieces = read_index(raw).pieces
+    if any(map(_is_lilypond, pieces)):
+        find_lilypond()
     _prepare(out, {piece.id for piece in pieces})
     report = StageReport()
     todo = []
     for piece in pieces:
-        if is_done(out / piece.id, piece, params):
+        if is_done(out / piece.id, _fingerprint(piece, params)):
             report.done.append(piece.id)
         else:
             todo.append(piece)
@@ -54,7 +63,18 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
 
 
 def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
-    engrave_piece(piece, params, raw, out)
+    if _is_lilypond(piece):
+        engrave_source(piece, raw, out)
+    else:
+        engrave_piece(piece, params, raw, out)
+
+
+def _fingerprint(piece: Piece, params: EngraveParams) -> str:
+    return source_fingerprint(piece) if _is_lilypond(piece) else fingerprint(piece, params)
+
+
+def _is_lilypond(piece: Piece) -> bool:
+    return Path(piece.source).suffix == ".ly"
 
 
 def _prepare(out: Path, wanted: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sfpipe.engraving.geometry import geometry_of
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json
@@ -36,7 +37,9 @@ def scores(
     with write_scores(out, dataset=dataset, params=params.model_dump(), tools=_tools()) as store:
         for piece, split in sorted(pieces):
             try:
-                strip, about = unroll_piece(engraved / piece, params.height_px)
+                strip, about = unroll_piece(
+                    engraved / piece, None if params.height_px == "auto" else params.height_px
+                )
                 store.add(
                     piece,
                     split=split,
@@ -64,18 +67,28 @@ def scores(
     return report
 
 
-def unroll_piece(folder: Path, height_px: int) -> tuple[Strip, dict]:
+def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
     """The strip of one engraved piece and its description (``engraving.json``).
+
+    Parameters
+    ----------
+    height_px:
+        Of the strip; None: that of the paper's data set of this kind.
 
     Raises
     ------
     SfpipeError
         If files are missing or damaged, or heads lie outside the strip.
     """
+    about = read_description(folder)
     systems = read_systems(folder)
     images = [read_image(folder / system.file) for system in systems]
-    strip = unroll(systems, images, read_noteheads(folder), height_px)
-    return strip, read_description(folder)
+    geometry = geometry_of(str(about.get("engine")))
+    height = geometry.height_px if height_px is None else height_px
+    window = None
+    if geometry.window_px < geometry.height_px:
+        window = (min(geometry.window_px, height), float(about["staff_space_px"]))
+    return unroll(systems, images, read_noteheads(folder), height, window=window), about
 
 
 def _tools() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sfpipe.engraving.geometry import middle_row
 from sfpipe.engraving.read import NoteHeads, System
 from sfpipe.errors import SfpipeError
 
@@ -30,7 +31,12 @@ class Strip:
 
 
 def unroll(
-    systems: Sequence[System], images: Sequence[np.ndarray], heads: NoteHeads, height_px: int
+    systems: Sequence[System],
+    images: Sequence[np.ndarray],
+    heads: NoteHeads,
+    height_px: int,
+    *,
+    window: tuple[int, float] | None = None,
 ) -> Strip:
     """Concatenate the systems, each cropped or padded to `height_px` rows around its staves.
 
@@ -41,14 +47,18 @@ def unroll(
     ----------
     systems, images:
         Of one piece, in reading order; images uint8 [shape=(height_px, width_px)].
+    window:
+        Height of the game's window and staff space, in px: systems whose heads it would cut are
+        moved (see `middle_row`), and only what is outside of it with all its heads is an error.
+        None: the staves are in the middle, and every head must be inside the strip.
 
     Raises
     ------
     SfpipeError
-        If there is no onset, or a head lies above or below the strip.
+        If there is no onset, or one lies above or below the strip.
     """
     places = {system.system: i for i, system in enumerate(systems)}
-    tops = [_first_row(system, height_px) for system in systems]
+    tops = [round(m - height_px / 2) for m in _middles(systems, heads, window)]
     lefts = np.cumsum([0] + [image.shape[1] for image in images])
     strip = np.hstack(
         [_rows(image, top, height_px) for image, top in zip(images, tops, strict=True)]
@@ -59,22 +69,27 @@ def unroll(
     index = np.array([places[int(s)] for s in heads.system])
     x = heads.x_px + lefts[index]
     y = heads.y_px - np.array(tops)[index]
-    outside = sum(bool(np.any((y[g] < 0) | (y[g] > height_px - 1))) for g in groups)
+    beyond = (y < 0) | (y > height_px - 1)
+    outside = sum(bool(np.any(beyond[g]) if window is None else np.all(beyond[g])) for g in groups)
     if outside:
         raise SfpipeError(f"{outside} onsets lie above or below the strip of {height_px} px")
     return Strip(
         image=strip,
         onset_x_px=np.array([np.median(x[g]) for g in groups]),
-        onset_y_px=np.array([np.median(y[g]) for g in groups]),
+        onset_y_px=np.clip([np.median(y[g]) for g in groups], 0, height_px - 1),
         onset_quarter=np.array([heads.onset_quarter[g[0]] for g in groups]),
         onset_s=np.array([heads.onset_s[g[0]] for g in groups]),
     )
 
 
-def _first_row(system: System, height_px: int) -> int:
-    """Row of the system's image that becomes the strip's first row (may be negative)."""
-    middle = (system.staff_top_px + system.staff_bottom_px) / 2
-    return round(middle - height_px / 2)
+def _middles(
+    systems: Sequence[System], heads: NoteHeads, window: tuple[int, float] | None
+) -> list[float]:
+    """Row of each system's image that becomes the middle of the strip."""
+    if window is None:
+        return [(s.staff_top_px + s.staff_bottom_px) / 2 for s in systems]
+    height, space = window
+    return [middle_row(s, heads.y_px[heads.system == s.system], space, height) for s in systems]
 
 
 def _rows(image: np.ndarray, top: int, height: int) -> np.ndarray:

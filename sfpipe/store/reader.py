@@ -139,6 +139,21 @@ def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRe
         return records
 
 
+def strip_height(path: str | Path) -> int:
+    """Height in px of the lowest strip of a score store.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`, or if it holds no strips.
+    """
+    with open_store(path, "scores") as file:
+        heights = [int(group["strip"].shape[0]) for group in file.values()]
+        if not heights:
+            raise SfpipeError("holds no strips", file=path, remedy="run 'dvc repro scores'")
+        return min(heights)
+
+
 def read_performances(path: str | Path, split: str | None = None) -> list[PerformanceRecord]:
     """All performances (of one split) of a spectrogram store, sorted by piece and name.
 

@@ -46,3 +46,20 @@ def window_by_name(name: str | Window) -> Window:
     if name not in WINDOWS:
         raise SfpipeError(f"unknown window '{name}'", remedy=f"use one of {', '.join(WINDOWS)}")
     return WINDOWS[name]
+
+
+def window_for(strip_height_px: int) -> Window:
+    """The highest window that fits into strips of a height (``train.window: auto``).
+
+    Raises
+    ------
+    SfpipeError
+        If none does.
+    """
+    fitting = [w for w in WINDOWS.values() if w.height <= strip_height_px]
+    if not fitting:
+        raise SfpipeError(
+            f"the strips are {strip_height_px} px high, too low for any window",
+            remedy="set scores.height_px to at least 40",
+        )
+    return max(fitting, key=lambda w: w.height)

@@ -1,0 +1,121 @@
+"""MSMD: the 467 piano pieces of its cleaned split, from their LilyPond sources (Mutopia Project).
+
+The original (M. Dorfer et al., 2018) was engraved from the same sources with an automatic
+alignment. Here only the sources and the split are taken; what is made of them is sfpipe's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import posixpath
+import re
+from importlib import resources
+
+from sfpipe.datasets.index import Piece
+from sfpipe.datasets.split import take
+from sfpipe.datasets.tunes import decode
+
+SPLIT = "msmd_split.csv"  # piece, split, source
+_INCLUDE = re.compile(r'\\include\s*"([^"]+)"')
+_FIELD = r'^[^%\n]*?\b{name}\s*=\s*(?:#?"([^"\n]*)"|(\\markup.*))'
+_CREATIVE = re.compile(
+    r"(?:creative\s*commons|\bcc)\W*(?:org/licenses/)?"
+    r"(?P<kind>by(?:-nc)?(?:-sa|-nd)?\b|attribution[\s-]*(?:non-?commercial)?[\s-]*"
+    r"(?:share[\s-]*alike|no-?deriv\w*)?)"
+    r"(?:/|\s|\(\w+\)|licen[sc]e|international|v)*(?P<version>\d\.\d)?",
+    re.IGNORECASE,
+)
+
+
+def read_split() -> list[dict[str, str]]:
+    """Rows of the committed table: ``piece``, ``split``, ``source``."""
+    text = resources.files("sfpipe.datasets").joinpath(SPLIT).read_text("utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def msmd_pieces(files: dict[str, bytes], max_pieces: int | None, seed: int) -> list[Piece]:
+    """The pieces, each with its title, its licence, and the files that it includes.
+
+    Parameters
+    ----------
+    files:
+        Path in the repository -> content.
+    max_pieces, seed:
+        As in `sfpipe.datasets.split.take`; the split itself is MSMD's own.
+    """
+    rows = {row["piece"]: row for row in read_split()}
+    chosen = take({name: row["split"] for name, row in rows.items()}, max_pieces, seed)
+    return [_piece(rows[name], files) for name in chosen]
+
+
+def included(source: str, files: dict[str, bytes]) -> list[str]:
+    r"""Paths of all files that `source` includes, directly or through others, without itself.
+
+    LilyPond looks beside the including file first, then beside the main one; what is not in
+    `files` is LilyPond's own (``english.ly``).
+    """
+    found: list[str] = []
+    todo = [source]
+    while todo:
+        path = todo.pop()
+        for name in _INCLUDE.findall(decode(files[path])):
+            for folder in (posixpath.dirname(path), posixpath.dirname(source)):
+                candidate = posixpath.normpath(posixpath.join(folder, name))
+                if candidate in files and candidate not in (source, *found):
+                    found.append(candidate)
+                    todo.append(candidate)
+                    break
+    return sorted(found)
+
+
+def licence_of(texts: list[str]) -> str:
+    """The licence that the headers of a piece's files name; ``unknown`` if they name none."""
+    for name in ("license", "licence", "copyright"):
+        for text in texts:
+            for plain, markup in re.findall(_FIELD.format(name=name), text, re.MULTILINE):
+                found = _licence(plain or markup)
+                if found:
+                    return found
+    return "unknown"
+
+
+def title_of(text: str, default: str) -> str:
+    """The title in the header, if it is plain text."""
+    found = re.search(_FIELD.format(name="title"), text, re.MULTILINE)
+    return (found[1] if found else None) or default
+
+
+def _licence(text: str) -> str | None:
+    """A licence's short name, found in the words or the link of a header line."""
+    if re.search(r"public\s*domain", text, re.IGNORECASE):
+        return "Public Domain"
+    found = _CREATIVE.search(text)
+    if found is None:
+        return None
+    kind = found["kind"].lower()
+    short = "BY"
+    short += "-NC" if "nc" in kind or "noncommercial" in kind.replace("-", "") else ""
+    short += "-SA" if "sa" in kind or "share" in kind else ""
+    short += "-ND" if "nd" in kind or "deriv" in kind else ""
+    return f"CC {short} {found['version'] or ''}".strip()
+
+
+def _piece(row: dict[str, str], files: dict[str, bytes]) -> Piece:
+    source = row["source"]
+    others = included(source, files)
+    texts = [decode(files[name]) for name in (source, *others)]
+    return Piece(
+        id=row["piece"],
+        title=title_of(texts[0], row["piece"]),
+        split=row["split"],
+        source=source,
+        sha256=_digest(files[source]),
+        licence=licence_of(texts),
+        includes={name: _digest(files[name]) for name in others},
+    )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

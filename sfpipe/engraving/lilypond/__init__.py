@@ -1,0 +1,1 @@
+"""LilyPond sources -> systems, note heads and MIDI; the sources are treated as hostile programs."""

@@ -1,0 +1,112 @@
+"""Pages with one system each -> an image of each system, and the pixels of its note heads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfpipe.engraving.lilypond.jail import plain_file, read_made
+from sfpipe.engraving.lilypond.placement import Head, PlacedSystem, Placement
+from sfpipe.errors import SfpipeError
+
+MAX_PIXELS = 16_000_000
+MARGIN_SPACES = 12  # staff spaces of paper kept above and below the staves
+SAME_STAFF_SPACES = 1.0
+INK = 250  # grey values below are ink
+
+
+@dataclass(frozen=True)
+class SystemImage:
+    """A system cut from its page, from the left end of its staves to the right.
+
+    `image` uint8 [shape=(height, width)], paper 255; `staff_top`, `staff_bottom`: rows of the
+    outer staff lines; `staves`: rows of each staff's middle, from the top; `staff_space` in px.
+    """
+
+    image: np.ndarray
+    scale: float
+    left: float
+    top: float
+    staff_top: float
+    staff_bottom: float
+    staves: tuple[float, ...]
+    staff_space: float
+
+    def centre(self, head: Head) -> tuple[float, float]:
+        """Column and row of a head's centre, (0, 0) being the centre of the first pixel."""
+        x = (head.left + head.right) / 2 * self.scale - self.left - 0.5
+        return x, self.row(head.y)
+
+    def row(self, y: float) -> float:
+        """Row of a height above the system's origin."""
+        return -y * self.scale - self.top - 0.5
+
+    def staff_of(self, head: Head) -> int:
+        """Number of a head's staff, from 1 at the top."""
+        row = self.row(head.y if head.staff_y is None else head.staff_y)
+        return 1 + int(np.argmin([abs(row - middle) for middle in self.staves]))
+
+
+def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSystem) -> SystemImage:
+    """The image of one system of score `name` (``score-00``).
+
+    Raises
+    ------
+    SfpipeError
+        If the page was not made, is no image, or has no staves.
+    """
+    if not system.staves:
+        raise SfpipeError(f"a system of {name} has no staves")
+    page = _read_page(folder, name, system.page)
+    scale = placement.scale
+    page_x, page_y = system.x * scale, (placement.top_margin + system.y) * scale
+    first = math.floor(page_x + min(s.left for s in system.staves) * scale)
+    last = math.ceil(page_x + max(s.right for s in system.staves) * scale)
+    first, last = max(first, 0), min(last, page.shape[1])
+    upper = page_y - max(s.top for s in system.staves) * scale
+    lower = page_y - min(s.bottom for s in system.staves) * scale
+    if last - first < 2 or not 0 <= upper < lower < page.shape[0]:
+        raise SfpipeError(f"a system of {name} lies outside of its page")
+    space = float(np.median([s.space for s in system.staves])) * scale
+    inked = np.flatnonzero((page[:, first:last] < INK).any(axis=1))
+    margin = MARGIN_SPACES * space
+    top = max(min(int(inked[0]) if len(inked) else 0, math.floor(upper - margin)), 0)
+    bottom = min(
+        max(int(inked[-1]) + 1 if len(inked) else 0, math.ceil(lower + margin)), page.shape[0]
+    )
+    made = SystemImage(
+        image=page[top:bottom, first:last],
+        scale=scale,
+        left=first - page_x,
+        top=top - page_y,
+        staff_top=upper - top - 0.5,
+        staff_bottom=lower - top - 0.5,
+        staves=_merge([page_y - s.y * scale - top - 0.5 for s in system.staves], space),
+        staff_space=space,
+    )
+    return made
+
+
+def _merge(rows: list[float], space: float) -> tuple[float, ...]:
+    """Middles of the staves: a staff that stops and starts again is one."""
+    found: list[float] = []
+    for row in sorted(rows):
+        if not found or row - found[-1] > SAME_STAFF_SPACES * space:
+            found.append(row)
+    return tuple(found)
+
+
+def _read_page(folder: Path, name: str, number: int) -> np.ndarray:
+    import cv2
+
+    path = folder / f"{name}-page{number}.png"
+    if number == 1 and not plain_file(path):
+        path = folder / f"{name}.png"
+    content = np.frombuffer(read_made(path), np.uint8)
+    page = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    if page is None or page.size > MAX_PIXELS:
+        raise SfpipeError(f"{path.name} is not a readable page")
+    return page

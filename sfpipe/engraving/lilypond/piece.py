@@ -1,0 +1,240 @@
+"""One LilyPond source -> systems, note heads and MIDI in ``out/<piece>``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import statistics
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from sfpipe.datasets.index import Piece
+from sfpipe.engraving.lilypond.jail import plain_file, private_folder, run_confined, walls
+from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
+from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
+from sfpipe.engraving.lilypond.program import find_lilypond
+from sfpipe.engraving.lilypond.sound import (
+    LILYPOND_TEMPO,
+    JoinedSound,
+    PlayedHead,
+    ScoreSound,
+    find_heads,
+    join,
+    read_sound,
+    write_joined,
+)
+from sfpipe.engraving.lilypond.source import prepare
+from sfpipe.engraving.piece import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
+from sfpipe.errors import SfpipeError
+from sfpipe.files import replacing
+
+FORMAT = 1  # raise it when what this module writes changes, so that old pieces are made again
+HOOK = Path(__file__).with_name("hook.ily")
+SECONDS = 300  # of LilyPond for one piece; the slowest need a minute
+COLUMNS = (*NOTEHEADS, "hollow")
+HALF = 1  # duration log of a half note, the shortest with a hollow head
+
+
+def fingerprint(piece: Piece) -> str:
+    """Hash of everything that determines an engraved piece; equal: nothing to do again."""
+    inputs = [FORMAT, piece.sha256, piece.includes, piece.title, piece.split, piece.licence]
+    inputs += [find_lilypond().version, hashlib.sha256(HOOK.read_bytes()).hexdigest()]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def engrave_source(piece: Piece, raw: Path, out: Path) -> None:
+    """Write the folder ``out/<piece>`` whole, or not at all.
+
+    Raises
+    ------
+    SfpipeError
+        If LilyPond is missing, does not end, or makes no image, MIDI and note list.
+    """
+    with private_folder() as folder:
+        made = _typeset(piece, raw, folder)
+        names = sorted(p.stem for p in made.glob("score-*.json") if plain_file(p))
+        scores = [(name, read_placement(made / f"{name}.json")) for name in names]
+        scores = [(name, score) for name, score in scores if score.systems]
+        sounds = [read_sound(made / f"{name}.midi") for name, _ in scores]
+        images = [
+            [cut_system(made, name, score, system) for system in score.systems]
+            for name, score in scores
+        ]
+    joined = join(sounds)
+    played = [find_heads(s, sound) for (_, s), sound in zip(scores, sounds, strict=True)]
+    systems = [image for of_score in images for image in of_score]
+    rows = _head_rows(played, images, joined)
+    if not any(row[7] == 0 for row in rows):
+        raise SfpipeError("no printed note head is heard")
+    about = _description(piece, [score for _, score in scores], sounds, joined, played, systems)
+    with replacing(out / piece.id) as target:
+        target.mkdir()
+        for number, system in enumerate(systems, 1):
+            _write_image(target / _file(number), system)
+        write_joined(target / "score.mid", joined)
+        write_rows(target / "noteheads.csv", COLUMNS, rows)
+        write_rows(target / "systems.csv", SYSTEMS, _system_rows(systems))
+        about |= _spacing(rows, systems)
+        (target / "engraving.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+
+
+def _typeset(piece: Piece, raw: Path, folder: Path) -> Path:
+    """Run LilyPond on the piece in `folder`; where it left its output."""
+    program = find_lilypond()
+    source = prepare(piece, raw, folder, program)
+    shutil.copy(HOOK, folder / "sfpipe-hook.ily")
+    done = run_confined(
+        [
+            str(program.lilypond),
+            "--loglevel=ERROR",
+            "-dbackend=ps",
+            "--png",
+            f"-dresolution={DPI}",
+            "-dno-point-and-click",
+            f"-dinclude-settings={folder / 'sfpipe-hook.ily'}",
+            source.name,
+        ],
+        folder,
+        readable=[program.prefix],
+        seconds=SECONDS,
+        inside=str(source.parent),
+    )
+    # LilyPond exits with 1 for the slightest error in a source and prints the score nevertheless.
+    if done.timed_out:
+        raise SfpipeError(f"LilyPond did not end within {SECONDS} s")
+    if not plain_file(folder / source.parent / "score-00.json"):
+        raise SfpipeError(f"LilyPond made no score ({_first_error(done.log, done.status)})")
+    return folder / source.parent
+
+
+def _first_error(log: str, status: int) -> str:
+    lines = [line.strip() for line in log.split("\n")]
+    found = next((line for line in lines if re.search(r"error|limit|signal", line)), None)
+    if status < 0 or status > 1:
+        return f"it crashed, status {status}" + (f"; {found[:200]}" if found else "")
+    return (found or next(filter(None, lines), "it said nothing"))[:200]
+
+
+def _file(number: int) -> str:
+    return f"system-{number:03}.png"
+
+
+def _write_image(path: Path, system: SystemImage) -> None:
+    import cv2
+
+    if not cv2.imwrite(str(path), system.image):
+        raise SfpipeError("cannot be written", file=path, remedy="check the disk's free space")
+
+
+def _head_rows(
+    played: list[list[list[PlayedHead]]], images: list[list[SystemImage]], joined: JoinedSound
+) -> list[tuple[Any, ...]]:
+    """Rows of ``noteheads.csv``; a head at which nothing is struck counts as tied."""
+    rows = []
+    number = 0
+    for start, of_score, cut in zip(joined.starts, played, images, strict=True):
+        for heads, system in zip(of_score, cut, strict=True):
+            number += 1
+            for item in heads:
+                x, y = system.centre(item.head)
+                tick = start + item.tick
+                rows.append(
+                    (
+                        number,
+                        round(x, 3),
+                        round(y, 3),
+                        system.staff_of(item.head),
+                        item.head.midi_pitch,
+                        round(joined.seconds(tick), 6),
+                        round(tick / TICKS, 6),
+                        int(not item.struck),
+                        int(item.head.moment.grace != 0),
+                        int(item.head.log <= HALF),
+                    )
+                )
+    return sorted(rows, key=lambda row: (row[6], row[0], row[1]))
+
+
+def _system_rows(systems: list[SystemImage]) -> list[tuple[Any, ...]]:
+    rows, x = [], 0
+    for number, system in enumerate(systems, 1):
+        height, width = system.image.shape
+        top, bottom = round(system.staff_top, 3), round(system.staff_bottom, 3)
+        rows.append((number, _file(number), x, width, height, top, bottom))
+        x += width
+    return rows
+
+
+def _description(
+    piece: Piece,
+    scores: list[Placement],
+    sounds: list[ScoreSound],
+    joined: JoinedSound,
+    played: list[list[list[PlayedHead]]],
+    systems: list[SystemImage],
+) -> dict[str, Any]:
+    heads = [h for score in scores for system in score.systems for h in system.heads]
+    visible = [item for of_score in played for system in of_score for item in system]
+    seen = [
+        {(i.tick, i.head.midi_pitch) for system in of_score for i in system if i.struck}
+        for of_score in played
+    ]
+    heard = [sound.struck() for sound in sounds]
+    end = max(
+        start + h.moment.ticks_after(score.start) + int(h.length * 4 * TICKS)
+        for start, score in zip(joined.starts, scores, strict=True)
+        for system in score.systems
+        for h in system.heads
+    )
+    tempi = [tempo for _, tempo in joined.changes] or [LILYPOND_TEMPO]
+    return {
+        "piece": piece.id,
+        "title": piece.title,
+        "split": piece.split,
+        "licence": piece.licence,
+        "engine": "lilypond",
+        "version": find_lilypond().version,
+        "jail": list(walls()),
+        "staff_space_px": round(statistics.median(s.staff_space for s in systems), 4),
+        "px_per_cm": round(1 / CM_PER_PX, 6),
+        "tempo": {
+            "quarters_per_minute": round(60e6 / tempi[0], 3),
+            "marked": tempi != [LILYPOND_TEMPO] * len(tempi),
+            "changes": len(joined.changes) - len(scores),
+        },
+        "duration_s": round(joined.seconds(end), 6),
+        "scores": len(scores),
+        "systems": len(systems),
+        "staves": sorted({len(system.staves) for system in systems}),
+        "heads": len(heads),
+        "invisible_heads": len(heads) - len(visible),
+        "tied_heads": sum(i.head.tied for i in visible),
+        "unheard_heads": sum(not i.struck and not i.head.tied for i in visible),
+        "midi_notes": sum(map(len, heard)),
+        "midi_notes_with_head": sum(len(a & b) for a, b in zip(heard, seen, strict=True)),
+        "midi_onsets": sum(len({t for t, _ in notes}) for notes in heard),
+        "n_onsets": sum(len({t for t, _ in notes}) for notes in seen),
+        "fingerprint": fingerprint(piece),
+    }
+
+
+def _spacing(rows: list[tuple[Any, ...]], systems: list[SystemImage]) -> dict[str, Any]:
+    """Measures of how densely the piece is printed."""
+    lefts = [0]
+    for system in systems:
+        lefts.append(lefts[-1] + system.image.shape[1])
+    struck = [row for row in rows if not row[7]]
+    xs = sorted({lefts[row[0] - 1] + row[1] for row in struck})
+    quarters = struck[-1][6] - struck[0][6]
+    seconds = struck[-1][5] - struck[0][5]
+    places = sorted({row[6]: lefts[row[0] - 1] + row[1] for row in struck}.values())
+    steps = [b - a for a, b in pairwise(places)]
+    span = xs[-1] - xs[0]
+    return {
+        "px_per_quarter": round(span / quarters, 3) if quarters else None,
+        "px_per_s": round(span / seconds, 3) if seconds else None,
+        "median_step_px": round(statistics.median(steps), 3) if steps else None,
+    }

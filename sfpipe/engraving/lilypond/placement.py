@@ -1,0 +1,137 @@
+"""What the hook in LilyPond says of one score: systems, staves and note heads, in its own units."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from sfpipe.engraving.lilypond.jail import read_made
+from sfpipe.errors import SfpipeError
+
+TICKS = 384  # of LilyPond's MIDI per quarter
+GRACE = Fraction(9, 40)  # of its written length a grace note takes, before the beat
+DPI = 101  # A4 with LilyPond's default staff size: 6.99 px per staff space, as the MSMD
+MM_PER_INCH = 25.4
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in musical time: whole notes, and (negative) whole notes of grace before it."""
+
+    main: Fraction
+    grace: Fraction
+
+    def ticks_after(self, start: Moment) -> int:
+        """Ticks of LilyPond's MIDI (384 per quarter), truncated as it does."""
+        whole = self.main - start.main + (self.grace - start.grace) * GRACE
+        return int(whole * 4 * TICKS)
+
+
+@dataclass(frozen=True)
+class Head:
+    """One note head; lengths in staff spaces of the page, y upwards from its system's origin.
+
+    `log`: 0 whole, 1 half, 2 and more filled. `tied`: a drawn tie ends here. `visible`: it is
+    printed. `length`: written, in whole notes.
+    """
+
+    left: float
+    right: float
+    y: float
+    staff_y: float | None
+    midi_pitch: int
+    log: int
+    tied: bool
+    visible: bool
+    moment: Moment
+    length: Fraction
+
+
+@dataclass(frozen=True)
+class Staff:
+    """The lines of one staff in one system."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+    y: float
+    space: float
+
+
+@dataclass(frozen=True)
+class PlacedSystem:
+    """One system on `page` (from 1), its origin at (`x`, `y` downwards from the top margin)."""
+
+    page: int
+    x: float
+    y: float
+    staves: tuple[Staff, ...]
+    heads: tuple[Head, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One score: `scale` px per unit, `top_margin` in units, the moment it begins."""
+
+    scale: float
+    top_margin: float
+    start: Moment
+    systems: tuple[PlacedSystem, ...]
+
+
+def read_placement(path: Path) -> Placement:
+    """Read what the hook wrote about a score.
+
+    Raises
+    ------
+    SfpipeError
+        If it was not written, or is not what the hook writes.
+    """
+    content = read_made(path)
+    try:
+        data = json.loads(content)
+        return Placement(
+            scale=float(data["output_scale"]) * DPI / MM_PER_INCH,
+            top_margin=float(data["top_margin"]),
+            start=_moment(data["start"]),
+            systems=tuple(_system(system) for system in data["systems"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        raise SfpipeError(
+            f"the note heads of {path.stem} were not told ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _moment(numbers: list[int]) -> Moment:
+    main, main_of, grace, grace_of = numbers
+    return Moment(Fraction(main, main_of), Fraction(grace, grace_of))
+
+
+def _system(data: dict[str, Any]) -> PlacedSystem:
+    return PlacedSystem(
+        page=int(data["page"]),
+        x=float(data["x"]),
+        y=float(data["y"]),
+        staves=tuple(Staff(*map(float, s)) for s in data["staves"] if None not in s),
+        heads=tuple(_head(head) for head in data["heads"] if None not in head[:3]),
+    )
+
+
+def _head(data: list[Any]) -> Head:
+    left, right, y, staff_y, pitch, log, tied, visible, *times = data
+    return Head(
+        float(left),
+        float(right),
+        float(y),
+        None if staff_y is None else float(staff_y),
+        round(float(pitch)),
+        int(log),
+        bool(tied),
+        bool(visible),
+        _moment(times[:4]),
+        Fraction(times[4], times[5]),
+    )

@@ -1,0 +1,72 @@
+"""A piece's files, made ready for LilyPond 2.24 in a private folder: UTF-8, current syntax."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from sfpipe.datasets.index import Piece
+from sfpipe.engraving.lilypond.jail import run_confined
+from sfpipe.engraving.lilypond.program import LilyPond
+from sfpipe.errors import SfpipeError
+
+CONVERT_SECONDS = 120
+_VERSION = re.compile(r'\\version\s*"\s*([0-9.]+)')
+OLDEST = "2.4.0"  # of a source that does not say: convert-ly must be told something
+
+
+def prepare(piece: Piece, raw: Path, folder: Path, lilypond: LilyPond) -> PurePosixPath:
+    """Copy the source and what it includes into `folder` and convert them; path of the source.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing, or convert-ly fails.
+    """
+    names = [piece.source, *(piece.includes or {})]
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise SfpipeError("lies outside of the data set", file=name)
+        if not (raw / name).is_file():
+            raise SfpipeError("no such file", file=raw / name, remedy="run: sfpipe download")
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(decode((raw / name).read_bytes()), "utf-8")
+    _convert(names, folder, lilypond)
+    return PurePosixPath(piece.source)
+
+
+def decode(content: bytes) -> str:
+    """Text of a source: UTF-8, else Latin-1 (before 2006), line ends unified."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def version_of(text: str) -> str | None:
+    r"""What ``\version`` says, e.g. ``2.18.2``; None without one."""
+    found = _VERSION.search(text)
+    return found[1].strip(".") if found else None
+
+
+def _convert(names: list[str], folder: Path, lilypond: LilyPond) -> None:
+    """Bring all files to the current syntax, an included file without a version as the source."""
+    texts = {name: (folder / name).read_text("utf-8") for name in names}
+    own = version_of(texts[names[0]])
+    default = own or next(filter(None, map(version_of, texts.values())), OLDEST)
+    batches: dict[str | None, list[str]] = {}
+    for name, text in texts.items():
+        batches.setdefault(None if version_of(text) else default, []).append(name)
+    for version, batch in batches.items():
+        start = [] if version is None else ["--from", version]
+        done = run_confined(
+            [str(lilypond.convert_ly), "--loglevel", "ERROR", *start, "-e", *batch],
+            folder,
+            readable=[lilypond.prefix],
+            seconds=CONVERT_SECONDS,
+        )
+        if done.timed_out or done.status < 0:
+            raise SfpipeError("convert-ly did not end" if done.timed_out else "convert-ly failed")
