@@ -173,18 +173,19 @@ unfoldRepeats =
 #(define (toplevel-book-handler book) #f)
 
 #(define (sfpipe:definition score kind)
-   (find (lambda (def) (ly:output-def-lookup def kind #f)) (ly:score-output-defs score)))
+   (find (lambda (def) (eq? kind (ly:output-def-lookup def 'output-def-kind #f)))
+         (ly:score-output-defs score)))
 
 #(define (sfpipe:only-sounds? score)
-   (and (sfpipe:definition score 'is-midi) (not (sfpipe:definition score 'is-layout))))
+   (and (sfpipe:definition score 'midi) (not (sfpipe:definition score 'layout))))
 
 %% A score's own MIDI block sets its tempo. One that has none may have a twin that is only heard.
 #(define (sfpipe:midi-for score printed heard all)
-   (or (sfpipe:definition score 'is-midi)
+   (or (sfpipe:definition score 'midi)
        (and (= (length printed) (length heard))
             (sfpipe:definition (list-ref heard (list-index (lambda (s) (eq? s score)) printed))
-                               'is-midi))
-       (any (lambda (s) (sfpipe:definition s 'is-midi)) all)
+                               'midi))
+       (any (lambda (s) (sfpipe:definition s 'midi)) all)
        (ly:output-def-clone (ly:parser-lookup '$defaultmidi))))
 
 #(define (sfpipe:paper)
@@ -210,7 +211,7 @@ unfoldRepeats =
           (copy (ly:make-score (ly:score-music score))))
      (set! sfpipe:heads '()) (set! sfpipe:staves '()) (set! sfpipe:ties '())
      (set! sfpipe:start #f) (set! sfpipe:placement "")
-     (ly:score-add-output-def! copy (or (sfpipe:definition score 'is-layout)
+     (ly:score-add-output-def! copy (or (sfpipe:definition score 'layout)
                                         (ly:parser-lookup '$defaultlayout)))
      (ly:score-add-output-def! copy midi)
      (ly:book-add-score! book copy)

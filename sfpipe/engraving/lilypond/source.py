@@ -6,11 +6,21 @@ import re
 from pathlib import Path, PurePosixPath
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.lilypond.jail import run_confined
+from sfpipe.engraving.lilypond.jail import plain_file, run_confined
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
 
 CONVERT_SECONDS = 120
+# What convert-ly leaves behind and LilyPond 2.24 rejects: a setting as a context's only music.
+_REPAIRS = (
+    (
+        re.compile(
+            r'(\\(?:context|new)\s+\w+(?:\s*=\s*"?[\w-]+"?)?)(\s+)'
+            r"(\\(?:override|revert|set|unset)\s[^\n]*)"
+        ),
+        r"\1\2{ \3 }",
+    ),
+)
 _VERSION = re.compile(r'\\version\s*"\s*([0-9.]+)')
 OLDEST = "2.4.0"  # of a source that does not say: convert-ly must be told something
 
@@ -70,3 +80,10 @@ def _convert(names: list[str], folder: Path, lilypond: LilyPond) -> None:
         )
         if done.timed_out or done.status < 0:
             raise SfpipeError("convert-ly did not end" if done.timed_out else "convert-ly failed")
+    for name in names:
+        if not plain_file(folder / name):
+            raise SfpipeError("convert-ly left no file", file=name)
+        text = (folder / name).read_text("utf-8")
+        for wrong, right in _REPAIRS:
+            text = wrong.sub(right, text)
+        (folder / name).write_text(text, "utf-8")
