@@ -16,6 +16,8 @@ from pathlib import Path
 
 from sfpipe.audio import binding
 from sfpipe.audio.soundfonts import DECLARED, find, resolve
+from sfpipe.engraving.lilypond.jail import walls
+from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.errors import SfpipeError
 
 DEFAULT_SOUNDFONTS = ("FluidR3_GM", "TimGM6mb")  # what params.yaml asks for
@@ -165,11 +167,13 @@ def _ffmpeg() -> Check:
 
 
 def _lilypond() -> Check:
-    version = _first_line("lilypond", "--version")
-    if version is None:
-        remedy = "only for LilyPond sources (MSMD): apt-get install lilypond"
-        return Check("", "not there (optional)", False, remedy)
-    return Check("", version, True)
+    program = find_lilypond()
+    held = ", ".join(walls()) or "nothing"
+    weak = not {"landlock", "namespaces"} & set(walls())
+    remedy = (
+        "this system cannot lock up untrusted sources: set only those you trust" if weak else ""
+    )
+    return Check("", f"{program.version} ({program.lilypond}), confined by {held}", True, remedy)
 
 
 def _disk() -> Check:

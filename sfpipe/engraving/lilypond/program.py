@@ -13,7 +13,9 @@ from pathlib import Path
 from sfpipe.errors import SfpipeError
 
 WANTED = (2, 24)  # the hook reads LilyPond's grobs, whose names change between versions
-REMEDY = "pip install 'lilypond>=2.24,<2.25', or apt-get install lilypond (Debian 12), see README"
+REMEDY = (
+    "only for piano music (MSMD): pip install 'lilypond>=2.24,<2.25', or apt-get install lilypond"
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+mark = \tempo "Allegro" 4 = 120
