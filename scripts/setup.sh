@@ -46,6 +46,8 @@ missing_packages() {
   have_fluidsynth || echo libfluidsynth3
   have_soundfont FluidR3_GM.sf2 FluidR3_GM2-2.sf2 || echo fluid-soundfont-gm
   have_soundfont TimGM6mb.sf2 || echo timgm6mb-soundfont
+  # Where PyPI has no wheel of LilyPond (pyproject.toml); Debian 12 has the version that is needed.
+  [ "$(uname -m)" = x86_64 ] || command -v lilypond >/dev/null || echo lilypond
 }
 install_packages() { # prints nothing unless it fails; its output goes to the log
   local start=$SECONDS

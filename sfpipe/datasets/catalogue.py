@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sfpipe.errors import SfpipeError
@@ -83,6 +85,66 @@ MSMD = Dataset(
 )
 
 CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM, MSMD)}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Preprocessed data that others distribute: not fetched by sfpipe, but known to it.
+
+    `layout`: patterns of the paths inside, with the archive's own top folder. `use`: what can be
+    done with it here.
+    """
+
+    name: str
+    url: str
+    licence: str
+    citation: str
+    layout: tuple[str, ...]
+    use: str
+
+
+_DORFER = MSMD.citation.split(" (pieces")[0]
+ARCHIVES = (
+    Archive(
+        name="the 2019 authors' preprocessed data",
+        url="https://www.cp.jku.at/resources/2019_RLScoFo_TISMIR/data.tar.gz",
+        licence="MIT (the repository's); pieces as in MSMD and the Nottingham Database",
+        citation=(
+            "F. Henkel, S. Balke, M. Dorfer, G. Widmer, Score Following as a Multi-Modal "
+            "Reinforcement Learning Problem, TISMIR 2(1), 2019"
+        ),
+        layout=("*score/*.npz", "*performance/*"),
+        use="sfpipe import-tismir FOLDER, the one that holds 'score' and 'performance'",
+    ),
+    Archive(
+        name="MSMD v1.1 (pages, note heads as (y, x) in page pixels, MIDI; no audio)",
+        url="https://zenodo.org/record/2597505/files/msmd_aug_v1-1_no-audio.zip",
+        licence="CC BY-NC-SA 4.0",
+        citation=_DORFER,
+        layout=("*/scores/*_ly/img/*.png", "*/scores/*_ly/coords/*.npy"),
+        use="not read by sfpipe: dataset msmd makes the same pieces with an exact alignment",
+    ),
+    Archive(
+        name="MSMD, page version (page images with annotations, audio)",
+        url="https://zenodo.org/record/4745838/files/msmd.zip",
+        licence="CC BY-NC-SA 4.0",
+        citation=(
+            "F. Henkel, G. Widmer, Multi-modal Conditional Bounding Box Regression for Music Score "
+            "Following, EUSIPCO 2021"
+        ),
+        layout=("*msmd_train/*.npz", "*msmd_valid/*.npz", "*msmd_test/*.npz"),
+        use="not read by sfpipe: its scores are pages, the game's are strips",
+    ),
+)
+
+
+def recognise(paths: Iterable[str]) -> Archive | None:
+    """The archive in whose layout files lie, by their paths; None if it is none of the known."""
+    listed = list(paths)
+    for archive in ARCHIVES:
+        if any(fnmatch.filter(listed, archive.layout[0])):
+            return archive
+    return None
 
 
 def find_dataset(name: str, folders: dict[str, FolderParams]) -> Dataset:

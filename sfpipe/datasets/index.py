@@ -90,13 +90,14 @@ def validate(folder: Path) -> Validation:
         If there is no index.
     """
     result = Validation()
+    files: dict[str, str] = {}  # several pieces may include one
     for piece in read_index(folder).pieces:
-        files = {piece.source: piece.sha256, **(piece.includes or {})}
+        files |= {piece.source: piece.sha256, **(piece.includes or {})}
         if piece.header is not None:
             files[piece.header] = piece.header_sha256 or ""
-        for name, digest in files.items():
-            if not (folder / name).is_file():
-                result.missing.append(name)
-            elif sha256(folder / name) != digest:
-                result.invalid.append(name)
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            result.missing.append(name)
+        elif sha256(folder / name) != digest:
+            result.invalid.append(name)
     return result

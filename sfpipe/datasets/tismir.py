@@ -11,11 +11,13 @@ import functools
 import pickle
 import zipfile
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from sfpipe.datasets.catalogue import recognise
 from sfpipe.errors import SfpipeError
 from sfpipe.parallel import StageReport, map_pieces
 
@@ -23,6 +25,7 @@ PX_PER_CM = 1 / 0.035277778  # 72 px per inch (section 5)
 STAFF_SPACE_PX = {40: 3.5}  # by strip height: Nottingham's ...
 STAFF_SPACE_MSMD_PX = 7.0  # ... and, at 200 px, the MSMD's
 BATCH = 64  # pieces held in memory at once
+MANY = 100_000  # files looked at, to tell what else a folder is
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,12 @@ def import_tismir(
 
     pieces = sorted(path.stem for path in (folder / "score").glob("*.npz"))
     if not pieces or not (folder / "performance").is_dir():
+        other = recognise(str(p.relative_to(folder)) for p in islice(folder.rglob("*"), MANY))
+        found = f", found {other.name}" if other else ""
         raise SfpipeError(
-            "expected score/<piece>.npz and performance/<piece>.mid or .wav",
+            f"expected score/<piece>.npz and performance/<piece>.mid or .wav{found}",
             file=folder,
-            remedy="give the folder that holds 'score' and 'performance'",
+            remedy=other.use if other else "give the folder that holds 'score' and 'performance'",
         )
     font = resolve(soundfont)
     params = {"import": "tismir", "split": split, "soundfont": font.name, "gain": gain}
