@@ -273,13 +273,14 @@ def _place(location: tuple[int | str, ...], data: Any) -> list[str]:
     """The keys that lead to an error; pydantic adds which of several types it tried."""
     keys = []
     for part in location:
-        if not isinstance(data, (dict, list)):
+        nested = isinstance(data, (dict, list))
+        if not nested:
             break
         keys.append(str(part))
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
-            data = {}
+            data = {}  # a key that is missing
     return keys
 
 

@@ -64,3 +64,22 @@ def test_a_head_outside_the_strip_and_a_piece_without_onsets():
         unroll(SYSTEMS, images(), high, 40)
     with pytest.raises(SfpipeError, match="no onsets"):
         unroll(SYSTEMS, images(), heads([(1, 5, 25, 60, 0.0, 1)]), 40)
+
+
+def test_with_a_window_systems_move_so_that_heads_are_not_cut():
+    # Of 50 rows the window shows 24: heads at the staff's middle (25) and 13 px above it.
+    found = heads([(1, 5, 25, 60, 0.0, 0), (1, 9, 12, 80, 1.0, 0)])
+    still = unroll(SYSTEMS[:1], images()[:1], found, 40)
+    moved = unroll(SYSTEMS[:1], images()[:1], found, 40, window=(24, 3.5))
+    assert still.onset_y_px.tolist() == [20, 7]
+    up = moved.onset_y_px[0] - 20
+    assert up == pytest.approx(13 - (12 - 0.6 * 3.5), abs=0.5)
+    assert (moved.image[20 + int(up), :30] == 10).all()
+
+
+def test_with_a_window_an_onset_needs_only_one_head_inside():
+    found = heads([(1, 5, 25, 60, 0.0, 0), (1, 5, -40, 99, 0.0, 0), (1, 9, 25, 61, 1.0, 0)])
+    with pytest.raises(SfpipeError, match="1 onsets lie above or below"):
+        unroll(SYSTEMS[:1], images()[:1], found, 40)
+    strip = unroll(SYSTEMS[:1], images()[:1], found, 40, window=(24, 3.5))
+    assert strip.onset_x_px.tolist() == [5, 9] and strip.onset_y_px[0] == 0
