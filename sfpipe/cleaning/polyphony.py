@@ -34,7 +34,7 @@ BACKWARD_SPACES = 4.0  # voices and grace notes may stand a little aside; more i
 BACKWARD_SHARE = 0.02
 MAX_STAVES = 4  # of piano music: two, and a third or fourth for a passage
 CONTROL_SPACES = 2.2
-MAX_CONTROL_SHARE = 0.5
+MAX_CONTROL_SHARE = 0.8  # dense chords and runs
 HIDDEN_SHARE = 0.02
 
 

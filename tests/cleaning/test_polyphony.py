@@ -142,7 +142,7 @@ def test_what_the_window_does_not_show(folder):
     text = (folder / "systems.csv").read_text().replace(",260,", ",400,")
     (folder / "systems.csv").write_text(text)
     reason, numbers = verdict(folder)
-    assert reason is None and 0 < numbers["ink_lost"] < 0.02
+    assert reason is None and 0 < numbers["ink_lost"] < 0.03
     edit_heads(
         folder,
         lambda rows: [

@@ -66,18 +66,17 @@ def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSyst
     first = math.floor(page_x + min(s.left for s in system.staves) * scale)
     last = math.ceil(page_x + max(s.right for s in system.staves) * scale)
     first, last = max(first, 0), min(last, page.shape[1])
-    upper = page_y - max(s.top for s in system.staves) * scale
-    lower = page_y - min(s.bottom for s in system.staves) * scale
+    upper, lower = _rows(placement, system)
     if last - first < 2 or not 0 <= upper < lower < page.shape[0]:
         raise SfpipeError(f"a system of {name} lies outside of its page")
     space = float(np.median([s.space for s in system.staves])) * scale
-    inked = np.flatnonzero((page[:, first:last] < INK).any(axis=1))
     margin = MARGIN_SPACES * space
-    top = max(min(int(inked[0]) if len(inked) else 0, math.floor(upper - margin)), 0)
-    bottom = min(
-        max(int(inked[-1]) + 1 if len(inked) else 0, math.ceil(lower + margin)), page.shape[0]
-    )
-    made = SystemImage(
+    ink = (page[:, first:last] < INK).sum(axis=1)
+    top, bottom = _share_of_page(placement, system, ink)
+    inked = top + np.flatnonzero(ink[top:bottom])
+    top = max(top, min(inked.min(initial=bottom), math.floor(upper - margin)))
+    bottom = min(bottom, max(inked.max(initial=top) + 1, math.ceil(lower + margin)))
+    return SystemImage(
         image=page[top:bottom, first:last],
         scale=scale,
         left=first - page_x,
@@ -87,7 +86,39 @@ def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSyst
         staves=_merge([page_y - s.y * scale - top - 0.5 for s in system.staves], space),
         staff_space=space,
     )
-    return made
+
+
+def _rows(placement: Placement, system: PlacedSystem) -> tuple[float, float]:
+    """Rows of the page at which a system's staves begin and end."""
+    origin = (placement.top_margin + system.y) * placement.scale
+    upper = origin - max(s.top for s in system.staves) * placement.scale
+    return upper, origin - min(s.bottom for s in system.staves) * placement.scale
+
+
+def _share_of_page(placement: Placement, system: PlacedSystem, ink: np.ndarray) -> tuple[int, int]:
+    """Rows of a page that belong to a system.
+
+    All, unless the source forbids page breaks and others are on the page, too: then they are cut
+    apart where the least ink (inked pixels of each row) is between them.
+    """
+    upper, lower = _rows(placement, system)
+    top, bottom = 0, len(ink)
+    for other in placement.systems:
+        if other.page != system.page or other is system or not other.staves:
+            continue
+        its_upper, its_lower = _rows(placement, other)
+        if its_lower <= upper:
+            top = max(top, _emptiest(ink, its_lower, upper))
+        elif its_upper >= lower:
+            bottom = min(bottom, _emptiest(ink, lower, its_upper))
+    return top, bottom
+
+
+def _emptiest(ink: np.ndarray, first: float, last: float) -> int:
+    """Of the rows between two, one with the least ink; of several the nearest to their middle."""
+    rows = np.arange(math.ceil(first) + 1, max(math.floor(last), math.ceil(first) + 2))
+    least = rows[ink[rows] == ink[rows].min()]
+    return int(least[np.argmin(np.abs(least - rows.mean()))])
 
 
 def _merge(rows: list[float], space: float) -> tuple[float, ...]:
