@@ -30,7 +30,7 @@ from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row
 from sfpipe.params import CleanParams
 
 SAME_TIME_S = 1e-3
-BACKWARD_SPACES = 4.0  # voices and grace notes may stand a little aside; more is another place
+BACKWARD_SPACES = 8.0  # grace notes before a chord may overlap the other hand; more is misplaced
 BACKWARD_SHARE = 0.02
 MAX_STAVES = 4  # of piano music: two, and a third or fourth for a passage
 CONTROL_SPACES = 2.2
