@@ -137,7 +137,10 @@ def _read_page(folder: Path, name: str, number: int) -> np.ndarray:
     if number == 1 and not plain_file(path):
         path = folder / f"{name}.png"
     content = np.frombuffer(read_made(path), np.uint8)
-    page = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    try:
+        page = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    except cv2.error:  # a header that promises a gigantic picture
+        page = None
     if page is None or page.size > MAX_PIXELS:
         raise SfpipeError(f"{path.name} is not a readable page")
     return page

@@ -15,6 +15,7 @@ TICKS = 384  # of LilyPond's MIDI per quarter
 GRACE = Fraction(9, 40)  # of its written length a grace note takes, before the beat
 DPI = 101  # A4 with LilyPond's default staff size: 6.99 px per staff space, as the MSMD
 MM_PER_INCH = 25.4
+LARGEST = 1e5  # units; of anything on a page
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,23 @@ def read_placement(path: Path) -> Placement:
     try:
         data = json.loads(content)
         return Placement(
-            scale=float(data["output_scale"]) * DPI / MM_PER_INCH,
-            top_margin=float(data["top_margin"]),
+            scale=_length(data["output_scale"]) * DPI / MM_PER_INCH,
+            top_margin=_length(data["top_margin"]),
             start=_moment(data["start"]),
             systems=tuple(_system(system) for system in data["systems"]),
         )
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         raise SfpipeError(
             f"the note heads of {path.stem} were not told ({type(error).__name__}: {error})"
         ) from None
+
+
+def _length(value: Any) -> float:
+    """A number that can be a place on a page: the source may have written anything."""
+    number = float(value)
+    if not abs(number) < LARGEST:
+        raise ValueError(f"{number} is no place on a page")
+    return number
 
 
 def _moment(numbers: list[int]) -> Moment:
@@ -114,9 +123,9 @@ def _moment(numbers: list[int]) -> Moment:
 def _system(data: dict[str, Any]) -> PlacedSystem:
     return PlacedSystem(
         page=int(data["page"]),
-        x=float(data["x"]),
-        y=float(data["y"]),
-        staves=tuple(Staff(*map(float, s)) for s in data["staves"] if None not in s),
+        x=_length(data["x"]),
+        y=_length(data["y"]),
+        staves=tuple(Staff(*map(_length, s)) for s in data["staves"] if None not in s),
         heads=tuple(_head(head) for head in data["heads"] if None not in head[:3]),
     )
 
@@ -124,10 +133,10 @@ def _system(data: dict[str, Any]) -> PlacedSystem:
 def _head(data: list[Any]) -> Head:
     left, right, y, staff_y, pitch, log, tied, visible, *times = data
     return Head(
-        float(left),
-        float(right),
-        float(y),
-        None if staff_y is None else float(staff_y),
+        _length(left),
+        _length(right),
+        _length(y),
+        None if staff_y is None else _length(staff_y),
         round(float(pitch)),
         int(log),
         bool(tied),
