@@ -14,6 +14,7 @@ import signal
 import sys
 
 NOBODY = 65534
+SIGNALLED = 128  # added to the number of the signal that ended the command, as shells do
 
 # <linux/sched.h>
 NEW_USER, NEW_PID, NEW_NET, NEW_IPC, NEW_UTS = (
@@ -53,7 +54,8 @@ def main() -> int:
         child = os.fork()
         if child:
             _, status = os.waitpid(child, 0)
-            return os.waitstatus_to_exitcode(status) % 256
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else SIGNALLED - code
     limit(wanted["limits"])
     libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     close_files(wanted["read"])

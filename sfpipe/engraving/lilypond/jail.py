@@ -39,11 +39,18 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a confined program ended: exit `status` (negative: by that signal), what it printed."""
+    """How a confined program ended: its exit `status` and what it printed."""
 
     status: int
     log: str
     timed_out: bool
+
+    @property
+    def signal(self) -> int:
+        """Number of the signal that ended it, e.g. 11 for a segmentation fault; 0 if none did."""
+        if self.status < 0:
+            return -self.status
+        return max(self.status - confine.SIGNALLED, 0)
 
 
 @lru_cache(maxsize=1)

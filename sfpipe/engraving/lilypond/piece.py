@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.lilypond.jail import plain_file, private_folder, run_confined, walls
+from sfpipe.engraving.lilypond.jail import (
+    Ended,
+    plain_file,
+    private_folder,
+    run_confined,
+    walls,
+)
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
 from sfpipe.engraving.lilypond.program import find_lilypond
@@ -106,15 +112,15 @@ def _typeset(piece: Piece, raw: Path, folder: Path) -> Path:
     if done.timed_out:
         raise SfpipeError(f"LilyPond did not end within {SECONDS} s")
     if not plain_file(folder / source.parent / "score-00.json"):
-        raise SfpipeError(f"LilyPond made no score ({_first_error(done.log, done.status)})")
+        raise SfpipeError(f"LilyPond made no score ({_first_error(done)})")
     return folder / source.parent
 
 
-def _first_error(log: str, status: int) -> str:
-    lines = [line.strip() for line in log.split("\n")]
-    found = next((line for line in lines if re.search(r"error|limit|signal", line)), None)
-    if status < 0 or status > 1:
-        return f"it crashed, status {status}" + (f"; {found[:200]}" if found else "")
+def _first_error(ended: Ended) -> str:
+    if ended.signal:
+        return f"it was ended by signal {ended.signal}"
+    lines = [line.strip() for line in ended.log.split("\n")]
+    found = next((line for line in lines if re.search(r"error|limit", line)), None)
     return (found or next(filter(None, lines), "it said nothing"))[:200]
 
 

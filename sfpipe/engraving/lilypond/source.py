@@ -78,7 +78,7 @@ def _convert(names: list[str], folder: Path, lilypond: LilyPond) -> None:
             readable=[lilypond.prefix],
             seconds=CONVERT_SECONDS,
         )
-        if done.timed_out or done.status < 0:
+        if done.timed_out or done.signal:
             raise SfpipeError("convert-ly did not end" if done.timed_out else "convert-ly failed")
     for name in names:
         if not plain_file(folder / name):
