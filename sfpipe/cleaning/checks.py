@@ -26,7 +26,8 @@ from sfpipe.params import CleanParams
 
 DARK = 128  # grey value below which a pixel counts as ink
 INK_SHARE = (0.01, 0.6)  # of the pixels between the outer staff lines
-MAX_HEIGHT_SPACES = 60  # staff spaces; a taller melody has been misread
+# Staff spaces: a melody that is taller has been misread; piano music can fill a page.
+MAX_HEIGHT_SPACES = {"verovio": 60, "lilypond": 180}
 CERTAINLY_FILLED = 1.6  # quarters to the next onset: a dotted quarter; a half note is hollow
 SAME_COLUMN_SPACES = 1.6  # heads of one onset lie at most so far apart (seconds in chords)
 MS = 1e-3
@@ -110,7 +111,8 @@ def image_plausible(e: Evidence, params: CleanParams) -> str | None:
         image = e.images[system.system]
         if image.shape != (system.height_px, system.width_px):
             return f"{system.file} is {image.shape}, listed as {system.height_px, system.width_px}"
-        if image.shape[0] > MAX_HEIGHT_SPACES * e.staff_space:
+        limit = MAX_HEIGHT_SPACES.get(str(e.description.get("engine")), 60)
+        if image.shape[0] > limit * e.staff_space:
             return f"{system.file} is {image.shape[0]} px high"
         staff = image[int(system.staff_top_px) : int(system.staff_bottom_px) + 1]
         ink = float(np.mean(1 - staff / 255.0)) if staff.size else 0.0

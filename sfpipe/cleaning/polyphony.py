@@ -35,7 +35,7 @@ BACKWARD_SHARE = 0.02
 MAX_STAVES = 4  # of piano music: two, and a third or fourth for a passage
 CONTROL_SPACES = 2.2
 MAX_CONTROL_SHARE = 0.8  # dense chords and runs
-HIDDEN_SHARE = 0.02
+HIDDEN_SHARE = 0.1
 
 
 def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:

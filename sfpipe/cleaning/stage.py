@@ -19,8 +19,9 @@ REMEDY = "run: sfpipe engrave"
 def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
     """Check every engraved piece and write `out` (JSON), which is also returned.
 
-    ``accepted`` lists the pieces of each split; ``rejected`` gives, by piece, the reason and the
-    numbers behind it, and also names the pieces that `engrave` skipped.
+    ``accepted`` lists the pieces of each split and ``numbers`` what was measured of each;
+    ``rejected`` gives, by piece, the reason and the numbers behind it, and also names the pieces
+    that `engrave` skipped; ``totals`` sums up.
 
     Raises
     ------
@@ -30,6 +31,7 @@ def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
     report = read_json(engraved / "report.json", remedy=REMEDY)
     accepted: dict[str, list[str]] = {split: [] for split in SPLITS}
     rejected: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     try:
         done, skipped = list(report["done"]), dict(report["skipped"])
     except (KeyError, TypeError):
@@ -41,6 +43,7 @@ def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
         split, reason, numbers = _judge(engraved / piece, params)
         if reason is None:
             accepted[split].append(piece)
+            measured[piece] = numbers
         else:
             rejected[piece] = {"reason": reason, "numbers": numbers}
         progress.advance()
@@ -58,10 +61,34 @@ def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
         "dataset": engraved.name,
         "params": params.model_dump(),
         "accepted": {split: sorted(pieces) for split, pieces in accepted.items()},
+        "totals": _totals(measured, len(rejected)),
         "rejected": dict(sorted(rejected.items())),
+        "numbers": dict(sorted(measured.items())),
     }
     write_json(out, result)
     return result
+
+
+def _totals(measured: dict[str, dict[str, Any]], rejected: int) -> dict[str, Any]:
+    """Counts of pieces and onsets; of LilyPond's pieces also how many onsets are printed."""
+    every = list(measured.values())
+    totals: dict[str, Any] = {
+        "accepted": len(every),
+        "rejected": rejected,
+        "onsets": sum(numbers.get("n_onsets", 0) for numbers in every),
+    }
+    heard = [numbers for numbers in every if "onsets_matched" in numbers]
+    if heard:
+        onsets = sum(numbers["midi_onsets"] for numbers in heard)
+        matched = sum(numbers["midi_onsets"] * numbers["onsets_matched"] for numbers in heard)
+        totals["onsets_heard"] = onsets
+        totals["onsets_matched"] = round(matched / onsets, 6)
+        for name in ("dark_share", "control_dark_share", "ink_lost"):
+            mean = sum(numbers[name] for numbers in heard) / len(heard)
+            totals[f"mean_{name}"] = round(mean, 5)
+        for name in ("systems", "systems_moved", "heads_hidden", "onsets_hidden", "backward"):
+            totals[name] = sum(numbers[name] for numbers in heard)
+    return totals
 
 
 def _judge(folder: Path, params: CleanParams) -> tuple[str, str | None, dict[str, Any]]:

@@ -26,6 +26,8 @@ def test_accepted_by_split_and_written(engraved, tmp_path):
     }
     assert result["rejected"] == {} and result["dataset"] == "toy"
     assert result["params"] == PARAMS.model_dump()
+    assert result["totals"]["accepted"] == len(result["numbers"]) == 4
+    assert result["totals"]["onsets"] == sum(n["n_onsets"] for n in result["numbers"].values())
     assert json.loads((tmp_path / "clean" / "toy.json").read_text()) == result
 
 

@@ -15,6 +15,7 @@ from sfpipe.errors import SfpipeError
 MAX_PIXELS = 16_000_000
 MARGIN_SPACES = 12  # staff spaces of paper kept above and below the staves
 SAME_STAFF_SPACES = 1.0
+HEAD_SPACES = 0.6  # from the centre of a head to its edge
 INK = 250  # grey values below are ink
 
 
@@ -99,7 +100,7 @@ def _share_of_page(placement: Placement, system: PlacedSystem, ink: np.ndarray) 
     """Rows of a page that belong to a system.
 
     All, unless the source forbids page breaks and others are on the page, too: then they are cut
-    apart where the least ink (inked pixels of each row) is between them.
+    apart where the least ink (inked pixels of each row) is between the note heads of both.
     """
     upper, lower = _rows(placement, system)
     top, bottom = 0, len(ink)
@@ -108,10 +109,23 @@ def _share_of_page(placement: Placement, system: PlacedSystem, ink: np.ndarray) 
             continue
         its_upper, its_lower = _rows(placement, other)
         if its_lower <= upper:
-            top = max(top, _emptiest(ink, its_lower, upper))
+            top = max(top, _cut(placement, other, system, ink))
         elif its_upper >= lower:
-            bottom = min(bottom, _emptiest(ink, lower, its_upper))
+            bottom = min(bottom, _cut(placement, system, other, ink))
     return top, bottom
+
+
+def _cut(placement: Placement, above: PlacedSystem, below: PlacedSystem, ink: np.ndarray) -> int:
+    """The row at which the lower of two systems on a page begins."""
+    scale = placement.scale
+    first, last = _rows(placement, above)[1], _rows(placement, below)[0]
+    origins = [(placement.top_margin + system.y) * scale for system in (above, below)]
+    size = HEAD_SPACES * max(staff.space for staff in above.staves + below.staves) * scale
+    lowest = max((origins[0] - h.y * scale + size for h in above.heads), default=first)
+    highest = min((origins[1] - h.y * scale - size for h in below.heads), default=last)
+    if max(first, lowest) < min(last, highest):
+        first, last = max(first, lowest), min(last, highest)
+    return _emptiest(ink, first, last)
 
 
 def _emptiest(ink: np.ndarray, first: float, last: float) -> int:

@@ -131,6 +131,7 @@ def test_clean_and_scores_take_them(sources, tmp_path):
     _, engraved, _ = sources
     verdict = clean(CleanParams(min_onsets=8), engraved, tmp_path / "clean.json")
     assert verdict["accepted"] == {"train": ["piano"], "valid": [], "test": ["old"]}
+    assert verdict["totals"]["onsets_matched"] == verdict["totals"]["mean_dark_share"] == 1
     assert "not engraved: LilyPond made no score" in verdict["rejected"]["broken"]["reason"]
     scores(ScoresParams(), tmp_path / "clean.json", engraved, tmp_path / "s.h5", dataset="x")
     record = read_scores(tmp_path / "s.h5")["piano"]

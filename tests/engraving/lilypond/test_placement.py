@@ -53,6 +53,19 @@ def test_systems_on_one_page_are_cut_apart_between_their_inks(tmp_path):
     assert first.staff_of(placement.systems[0].heads[0]) == 1
 
 
+def test_a_head_far_below_its_staff_stays_with_its_system(tmp_path):
+    page(tmp_path)
+    low = [*HEAD[:2], -70.0, *HEAD[3:]]  # at row 130, nearer to the second system
+    systems = [
+        {"page": 1, "x": 20.0, "y": 50.0, "staves": [STAFF], "heads": [low]},
+        {"page": 1, "x": 20.0, "y": 150.0, "staves": [STAFF], "heads": [HEAD]},
+    ]
+    placement = read_placement(write(tmp_path, systems))
+    first, second = (cut_system(tmp_path, "score-00", placement, s) for s in placement.systems)
+    assert first.centre(placement.systems[0].heads[0])[1] < len(first.image) - 3
+    assert 0 < second.centre(placement.systems[1].heads[0])[1] < len(second.image)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
