@@ -109,7 +109,7 @@ class Bank:
             raise SfpipeError("no performances to play", remedy="check the split and the stores")
         self.window = window
         self.device = torch.device(device)
-        strips, self._strip_base, self._phase = self._pack_strips(scores, performances)
+        strips, self.places = pack_strips(scores, sorted({r.piece for r in performances}), window)
         self.infos: list[PerformanceInfo] = []
         frames: list[np.ndarray] = []
         targets: list[np.ndarray] = []
@@ -125,9 +125,9 @@ class Bank:
                 info.onset_frames[-1] + EXCERPT,
                 info.onset_x_px[0] + window.width,
                 info.strip_width + 2 * window.width,
-                self._strip_base[record.piece],
+                self.places[record.piece].base,
                 base,
-                self._phase[record.piece],
+                self.places[record.piece].phase,
             )
             for key, value in zip(_TABLES, row, strict=True):
                 tables[key].append(value)
@@ -247,33 +247,64 @@ class Bank:
         cut = torch.from_numpy(gather.pairs(*where, interleaved=layout.channels_last))
         return cut.permute(0, 3, 1, 2) if layout.channels_last else cut
 
-    def _pack_strips(
-        self, scores: Mapping[str, ScoreRecord], performances: Sequence[PerformanceRecord]
-    ) -> tuple[np.ndarray, dict[str, int], dict[str, int]]:
-        window, paper = self.window, self.window.width // self.window.shrink
-        height = window.height // window.shrink
-        parts = [np.zeros((height, paper), np.uint8)]
-        base: dict[str, int] = {}
-        phase: dict[str, int] = {}
-        at = paper
-        for piece in sorted({record.piece for record in performances}):
-            if piece not in scores:
-                raise SfpipeError(
-                    f"piece '{piece}' has performances but no strip",
-                    remedy="make both stores again: dvc repro scores spectrograms",
-                )
-            ink = crop_rows(scores[piece].strip, window.height)
-            phases = (
-                [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
+
+@dataclass(frozen=True)
+class Place:
+    """Where a piece's strip lies in a packed image.
+
+    Attributes
+    ----------
+    base:
+        Column of its padding's left edge, so that padded coordinates index it directly.
+    phase:
+        Distance to its second phase; 0 if the window is not shrunk.
+    """
+
+    base: int
+    phase: int
+
+    def column(self, position: float, window: Window) -> int:
+        """First packed column of the window around `position` (padded px): int(position - W/2)."""
+        start = int(position - window.width / 2)
+        if window.shrink == 1:
+            return self.base + start
+        return self.base + (start >> 1) + (start & 1) * self.phase
+
+
+def pack_strips(
+    scores: Mapping[str, ScoreRecord], pieces: Sequence[str], window: Window
+) -> tuple[np.ndarray, dict[str, Place]]:
+    """Strips side by side, as the network sees them, with a window of paper between them.
+
+    Returns
+    -------
+    tuple
+        uint8 ink [shape=(height seen, columns)], and where each piece is.
+
+    Raises
+    ------
+    SfpipeError
+        If a piece has no strip, or its strip is lower than the window.
+    """
+    paper, height = window.width // window.shrink, window.height // window.shrink
+    parts = [np.zeros((height, paper), np.uint8)]
+    places: dict[str, Place] = {}
+    at = paper
+    for piece in pieces:
+        if piece not in scores:
+            raise SfpipeError(
+                f"piece '{piece}' has performances but no strip",
+                remedy="make both stores again: dvc repro scores spectrograms",
             )
-            # base points at the left padding, so that padded coordinates index it directly.
-            base[piece] = at - paper
-            # The odd phase begins one strip column early: half a pixel of paper, half of strip.
-            phase[piece] = phases[0].shape[1] + paper + 1
-            for image in phases:
-                parts += [image, np.zeros((height, paper), np.uint8)]
-                at += image.shape[1] + paper
-        return np.concatenate(parts, axis=1), base, phase
+        ink = crop_rows(scores[piece].strip, window.height)
+        phases = [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
+        # The odd phase begins one strip column early: half a pixel of paper, half of strip.
+        second = phases[0].shape[1] + paper + 1
+        places[piece] = Place(at - paper, second if len(phases) > 1 else 0)
+        for image in phases:
+            parts += [image, np.zeros((height, paper), np.uint8)]
+            at += image.shape[1] + paper
+    return np.concatenate(parts, axis=1), places
 
 
 _TABLES = (
