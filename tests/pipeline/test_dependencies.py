@@ -39,6 +39,7 @@ ROOMS = (
     ("audio", "score"),
     ("game",),
     ("agents",),
+    ("live",),
     ("evaluation",),
     ("doctor",),
     ("cli",),
