@@ -41,7 +41,7 @@ ROOMS = (
     ("agents",),
     ("live",),
     ("evaluation",),
-    ("doctor",),
+    ("doctor", "publishing"),
     ("cli",),
 )
 # Not a source of the pipeline but a way into the stores, past all stages.
