@@ -7,6 +7,7 @@ drift. Figures of one run are comparable with each other only.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
@@ -38,7 +39,7 @@ from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.live.follower import AgentFollower
-from sfpipe.params import PPOParams, Schedule, load_params
+from sfpipe.params import PPOParams, Schedule, load_params, override
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import read_scores
 from sfpipe.store.schema import SAMPLE_RATE
@@ -112,7 +113,7 @@ class Bench:
 def data(folder: Path | None) -> Iterator[tuple[Path, dict[str, float]]]:
     """A folder with the engraved tunes and both stores, and how long making them took."""
     if folder is not None:
-        yield folder, {}
+        yield folder, {} if (folder / "scores.h5").exists() else prepare(folder)
         return
     with tempfile.TemporaryDirectory() as temporary:
         yield Path(temporary), prepare(Path(temporary))
@@ -127,15 +128,15 @@ def prepare(root: Path) -> dict[str, float]:
     from sfpipe.score.stage import scores
 
     p = load_params(Path(__file__).parent.parent / "params.yaml")
-    p.download.max_pieces = PIECES
-    p.synthesize.train.per_piece = 1
+    few = override(p.download, max_pieces=PIECES)
+    once = override(p.synthesize, train=override(p.synthesize.train, per_piece=1))
     tall = p.scores.model_copy(update={"height_px": 160})
     stages: dict[str, Callable[[], object]] = {
-        "download": lambda: download("ryan", p.download, p.seed, root / "raw"),
+        "download": lambda: download("ryan", few, p.seed, root / "raw"),
         "engrave": lambda: engrave(p.engrave, root / "raw", root / "engraved"),
         "clean": lambda: clean(p.clean, root / "engraved", root / "clean.json"),
         "synthesize": lambda: synthesize(
-            p.synthesize, root / "clean.json", root / "engraved", root / "audio", seed=p.seed
+            once, root / "clean.json", root / "engraved", root / "audio", seed=p.seed
         ),
         "spectrograms": lambda: spectrograms(
             p.spectrograms,
@@ -324,18 +325,14 @@ def bench_latency(
     torch.set_num_threads(1)
     info = bank.infos[0]
     record = read_scores(root / "scores.h5")[info.piece]
-    actor = Actor(
-        fresh(bank).placed("cpu").eval(),
-        torch.Generator().manual_seed(0),
-        choose_bfloat16("auto", torch.device("cpu")),
-    )
     samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE * 30).astype(np.float32)
-    follower = AgentFollower(actor)
+    follower = Led(fresh(bank).eval(), Plan(bank).actions)
     follower.reset(record)
     game, network = reference.make(songs, bank.window, 0), reference.plain(fresh(bank))
     bank_of_filters, hann = filterbank(), np.hanning(2048).astype(np.float32)
     median, tail = Row(f"latency, {name}, median", "ms"), Row(f"latency, {name}, p99", "ms")
     for _ in range(bench.rounds):
+        follower.reset(record)
         stream, taken = StreamingSpectrogram(), []
         stream.push(samples[:2048])
         for i in range(300):
@@ -363,6 +360,18 @@ def bench_latency(
         tail.theirs.append(float(np.quantile(taken, 0.99)))
     bench.show(median)
     bench.show(tail)
+
+
+class Led(AgentFollower):
+    """Draws its actions and then takes those of a plan: an untrained agent would run away."""
+
+    def __init__(self, network: ActorCritic, actions: list[int]):
+        super().__init__(network, torch.Generator().manual_seed(0))
+        self.plan = itertools.cycle(actions)
+
+    def _choose(self, logits: np.ndarray) -> int:
+        super()._choose(logits)
+        return next(self.plan)
 
 
 def bench_sound(bench: Bench, root: Path) -> None:
@@ -405,7 +414,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
     parser.add_argument("--windows", nargs="*", default=list(WINDOWS))
-    parser.add_argument("--data", type=Path, help="folder of an earlier --keep")
+    parser.add_argument("--data", type=Path, help="folder to keep the engraved tunes in")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args(arguments)
     known = [*MEASURES, "sound"]

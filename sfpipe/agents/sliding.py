@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -118,6 +119,14 @@ class SlidingBranch:
             self._compute(missing)
         slot = torch.tensor([self.slots[key] for key in wanted], device=column.device)
         return self.kept[slot[which], column % self.block].float()
+
+    def at(self, column: int, previous: int) -> np.ndarray:
+        """As a call, for one window, where torch would cost more than the look-up."""
+        block, offset = divmod(column, self.block)
+        key = block * self._stride + column - previous + self.image.shape[1]
+        if key not in self.slots:
+            self(torch.tensor([column]), torch.tensor([previous]))
+        return self.kept[self.slots[key], offset].float().numpy()
 
     def _compute(self, keys: list[int]) -> None:
         for at in range(0, len(keys), _AT_ONCE):

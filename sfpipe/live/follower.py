@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
-from sfpipe.agents.rollout import Actor
-from sfpipe.agents.sliding import JointHead, SlidingBranch, frozen
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.sliding import SlidingBranch, frozen
 from sfpipe.errors import SfpipeError
 from sfpipe.game.players import ACTIONS
+from sfpipe.live.incremental import IncrementalBranch, elu
 from sfpipe.store.bank import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
@@ -20,22 +22,32 @@ class AgentFollower:
     """Plays the game on sound that arrives frame by frame.
 
     The score is known before the music: everything that the score branch can say of it is
-    computed by `reset`. A frame then costs the spectrogram branch and the heads.
+    computed by `reset`. A frame then costs one column of each layer of the spectrogram branch,
+    and the heads. In float32, on the CPU.
 
     Parameters
     ----------
-    actor:
-        Network, arithmetic and randomness; on the CPU.
-    deterministic:
-        Take the most probable action instead of drawing one.
+    network:
+        A trained agent.
+    generator:
+        Draws the actions; None takes the most probable one.
     """
 
-    def __init__(self, actor: Actor, *, deterministic: bool = False):
-        self.actor, self.deterministic = actor, deterministic
-        self.head = JointHead(actor)
-        self.window = actor.network.window
-        self.audio = frozen(actor.network.spectrogram, self.head.dtype)
-        self.audio_weight = self.head.audio_weight.to(self.head.dtype)
+    def __init__(self, network: ActorCritic, generator: torch.Generator | None = None):
+        self.generator, self.window = generator, network.window
+        self._score_branch = frozen(network.score, torch.float32)
+        self._audio_branch = frozen(network.spectrogram, torch.float32)
+        linear = network.joint[0]
+        assert isinstance(linear, nn.Linear)
+        weight = linear.weight.detach().float().cpu().clone()
+        self._score_weight, self._audio_weight = weight.split(network.branch_widths, dim=1)
+        self._bias = linear.bias.detach().float().cpu().numpy().copy()
+        self._policy = [
+            (layer.weight.detach().float().cpu().numpy().copy(), _bias_of(layer))
+            for layer in network.policy
+            if isinstance(layer, nn.Linear)
+        ]
+        self._audio = IncrementalBranch(self._audio_branch, self._audio_weight)
         self._branch: SlidingBranch | None = None
 
     def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
@@ -55,12 +67,12 @@ class AgentFollower:
         image, places = pack_strips({score.piece: score}, [score.piece], window)
         self._place = places[score.piece]
         self._branch = SlidingBranch(
-            self.actor.network.score,
-            self.head.score_weight,
+            self._score_branch,
+            self._score_weight,
             torch.from_numpy(image),
             1 / 255,
             window.seen,
-            self.head.dtype,
+            torch.float32,
         )
         half = window.width / 2
         self._first, self._last = half, score.strip.shape[1] + 2 * window.width - half - 1
@@ -68,7 +80,7 @@ class AgentFollower:
         self._position = self._previous = start + window.width
         self._speed = 0.0
         self._moved = False
-        self._heard = np.zeros((BINS, EXCERPT + 1), np.float32)
+        self._audio.reset()
         self._read()
 
     def hear(self, frame: np.ndarray) -> None:
@@ -83,10 +95,8 @@ class AgentFollower:
             raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
         if frame.shape != (BINS,):
             raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
-        self._heard[:, :-1] = self._heard[:, 1:]
-        self._heard[:, -1] = frame
+        self._audio.push(frame)
 
-    @torch.no_grad()
     def step(self, frame: np.ndarray) -> float:
         """Hear one frame and move.
 
@@ -106,26 +116,38 @@ class AgentFollower:
             If the frame has another shape, or `reset` was not called.
         """
         self.hear(frame)
-        now = self._heard[:, 1:]
-        before = self._heard[:, :-1] if self._moved else now  # no change in the first state
+        # The first state of a game has no previous one: nothing has changed in it.
+        audio = self._audio.vector() if self._moved else self._first_vector()
         self._moved = True
-        pair = torch.from_numpy(np.stack([now, now - before])[None]).to(self.head.dtype)
-        pair = pair.contiguous(memory_format=torch.channels_last)
-        audio = torch.nn.functional.linear(self.audio(pair), self.audio_weight).float()
-        assert self._branch is not None
-        score = self._branch(*self._columns(self._position, self._previous))
-        logits = self.head.logits(score, audio)
-        chosen = logits.argmax(1) if self.deterministic else self.actor.draw(logits)
-        self._speed += ACTIONS[int(chosen)]
+        hidden = elu(self._look(self._position, self._previous) + audio + self._bias)
+        (weight, bias), (out, out_bias) = self._policy
+        logits = out @ elu(weight @ hidden + bias) + out_bias
+        self._speed += ACTIONS[self._choose(logits)]
         self._previous = self._position
-        moved = self._position + self._speed
-        self._position = min(max(moved, self._first), self._last)
+        self._position = min(max(self._position + self._speed, self._first), self._last)
         return self._position - self.window.width
 
-    def _columns(self, *positions: float) -> list[torch.Tensor]:
-        return [torch.tensor([self._place.column(p, self.window)]) for p in positions]
+    def _choose(self, logits: np.ndarray) -> int:
+        if self.generator is None:
+            return int(logits.argmax())
+        share = np.exp(logits - logits.max()).cumsum()
+        drawn = float(torch.rand(1, generator=self.generator)) * share[-1]
+        return min(int(np.searchsorted(share, drawn, side="right")), len(share) - 1)
+
+    def _look(self, position: float, previous: float) -> np.ndarray:
+        """What the score branch contributes to the joint layer at a position."""
+        assert self._branch is not None
+        now, before = (self._place.column(p, self.window) for p in (position, previous))
+        return self._branch.at(now, before)
 
     @torch.no_grad()
+    def _first_vector(self) -> np.ndarray:
+        sound = self._audio.columns[0]
+        now = sound.data[0, :, sound.end - EXCERPT : sound.end]
+        pair = torch.from_numpy(np.stack([now, np.zeros_like(now)])[None])
+        features = self._audio_branch(pair)
+        return (features @ self._audio_weight.T)[0].numpy()
+
     def _read(self) -> None:
         """Look up every position at every likely speed once, so that it is there when needed."""
         assert self._branch is not None
@@ -140,3 +162,7 @@ class AgentFollower:
                     for positions in (now, before)
                 ]
                 self._branch(*columns)
+
+
+def _bias_of(layer: nn.Linear) -> np.ndarray:
+    return layer.bias.detach().float().cpu().numpy().copy()
