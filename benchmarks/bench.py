@@ -10,12 +10,8 @@ import argparse
 import itertools
 import json
 import platform
-import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +19,8 @@ import numpy as np
 import torch
 
 from benchmarks import reference_style as reference
+from benchmarks.data import PIECES, banks, data
+from benchmarks.table import Bench, Row, Work, rate
 from sfpipe.agents.a2c import A2C
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.learner import Learner
@@ -39,132 +37,13 @@ from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.live.follower import AgentFollower
-from sfpipe.params import PPOParams, Schedule, load_params, override
+from sfpipe.params import PPOParams, Schedule
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import read_scores
 from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 
-PIECES = 24
 HOP = SAMPLE_RATE / 20
-Work = Callable[[], float]  # does some work and returns how much it was
-
-
-@dataclass
-class Row:
-    """One line of the table: rates of both sides, or times where `less` is better."""
-
-    name: str
-    unit: str
-    ours: list[float] = field(default_factory=list)
-    theirs: list[float] = field(default_factory=list)
-
-    def text(self) -> str:
-        """The line."""
-        ours = statistics.median(self.ours)
-        if not self.theirs:
-            return f"{self.name:44s} {ours:12,.4g} {'':>12s} {'':>8s}  {self.unit}"
-        theirs = statistics.median(self.theirs)
-        return f"{self.name:44s} {ours:12,.4g} {theirs:12,.4g} {ours / theirs:7.2f}x  {self.unit}"
-
-
-def rate(work: Work, seconds: float) -> float:
-    """Amount of work per second over at least `seconds`."""
-    done, started = 0.0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds or not done:
-        done += work()
-    return done / elapsed
-
-
-class Bench:
-    """Measures and prints row after row.
-
-    Parameters
-    ----------
-    seconds:
-        Of every single measurement.
-    rounds:
-        How often both sides take their turn.
-    """
-
-    def __init__(self, seconds: float, rounds: int):
-        self.seconds, self.rounds = seconds, rounds
-        self.rows: list[Row] = []
-
-    def compare(self, name: str, unit: str, ours: Work, theirs: Work | None = None) -> None:
-        """Rates of both, higher is better."""
-        row = Row(name, unit)
-        ours()
-        if theirs:
-            theirs()
-        for _ in range(self.rounds):
-            row.ours.append(rate(ours, self.seconds))
-            if theirs:
-                row.theirs.append(rate(theirs, self.seconds))
-        self.show(row)
-
-    def show(self, row: Row) -> None:
-        """Print a finished row."""
-        self.rows.append(row)
-        print(row.text(), flush=True)
-
-
-@contextmanager
-def data(folder: Path | None) -> Iterator[tuple[Path, dict[str, float]]]:
-    """A folder with the engraved tunes and both stores, and how long making them took."""
-    if folder is not None:
-        yield folder, {} if (folder / "scores.h5").exists() else prepare(folder)
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary), prepare(Path(temporary))
-
-
-def prepare(root: Path) -> dict[str, float]:
-    """Run the data stages on some tunes; seconds per stage."""
-    from sfpipe.audio.stage import spectrograms, synthesize
-    from sfpipe.cleaning.stage import clean
-    from sfpipe.datasets.stage import download
-    from sfpipe.engraving.stage import engrave
-    from sfpipe.score.stage import scores
-
-    p = load_params(Path(__file__).parent.parent / "params.yaml")
-    few = override(p.download, max_pieces=PIECES)
-    once = override(p.synthesize, train=override(p.synthesize.train, per_piece=1))
-    tall = p.scores.model_copy(update={"height_px": 160})
-    stages: dict[str, Callable[[], object]] = {
-        "download": lambda: download("ryan", few, p.seed, root / "raw"),
-        "engrave": lambda: engrave(p.engrave, root / "raw", root / "engraved"),
-        "clean": lambda: clean(p.clean, root / "engraved", root / "clean.json"),
-        "synthesize": lambda: synthesize(
-            once, root / "clean.json", root / "engraved", root / "audio", seed=p.seed
-        ),
-        "spectrograms": lambda: spectrograms(
-            p.spectrograms,
-            root / "audio",
-            root / "clean.json",
-            root / "spectrograms.h5",
-            dataset="ryan",
-        ),
-        "scores": lambda: scores(
-            tall, root / "clean.json", root / "engraved", root / "scores.h5", dataset="ryan"
-        ),
-    }
-    took = {}
-    for name, stage in stages.items():
-        started = time.perf_counter()
-        stage()
-        took[name] = time.perf_counter() - started
-    return took
-
-
-def banks(root: Path) -> dict[str, tuple[Bank, list[reference.Song]]]:
-    """For both windows, everything played: as a bank, and as the reference holds it."""
-    strips = {piece: record.strip for piece, record in read_scores(root / "scores.h5").items()}
-    found = {}
-    for name, window in WINDOWS.items():
-        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", window)
-        found[name] = (bank, reference.songs_of(bank, strips))
-    return found
 
 
 def bench_game(

@@ -11,7 +11,7 @@ from sfpipe.agents.sliding import SlidingBranch, frozen
 from sfpipe.errors import SfpipeError
 from sfpipe.game.players import ACTIONS
 from sfpipe.live.incremental import IncrementalBranch, elu
-from sfpipe.store.bank import pack_strips
+from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
 
