@@ -1,12 +1,13 @@
 # make demo    sets up, runs the pipeline on the embedded data set, prints the result table
 # make test    sets up, runs the tests (SLOW=1: the minutes-long ones too)
+# make bench   measures speed beside the 2019 way of doing it (ARGS="game latency": parts)
 # make setup   only sets up; scripts/setup.sh says what PYTHON, TORCH_SPEC and EXTRAS change
 # make lint    style and types
 # make clean   removes what setup and the tests left behind, not your data or models
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test bench lint clean
 MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -32,6 +33,9 @@ demo: setup
 # One thread per process: two test processes with a thread pool each would fight over the cores.
 test: setup
 	@$(call timed,pytest,OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup -m "$(if $(SLOW),,not slow)")
+
+bench: setup
+	@python -m benchmarks.bench $(ARGS)
 
 lint: setup
 	@command -v ruff mypy >/dev/null || python -m pip install -q -e ".[dev]"

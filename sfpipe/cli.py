@@ -139,7 +139,9 @@ def train(
 def evaluate(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
-    agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
+    agent: Annotated[
+        Path, typer.Option(help="Folder of the agent, or the name of a pretrained one.")
+    ] = Path("models/agent"),
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
@@ -150,10 +152,26 @@ def evaluate(
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
+    from sfpipe.publishing import find_agent
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    stage(chosen, paths.scores, paths.spectrograms, agent, out, seed=p.seed)
+    folder = find_agent(agent)
+    stage(chosen, paths.scores, paths.spectrograms, folder, out, seed=p.seed)
+
+
+@app.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="Name, e.g. nottingham-ppo.")],
+    agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
+    results: Annotated[Path, typer.Option(help="Results of its evaluation.")] = Path(
+        "metrics/eval.json"
+    ),
+) -> None:
+    """Put a trained agent with its test figures under models/pretrained/."""
+    from sfpipe.publishing import publish as put
+
+    print(put(name, agent, results))
 
 
 @app.command()

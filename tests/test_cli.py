@@ -30,6 +30,7 @@ COMMANDS = (
     "scores",
     "train",
     "evaluate",
+    "publish",
     "summary",
     "inspect",
     "show-alignment",

@@ -15,6 +15,8 @@ from numba import njit
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.store.bfloat16 import narrow, widen
+
 # Adding 1.5 x 2**23 to a small float rounds it to an integer that stands in its lowest bits.
 _ROUNDER = np.float32(12582912.0)
 _ROUNDER_BITS = np.int32(0x4B400000)
@@ -24,7 +26,6 @@ _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _SMALLEST = np.float32(-30.0)  # exp(-30) is nothing beside 1
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _T3, _T4, _T5, _T6, _T7 = (np.float32(1 / n) for n in (6, 24, 120, 720, 5040))
-_SHIFT, _BIAS, _UNIT = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
 
 
 @njit(inline="always")
@@ -41,18 +42,6 @@ def _elu(x: np.float32) -> np.float32:
     return x if x > _ZERO else scale * p + (scale - _ONE)
 
 
-@njit(inline="always")
-def _widen(bits: np.uint16) -> np.float32:
-    return np.uint32(np.uint32(bits) << _SHIFT).view(np.float32)
-
-
-@njit(inline="always")
-def _narrow(x: np.float32) -> np.uint16:
-    """The nearest bfloat16 (ties to even) as its bits."""
-    bits = np.float32(x).view(np.uint32)
-    return np.uint16((bits + _BIAS + ((bits >> _SHIFT) & _UNIT)) >> _SHIFT)
-
-
 # Contraction alone: anything looser would reorder the roundings above, or lose NaN.
 _OPTIONS: Any = {"fastmath": {"contract"}, "nogil": True, "cache": True, "error_model": "numpy"}
 
@@ -66,7 +55,7 @@ def _forward_float32(x: np.ndarray) -> None:
 @njit(**_OPTIONS)
 def _forward_bfloat16(x: np.ndarray) -> None:
     for i in range(x.size):
-        x[i] = _narrow(_elu(_widen(x[i])))
+        x[i] = np.uint16(narrow(_elu(widen(x[i]))))
 
 
 @njit(**_OPTIONS)
@@ -79,8 +68,8 @@ def _backward_float32(y: np.ndarray, gradient: np.ndarray, out: np.ndarray) -> N
 @njit(**_OPTIONS)
 def _backward_bfloat16(y: np.ndarray, gradient: np.ndarray, out: np.ndarray) -> None:
     for i in range(y.size):
-        f, g = _widen(y[i]), _widen(gradient[i])
-        out[i] = _narrow(g if f > _ZERO else g * (f + _ONE))
+        f, g = widen(y[i]), widen(gradient[i])
+        out[i] = np.uint16(narrow(g if f > _ZERO else g * (f + _ONE)))
 
 
 _FORWARD = {torch.float32: _forward_float32, torch.bfloat16: _forward_bfloat16}

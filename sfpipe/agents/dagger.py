@@ -4,6 +4,11 @@ At every visited state the game knows the target's future, so the planner can sa
 action would cost, whatever the agent did. The policy learns the distribution softmax(-cost /
 temperature). Training may begin with states scattered over all games, to form features; then
 states come from a mixture of planner and agent whose planner share falls to zero.
+
+Where the agent cannot tell what the planner would do, imitation teaches it to hesitate: to draw
+from all that might be right. On its own states it therefore also minimises its expected regret,
+the sum over actions of probability times extra cost (cost-sensitive imitation; Ross and Bagnell
+2014), which is least for the one action that costs least on average.
 """
 
 from __future__ import annotations
@@ -65,7 +70,7 @@ class Dagger(Learner):
         n = len(cost)
         labels = (-cost / s.dagger.temperature).softmax(1)
         regret = (cost - cost.amin(1, keepdim=True)) / s.dagger.horizon
-        # Before there is a policy worth sharpening, its expected regret teaches nothing.
+        # Scattered states form features; a policy that has none yet must not settle on an action.
         regret_weight = 0.0 if scattered else s.dagger.regret_loss
         self.network.train()  # dropout is on: this is supervised learning
         sums: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -68,7 +69,7 @@ class SlidingBranch:
     ):
         self.image, self.scale, self.dtype, self.block = image, scale, dtype, block
         self.span = block + size[1] - 1
-        branch = _frozen(branch, dtype)
+        branch = frozen(branch, dtype)
         modules = list(branch)
         flat = next(i for i, m in enumerate(modules) if isinstance(m, nn.Flatten))
         self.layers = nn.Sequential(*modules[:flat])
@@ -119,6 +120,14 @@ class SlidingBranch:
         slot = torch.tensor([self.slots[key] for key in wanted], device=column.device)
         return self.kept[slot[which], column % self.block].float()
 
+    def at(self, column: int, previous: int) -> np.ndarray:
+        """As a call, for one window, where torch would cost more than the look-up."""
+        block, offset = divmod(column, self.block)
+        key = block * self._stride + column - previous + self.image.shape[1]
+        if key not in self.slots:
+            self(torch.tensor([column]), torch.tensor([previous]))
+        return self.kept[self.slots[key], offset].float().numpy()
+
     def _compute(self, keys: list[int]) -> None:
         for at in range(0, len(keys), _AT_ONCE):
             some = keys[at : at + _AT_ONCE]
@@ -164,6 +173,26 @@ class SlidingBranch:
         return x
 
 
+class JointHead:
+    """What follows the branches: the sum of their vectors, the joint activation, the policy."""
+
+    def __init__(self, actor: Actor):
+        network = actor.network
+        assert isinstance(network, ActorCritic)
+        linear = network.joint[0]
+        assert isinstance(linear, nn.Linear)
+        self.dtype = torch.bfloat16 if actor.bfloat16 else torch.float32
+        score, audio = linear.weight.detach().clone().split(network.branch_widths, dim=1)
+        self.score_weight, self.audio_weight = score, audio
+        self.bias = linear.bias.detach().clone()
+        self.activation, self.policy = network.joint[1], frozen(network.policy, self.dtype)
+
+    def logits(self, score: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [shape=(n, 3)] of vectors [shape=(n, width of the joint layer)]."""
+        embedding = self.activation((score + audio + self.bias).to(self.dtype))
+        return self.policy(embedding).float()
+
+
 class SlidingPolicy:
     """The logits of an actor, for games of one bank: equal to a forward pass but for rounding.
 
@@ -171,33 +200,36 @@ class SlidingPolicy:
     """
 
     def __init__(self, actor: Actor, bank: Bank, **options: int):
-        network: ActorCritic = actor.network
-        self.actor = actor
-        dtype = torch.bfloat16 if actor.bfloat16 else torch.float32
-        linear = network.joint[0]
-        assert isinstance(linear, nn.Linear)
-        score, audio = linear.weight.split(network.branch_widths, dim=1)
+        self.actor, self.head = actor, JointHead(actor)
+        network, dtype = actor.network, self.head.dtype
         self.score = SlidingBranch(
-            network.score, score, bank.strip, 1 / 255, network.window.seen, dtype, **options
+            network.score,
+            self.head.score_weight,
+            bank.strip,
+            1 / 255,
+            network.window.seen,
+            dtype,
+            **options,
         )
-        rows = bank.spectrogram.shape[0]
         self.audio = SlidingBranch(
-            network.spectrogram, audio, bank.spectrogram, 1.0, (rows, EXCERPT), dtype, **options
+            network.spectrogram,
+            self.head.audio_weight,
+            bank.spectrogram,
+            1.0,
+            (bank.spectrogram.shape[0], EXCERPT),
+            dtype,
+            **options,
         )
-        self.bias = linear.bias.detach().clone()
-        self.activation, self.policy = network.joint[1], _frozen(network.policy, dtype)
-        self.dtype = dtype
 
     @torch.no_grad()
     def logits(self, at: View) -> torch.Tensor:
         """Logits float32 [shape=(n, 3)] of the states whose observations lie at `at`."""
         score = self.score(at.column, at.previous_column)
         audio = self.audio(at.frame - EXCERPT, at.previous_frame - EXCERPT)
-        embedding = self.activation((score + audio + self.bias).to(self.dtype))
-        return self.policy(embedding).float()
+        return self.head.logits(score, audio)
 
 
-def _frozen(module: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
+def frozen(module: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
     """A copy that training does not change, without dropout, in the format it computes in."""
     return copy.deepcopy(module).to(dtype).eval().requires_grad_(False)
 

@@ -44,8 +44,7 @@ class SingleGame:
         self._threshold = float(window.threshold_px)
         self._half = window.width / 2
         self._end = float(bank.strip_width[performance]) - self._half - 1
-        self._first_column = int(bank.strip_base[performance])
-        self._phase = int(bank.phase_stride[performance])
+        self._place = bank.places[self.info.piece]
         self._first_frame = int(bank.frame_base[performance])
         self._last = int(bank.last_frame[performance])
         frames = self.info.n_frames + EXCERPT
@@ -75,7 +74,8 @@ class SingleGame:
     def observe(self) -> tuple[np.ndarray, np.ndarray]:
         """Score and spectrogram, float32 [shape=(2, height, width)] and [shape=(2, 78, 40)]."""
         bank = self.bank
-        column, previous = self._column(self.position), self._column(self.previous_position)
+        column = self._place.column(self.position, bank.window)
+        previous = self._place.column(self.previous_position, bank.window)
         # Nobody is kept from playing on after the end; the sound then stands still.
         newest = self._first_frame + min(self.frame, self._end_frame)
         before = self._first_frame + min(self.previous_frame, self._end_frame)
@@ -96,10 +96,3 @@ class SingleGame:
             one(self.previous_position, torch.float64),
             one(self.speed, torch.float64),
         )
-
-    def _column(self, position: float) -> int:
-        """First packed column of the window around `position` (`Bank.columns`)."""
-        start = int(position - self._half)
-        if self.bank.window.shrink == 1:
-            return self._first_column + start
-        return self._first_column + (start >> 1) + (start & 1) * self._phase

@@ -12,6 +12,7 @@ import torch
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store import gather
+from sfpipe.store.packing import crop_rows, pack_strips
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
 from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.store.window import Window
@@ -109,7 +110,7 @@ class Bank:
             raise SfpipeError("no performances to play", remedy="check the split and the stores")
         self.window = window
         self.device = torch.device(device)
-        strips, self._strip_base, self._phase = self._pack_strips(scores, performances)
+        strips, self.places = pack_strips(scores, sorted({r.piece for r in performances}), window)
         self.infos: list[PerformanceInfo] = []
         frames: list[np.ndarray] = []
         targets: list[np.ndarray] = []
@@ -125,9 +126,9 @@ class Bank:
                 info.onset_frames[-1] + EXCERPT,
                 info.onset_x_px[0] + window.width,
                 info.strip_width + 2 * window.width,
-                self._strip_base[record.piece],
+                self.places[record.piece].base,
                 base,
-                self._phase[record.piece],
+                self.places[record.piece].phase,
             )
             for key, value in zip(_TABLES, row, strict=True):
                 tables[key].append(value)
@@ -247,34 +248,6 @@ class Bank:
         cut = torch.from_numpy(gather.pairs(*where, interleaved=layout.channels_last))
         return cut.permute(0, 3, 1, 2) if layout.channels_last else cut
 
-    def _pack_strips(
-        self, scores: Mapping[str, ScoreRecord], performances: Sequence[PerformanceRecord]
-    ) -> tuple[np.ndarray, dict[str, int], dict[str, int]]:
-        window, paper = self.window, self.window.width // self.window.shrink
-        height = window.height // window.shrink
-        parts = [np.zeros((height, paper), np.uint8)]
-        base: dict[str, int] = {}
-        phase: dict[str, int] = {}
-        at = paper
-        for piece in sorted({record.piece for record in performances}):
-            if piece not in scores:
-                raise SfpipeError(
-                    f"piece '{piece}' has performances but no strip",
-                    remedy="make both stores again: dvc repro scores spectrograms",
-                )
-            ink = crop_rows(scores[piece].strip, window.height)
-            phases = (
-                [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
-            )
-            # base points at the left padding, so that padded coordinates index it directly.
-            base[piece] = at - paper
-            # The odd phase begins one strip column early: half a pixel of paper, half of strip.
-            phase[piece] = phases[0].shape[1] + paper + 1
-            for image in phases:
-                parts += [image, np.zeros((height, paper), np.uint8)]
-                at += image.shape[1] + paper
-        return np.concatenate(parts, axis=1), base, phase
-
 
 _TABLES = (
     "first_frame",
@@ -285,35 +258,6 @@ _TABLES = (
     "frame_base",
     "phase_stride",
 )
-
-
-def crop_rows(strip: np.ndarray, height: int, file: str | Path | None = None) -> np.ndarray:
-    """The middle `height` rows of a strip as ink (255 - grey value), uint8.
-
-    Raises
-    ------
-    SfpipeError
-        If the strip is lower than the window.
-    """
-    extra = strip.shape[0] - height
-    if extra < 0:
-        raise SfpipeError(
-            f"the strip is {strip.shape[0]} px high, the window needs {height}",
-            file=file,
-            remedy="set scores.height_px to at least the window's height",
-        )
-    top = extra // 2
-    return 255 - strip[top : top + height]
-
-
-def halve(ink: np.ndarray) -> np.ndarray:
-    """Mean of 2 x 2 px blocks, rounded to uint8; an odd last column is paired with paper."""
-    if ink.shape[1] % 2:
-        ink = np.pad(ink, ((0, 0), (0, 1)))
-    wide = ink.astype(np.uint16)
-    blocks = wide[0::2, 0::2] + wide[1::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 1::2]
-    # Halves are rounded towards paper, as rounding grey values up does.
-    return ((blocks + 1) >> 2).astype(np.uint8)
 
 
 def load_bank(

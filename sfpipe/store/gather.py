@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numba import njit
 
+from sfpipe.store.bfloat16 import narrow
+
 # No fast maths: a difference of equal numbers must be 0, also after scaling.
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
-_SHIFT, _BIAS, _UNIT = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
-_HIGH = np.uint32(0xFFFF0000)
+_HALF = np.uint32(16)  # bits: two bfloat16 make a word
 
 
 @njit(**_OPTIONS)
@@ -40,13 +41,6 @@ def _interleaved(image, first, second, scale, out):
                 out[i, row, column, 1] = now - before
 
 
-@njit(inline="always")
-def _round(x: np.float32) -> np.uint32:
-    """The nearest bfloat16 (ties to even), in the upper half of the word."""
-    bits = np.float32(x).view(np.uint32)
-    return (bits + _BIAS + ((bits >> _SHIFT) & _UNIT)) & _HIGH
-
-
 @njit(**_OPTIONS)
 def _interleaved_bfloat16(image, first, second, scale, out):
     n, height, width = out.shape
@@ -56,7 +50,7 @@ def _interleaved_bfloat16(image, first, second, scale, out):
             for column in range(width):
                 now = np.float32(image[row, a + column]) * scale
                 before = np.float32(image[row, b + column]) * scale
-                out[i, row, column] = (_round(now) >> _SHIFT) | _round(now - before)
+                out[i, row, column] = narrow(now) | (narrow(now - before) << _HALF)
 
 
 def pairs(

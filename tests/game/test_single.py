@@ -63,4 +63,4 @@ def test_playing_on_after_the_end_stands_still():
         game.step(0.0)
     _, excerpt = game.observe()
     assert not excerpt[1].any()
-    assert np.array_equal(excerpt[0], bank.spectrogram[:, 60 : 60 + 40].numpy())
+    assert np.array_equal(excerpt[0], bank.spectrogram[:, 59 : 59 + 40].numpy())

@@ -39,8 +39,9 @@ ROOMS = (
     ("audio", "score"),
     ("game",),
     ("agents",),
+    ("live",),
     ("evaluation",),
-    ("doctor",),
+    ("doctor", "publishing"),
     ("cli",),
 )
 # Not a source of the pipeline but a way into the stores, past all stages.

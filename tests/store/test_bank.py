@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfpipe.errors import SfpipeError
-from sfpipe.store.bank import Bank, crop_rows, halve, load_bank
+from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.packing import crop_rows, halve
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.window import WINDOWS, Window, window_by_name
 from sfpipe.store.writer import write_scores, write_spectrograms

@@ -1,0 +1,335 @@
+"""`make bench`: speed of every part beside the reference's way of doing it, in one run.
+
+Both sides of a ratio are measured in turn, several times, and medians are compared: machines
+drift. Figures of one run are comparable with each other only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import reference_style as reference
+from benchmarks.data import PIECES, banks, data
+from benchmarks.table import Bench, Row, Work, rate
+from sfpipe.agents.a2c import A2C
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
+from sfpipe.agents.learner import Learner
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.ppo import PPO
+from sfpipe.agents.rollout import Actor
+from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
+from sfpipe.audio.filterbank import filterbank
+from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.audio.streaming import StreamingSpectrogram
+from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.game.batched import BatchedGame
+from sfpipe.game.env import ScoreFollowingEnv
+from sfpipe.game.play import play_games
+from sfpipe.game.players import Planner
+from sfpipe.live.follower import AgentFollower
+from sfpipe.params import PPOParams, Schedule
+from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.reader import read_scores
+from sfpipe.store.schema import SAMPLE_RATE
+from sfpipe.store.window import WINDOWS
+
+HOP = SAMPLE_RATE / 20
+
+
+def bench_game(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """Bare games with their observations; the optimal player, so that games last."""
+    window = bank.window
+    actions = Plan(bank)
+    env = ScoreFollowingEnv(bank=bank)
+    theirs = reference.make(songs, window, 0)
+    bench.compare(
+        f"game, {name}, 1",
+        "steps/s",
+        single(env.reset, lambda a: env.step(a)[2], actions),
+        single(theirs.reset, lambda a: theirs.step(a)[2], actions),
+    )
+    processes = reference.ProcessGames(songs, window, 8)
+    processes.reset()
+
+    def eight() -> float:
+        for _ in range(20):
+            processes.step(np.ones(8, np.int64))
+        return 160
+
+    for n in (64, 1024):
+        game = BatchedGame(bank, window, n, seed=0)
+        planner = Planner(bank)
+        bench.compare(
+            f"game, {name}, {n} (theirs: 8 processes)", "steps/s", many(game, planner), eight
+        )
+    processes.close()
+
+
+class Plan:
+    """Actions of a game played well, so that single games are as long as they get."""
+
+    def __init__(self, bank: Bank):
+        game = play_games(bank, Planner(bank), performances=[0])[0]
+        speed = np.diff(np.concatenate([[game.onset_x_px[0]], game.position_px]))
+        change = np.diff(np.concatenate([[0.0], speed]))
+        self.actions = (change.round() + 1).clip(0, 2).astype(int).tolist()
+
+
+def single(reset: Callable, step: Callable[[int], bool], plan: Plan) -> Work:
+    """Play one game after the other."""
+
+    def play() -> float:
+        reset()
+        for n, action in enumerate(plan.actions):
+            if step(action):
+                return n + 1
+        return len(plan.actions)
+
+    return play
+
+
+def many(game: BatchedGame, planner: Planner) -> Work:
+    """Ten steps of all games, observed."""
+    held = planner.act(game.state, None)
+
+    def play() -> float:
+        for _ in range(10):
+            game.observe()
+            game.step(held)
+        return 10 * game.n_games
+
+    return play
+
+
+def bench_training(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """Rollout and update, A2C and PPO."""
+    device = choose_device("auto")
+    if device.type != "cpu":
+        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", bank.window, device=device)
+    bfloat16 = choose_bfloat16("auto", device)
+    gpu = device.type == "cuda"
+    schedule = Schedule(
+        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 120)
+    )
+    kinds: dict[str, type[Learner]] = {"a2c": A2C, "ppo": PPO}
+    for algo, kind in kinds.items():
+        network = fresh(bank).placed(device)
+        learner = kind(network, bank, schedule, seed=0, bfloat16=bfloat16)
+        games = reference.ProcessGames(songs, bank.window, 8)
+        update = reference.train(reference.plain(fresh(bank)), games, algo)
+        bench.compare(
+            f"training, {name}, {algo}",
+            "frames/s",
+            partial(_learn, learner),
+            update,
+        )
+        games.close()
+
+
+def _learn(learner: Learner) -> float:
+    return float(learner.update()["frames"])
+
+
+def fresh(bank: Bank) -> ActorCritic:
+    """A network that has learnt nothing."""
+    return ActorCritic(bank.window, dropout=0).initialise(torch.Generator().manual_seed(0))
+
+
+def bench_evaluation(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """Frames of evaluation: ten trials of everything at once, or one game and frame at a time.
+
+    An untrained agent would lose its games at once; actions are taken from the planner on both
+    sides, and the agents' own are computed and thrown away.
+    """
+    actor = Actor(
+        fresh(bank).placed("cpu").eval(),
+        torch.Generator().manual_seed(0),
+        choose_bfloat16("auto", torch.device("cpu")),
+    )
+
+    def ours() -> float:
+        player = Guided(SlidingPlayer(SlidingPolicy(actor, bank), bank), Planner(bank))
+        return float(sum(len(g.error_px) for g in play_games(bank, player, trials=10)))
+
+    frames = reference.evaluate(reference.plain(fresh(bank)), songs, bank.window)
+
+    def theirs() -> float:
+        for _ in range(200):
+            next(frames)
+        return 200
+
+    row = Row(f"evaluation, {name}, 10 trials", "frames/s")
+    theirs()
+    for _ in range(bench.rounds):
+        started = time.perf_counter()
+        row.ours.append(ours() / (time.perf_counter() - started))
+        row.theirs.append(rate(theirs, bench.seconds))
+    bench.show(row)
+
+
+class Guided:
+    """Asks one player, does what another says."""
+
+    needs_observation = False
+
+    def __init__(self, asked: SlidingPlayer, followed: Planner):
+        self.asked, self.followed = asked, followed
+
+    def act(self, state, observation):
+        """The followed player's action."""
+        self.asked.act(state, observation)
+        return self.followed.act(state, observation)
+
+
+def bench_latency(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """From 50 ms of samples to an action: spectrogram frame, observation, forward pass."""
+    torch.set_num_threads(1)
+    info = bank.infos[0]
+    record = read_scores(root / "scores.h5")[info.piece]
+    samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE * 30).astype(np.float32)
+    follower = Led(fresh(bank).eval(), Plan(bank).actions)
+    follower.reset(record)
+    game, network = reference.make(songs, bank.window, 0), reference.plain(fresh(bank))
+    bank_of_filters, hann = filterbank(), np.hanning(2048).astype(np.float32)
+    median, tail = Row(f"latency, {name}, median", "ms"), Row(f"latency, {name}, p99", "ms")
+    for _ in range(bench.rounds):
+        follower.reset(record)
+        stream, taken = StreamingSpectrogram(), []
+        stream.push(samples[:2048])
+        for i in range(300):
+            chunk = samples[int(2048 + i * HOP) : int(2048 + (i + 1) * HOP)]
+            started = time.perf_counter()
+            for frame in stream.push(chunk).T:
+                follower.step(frame)
+            taken.append(1e3 * (time.perf_counter() - started))
+        median.ours.append(float(np.median(taken)))
+        tail.ours.append(float(np.quantile(taken, 0.99)))
+        seen, taken = game.reset(), []
+        for i in range(300):
+            frame = samples[int(i * HOP) : int(i * HOP) + 2048]
+            started = time.perf_counter()
+            reference.spectrogram_frame(frame * hann, bank_of_filters)
+            with torch.no_grad():
+                both = reference.tensors({k: v[np.newaxis] for k, v in seen.items()})
+                logits = network(*both)[0]
+                action = torch.distributions.Categorical(logits=logits).sample()
+            seen, _, over, _ = game.step(int(action))
+            taken.append(1e3 * (time.perf_counter() - started))
+            if over:
+                seen = game.reset()
+        median.theirs.append(float(np.median(taken)))
+        tail.theirs.append(float(np.quantile(taken, 0.99)))
+    bench.show(median)
+    bench.show(tail)
+
+
+class Led(AgentFollower):
+    """Draws its actions and then takes those of a plan: an untrained agent would run away."""
+
+    def __init__(self, network: ActorCritic, actions: list[int]):
+        super().__init__(network, torch.Generator().manual_seed(0))
+        self.plan = itertools.cycle(actions)
+
+    def _choose(self, logits: np.ndarray) -> int:
+        super()._choose(logits)
+        return next(self.plan)
+
+
+def bench_sound(bench: Bench, root: Path) -> None:
+    """MIDI to audio to spectrogram, milliseconds of work per second of audio."""
+    from sfpipe.audio.soundfonts import resolve
+
+    font = resolve("FluidR3_GM").path
+    midis = sorted((root / "engraved").glob("*/score.mid"))[:4]
+    filters = filterbank()
+    row = Row("MIDI to spectrogram, per s of audio", "ms")
+    for _ in range(bench.rounds):
+        for side, make in (
+            (row.ours, lambda m: ours_of(m, font)),
+            (row.theirs, lambda m: theirs_of(m, font, filters)),
+        ):
+            started = time.perf_counter()
+            seconds = sum(make(m) for m in midis)
+            side.append(1e3 * (time.perf_counter() - started) / seconds)
+    bench.show(row)
+
+
+def ours_of(midi: Path, font: Path) -> float:
+    """Seconds of audio made and analysed."""
+    samples = synthesize_midi(midi, font)
+    spectrogram(samples, SAMPLE_RATE)
+    return len(samples) / SAMPLE_RATE
+
+
+def theirs_of(midi: Path, font: Path, filters: np.ndarray) -> float:
+    """Seconds of audio made and analysed."""
+    samples = reference.audio_of(str(midi), str(font))
+    reference.spectrogram_of(samples.astype(np.float32), filters)
+    return len(samples) / SAMPLE_RATE
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print everything, or the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help="game training evaluation latency sound")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
+    parser.add_argument("--windows", nargs="*", default=list(WINDOWS))
+    parser.add_argument("--data", type=Path, help="folder to keep the engraved tunes in")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    options = parser.parse_args(arguments)
+    known = [*MEASURES, "sound"]
+    parts = options.parts or known
+    if unknown := set(parts) - set(known):
+        parser.error(f"unknown part {min(unknown)}; there are {', '.join(known)}")
+    keep_memory()
+    bench = Bench(options.seconds, options.rounds)
+    with data(options.data) as (root, took):
+        print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads\n")
+        print(f"{'':44s} {'sfpipe':>12s} {'2019 style':>12s} {'ratio':>8s}")
+        for stage, seconds in took.items():
+            bench.show(Row(f"stage {stage}", "pieces/s", [PIECES / seconds]))
+        played = banks(root)
+        for part in parts:
+            if part == "sound":
+                bench_sound(bench, root)
+                continue
+            for name in options.windows:
+                threads = torch.get_num_threads()
+                MEASURES[part](bench, name, *played[name], root)
+                torch.set_num_threads(threads)
+    if options.json:
+        rows = [
+            {"name": r.name, "unit": r.unit, "sfpipe": r.ours, "style": r.theirs}
+            for r in bench.rows
+        ]
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+MEASURES = {
+    "game": bench_game,
+    "evaluation": bench_evaluation,
+    "latency": bench_latency,
+    "training": bench_training,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Following a performance while it sounds."""

@@ -1,0 +1,123 @@
+"""Publishing a trained agent: weights, `agent.json`, and a card that says what it can do."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, replacing, write_json
+
+PRETRAINED = Path("models/pretrained")
+TABLES = {"nottingham": 1, "msmd": 2}
+WEIGHTS, AGENT, RESULTS, CARD = "weights.safetensors", "agent.json", "eval.json", "README.md"
+
+
+def find_agent(agent: Path, pretrained: Path = PRETRAINED) -> Path:
+    """The folder of an agent: itself if it is one, else the pretrained agent of that name."""
+    if not agent.exists() and (pretrained / agent).exists():
+        return pretrained / agent
+    return agent
+
+
+def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Path:
+    """Put an agent and its test figures under ``models/pretrained/<name>/``.
+
+    Parameters
+    ----------
+    name:
+        ``<dataset>-<algo>``.
+    agent:
+        Folder that `train` wrote.
+    results:
+        ``eval.json`` of this agent.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing, or the results are those of another agent.
+    """
+    card = read_json(agent / AGENT, remedy="train an agent first: dvc repro train")
+    evaluation = read_json(results, remedy="run 'sfpipe evaluate' with this agent")
+    meta = evaluation.get("meta", {})
+    if (meta.get("algo"), meta.get("agent_frames")) != (card.get("algo"), card.get("frames")):
+        raise SfpipeError(
+            "the results are those of another agent",
+            file=results,
+            remedy=f"run 'sfpipe evaluate --agent {agent}' first",
+        )
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / WEIGHTS) as temporary:
+        shutil.copyfile(agent / WEIGHTS, temporary)
+    write_json(folder / AGENT, card)
+    write_json(folder / RESULTS, evaluation)
+    with replacing(folder / CARD) as temporary:
+        temporary.write_text(text(name, card, evaluation), encoding="utf-8")
+    return folder
+
+
+def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+    """The card, Markdown."""
+    schedule = card["schedule"]
+    phases = [p for p in (schedule.get("warm_start"), card["algo"]) if p]
+    way = " then ".join(dict.fromkeys(phases))
+    lines = [
+        f"# {name}",
+        "",
+        "A score following agent: it sees a window of the unrolled score and hears two seconds",
+        "of sound, and changes its reading speed twenty times a second. Play it with",
+        f"`sfpipe evaluate --agent {name}`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| network | window `{card['window']}`, Table {TABLES[card['window']]} of the paper |",
+        f"| learnt by | {way} |",
+        f"| seed | {card['seed']} |",
+        f"| frames | {card['frames']:,} |",
+        f"| hours | {card['hours']:.2f} on {card['device']}"
+        f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
+        f"| trained on | {card['training_pieces']} pieces,"
+        f" {card['training_performances']} performances |",
+        *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
+        f"| made with | sfpipe {card['versions']['sfpipe']},"
+        f" torch {card['versions']['torch']}, revision `{card.get('revision')}` |",
+        "",
+        f"## On unseen pieces: split `{evaluation['meta']['split']}`",
+        "",
+        f"{evaluation['n_pieces']} pieces, {evaluation['n_performances']} performances,"
+        f" {evaluation['n_onsets']:,} onsets played; 95 % bootstrap intervals over pieces.",
+        "",
+        "| policy | R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |",
+        "|---|---|---|---|---|",
+        _row("sampled" if evaluation["meta"]["policy"] == "stochastic" else "argmax", evaluation),
+        *(
+            _row(player.replace("_", " ").replace("agent argmax", "argmax"), figures)
+            for player, figures in evaluation["players"].items()
+        ),
+        "",
+        "## Limits",
+        "",
+        "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
+        "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
+        "another instrument is outside of what it has met.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, figures: Mapping[str, Any]) -> str:
+    dx, counted = figures["abs_dx_cm"], figures["reference_counting"]
+    return (
+        f"| {name} | {figures['r_tue']:.3f} {_between(figures['ci95']['r_tue'])}"
+        f" | {figures['r_on']:.3f} {_between(figures['ci95']['r_on'])}"
+        f" | {dx['mean']:.3f} ± {dx['std']:.3f}"
+        f" | {counted['r_tue']:.2f}, {counted['r_on']:.2f} |"
+    )
+
+
+def _between(interval: Mapping[str, float]) -> str:
+    return f"[{interval['low']:.3f}-{interval['high']:.3f}]"

@@ -1,0 +1,85 @@
+"""Publishing an agent beside its figures."""
+
+import json
+import shutil
+
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.publishing import find_agent, publish
+
+
+@pytest.fixture
+def trained(tmp_path):
+    agent, results = tmp_path / "agent", tmp_path / "eval.json"
+    agent.mkdir()
+    (agent / "weights.safetensors").write_bytes(b"weights")
+    card = {
+        "algo": "ppo",
+        "seed": 1,
+        "window": "nottingham",
+        "schedule": {"warm_start": "dagger"},
+        "data": {"scores": "ab", "spectrograms": "cd"},
+        "frames": 123456,
+        "hours": 0.5,
+        "device": "cpu",
+        "bfloat16": True,
+        "training_pieces": 7,
+        "training_performances": 14,
+        "versions": {"sfpipe": "0", "torch": "1"},
+        "revision": "f00",
+    }
+    (agent / "agent.json").write_text(json.dumps(card))
+    figures = {
+        "r_tue": 0.9,
+        "r_on": 0.95,
+        "abs_dx_cm": {"mean": 0.06, "std": 0.1},
+        "ci95": {k: {"low": 0.8, "high": 0.99} for k in ("r_tue", "r_on")},
+        "reference_counting": {"r_tue": 0.91, "r_on": 0.96},
+    }
+    evaluation = {
+        **figures,
+        "n_pieces": 3,
+        "n_performances": 3,
+        "n_onsets": 1234,
+        "players": {"agent_argmax": figures, "planner": figures},
+        "meta": {
+            "split": "test",
+            "algo": "ppo",
+            "agent_frames": 123456,
+            "policy": "stochastic",
+        },
+    }
+    results.write_text(json.dumps(evaluation))
+    return agent, results
+
+
+def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):
+    folder = publish("nottingham-ppo", *trained, out=tmp_path / "pretrained")
+    assert (
+        find_agent(folder.relative_to(tmp_path / "pretrained"), tmp_path / "pretrained") == folder
+    )
+    assert find_agent(trained[0], tmp_path / "pretrained") == trained[0]
+    assert (folder / "weights.safetensors").read_bytes() == b"weights"
+    card = (folder / "README.md").read_text()
+    for said in (
+        "123,456",
+        "dagger then ppo",
+        "0.950 [0.800-0.990]",
+        "0.91, 0.96",
+        "`ab`",
+        "argmax",
+    ):
+        assert said in card
+
+
+def test_figures_of_another_agent_are_refused(trained, tmp_path):
+    agent, results = trained
+    card = json.loads((agent / "agent.json").read_text())
+    (agent / "agent.json").write_text(json.dumps(card | {"frames": 5}))
+    with pytest.raises(SfpipeError, match="another agent"):
+        publish("x", agent, results, out=tmp_path / "pretrained")
+    assert not (tmp_path / "pretrained").exists()
+    shutil.rmtree(agent)
+    with pytest.raises(SfpipeError, match="train an agent first"):
+        publish("x", agent, results, out=tmp_path / "pretrained")
