@@ -136,9 +136,13 @@ def test_one_that_never_ends_is_ended_with_all_that_it_started(lilypond):
             assert processes_in(folder) == []
 
 
-def test_memory_and_files_are_limited(lilypond):
+@pytest.mark.slow  # it takes its time to fill 4 GiB
+def test_memory_is_limited(lilypond):
     ended, _, _ = typeset(lilypond, GREEDY)
     assert ended.status != 0 and not ended.timed_out
+
+
+def test_files_are_limited(lilypond):
     ended, sizes, _ = typeset(lilypond, FILLS)
     assert ended.status != 0 and sizes["big"] <= 256 << 20
 

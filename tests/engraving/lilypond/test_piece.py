@@ -12,6 +12,9 @@ from sfpipe.params import CleanParams, EngraveParams, ScoresParams
 from sfpipe.score.stage import scores
 from sfpipe.store.reader import read_scores
 
+# One worker runs them all (`pytest -n 2 --dist loadgroup`): the sources are engraved once.
+pytestmark = pytest.mark.xdist_group("lilypond")
+
 # The pitches struck at each quarter of tests/data/piano.ly, repeats and voltas once, in turn.
 PIANO = {
     0.0: [69],
