@@ -11,8 +11,9 @@ from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
 
 CONVERT_SECONDS = 120
-# What convert-ly leaves behind and LilyPond 2.24 rejects: a setting as a context's only music.
+# What convert-ly leaves behind and LilyPond 2.24 cannot do.
 _REPAIRS = (
+    # A setting as a context's only music: a syntax error.
     (
         re.compile(
             r'(\\(?:context|new)\s+\w+(?:\s*=\s*"?[\w-]+"?)?)(\s+)'
@@ -20,6 +21,8 @@ _REPAIRS = (
         ),
         r"\1\2{ \3 }",
     ),
+    # A shifted note head: a segmentation fault (Beethoven, op. 90).
+    (re.compile(r"(?:\\once\s*)?\\override\s+(?:\w+\.)?NoteHead\.X-offset\s*=\s*#-?[\d.]+"), ""),
 )
 _VERSION = re.compile(r'\\version\s*"\s*([0-9.]+)')
 OLDEST = "2.4.0"  # of a source that does not say: convert-ly must be told something

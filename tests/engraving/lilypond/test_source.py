@@ -25,7 +25,8 @@ def test_a_source_and_its_includes_are_brought_up_to_date(lilypond, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "main.ly").write_text(
         '\\version "2.10.0"\n\\include "defs.ily"\n'
-        "{ \\context Voice = \"one\"\n \\override Stem #'thickness = #2\n c'4 }\n"
+        '{ \\context Voice = "one"\n \\override Stem #\'thickness = #2\n'
+        " \\once \\override NoteHead #'X-offset = #-2.0 c'4 }\n"
     )
     (tmp_path / "a" / "defs.ily").write_bytes(
         "% für alle\nup = #(set-octavation 1)\n".encode("latin-1")
@@ -35,7 +36,7 @@ def test_a_source_and_its_includes_are_brought_up_to_date(lilypond, tmp_path):
         assert str(path) == "a/main.ly"
         main = (folder / "a/main.ly").read_text("utf-8")
         assert '\\version "2.24.0"' in main
-        assert '\\context Voice = "one"\n { \\override Stem.thickness = #2 }\n' in main
+        assert '\\context Voice = "one"\n { \\override Stem.thickness = #2 }\n  c\'4 }' in main
         included = (folder / "a/defs.ily").read_text("utf-8")
         assert included.endswith("% für alle\nup = \\ottava #1\n")
 
