@@ -21,9 +21,11 @@ def _planes(image, first, second, scale, out):
     for i in range(n):
         a, b = first[i], second[i]
         for row in range(height):
+            # Slices, since an index that might be negative keeps the loop from being vectorised.
+            here, there = image[row, a : a + width], image[row, b : b + width]
             for column in range(width):
-                now = np.float32(image[row, a + column]) * scale
-                before = np.float32(image[row, b + column]) * scale
+                now = np.float32(here[column]) * scale
+                before = np.float32(there[column]) * scale
                 out[i, 0, row, column] = now
                 out[i, 1, row, column] = now - before
 
@@ -34,9 +36,11 @@ def _interleaved(image, first, second, scale, out):
     for i in range(n):
         a, b = first[i], second[i]
         for row in range(height):
+            # Slices, since an index that might be negative keeps the loop from being vectorised.
+            here, there = image[row, a : a + width], image[row, b : b + width]
             for column in range(width):
-                now = np.float32(image[row, a + column]) * scale
-                before = np.float32(image[row, b + column]) * scale
+                now = np.float32(here[column]) * scale
+                before = np.float32(there[column]) * scale
                 out[i, row, column, 0] = now
                 out[i, row, column, 1] = now - before
 
@@ -47,9 +51,11 @@ def _interleaved_bfloat16(image, first, second, scale, out):
     for i in range(n):
         a, b = first[i], second[i]
         for row in range(height):
+            # Slices, since an index that might be negative keeps the loop from being vectorised.
+            here, there = image[row, a : a + width], image[row, b : b + width]
             for column in range(width):
-                now = np.float32(image[row, a + column]) * scale
-                before = np.float32(image[row, b + column]) * scale
+                now = np.float32(here[column]) * scale
+                before = np.float32(there[column]) * scale
                 out[i, row, column] = narrow(now) | (narrow(now - before) << _HALF)
 
 
@@ -96,7 +102,11 @@ def pairs(
 
 def pair(image: np.ndarray, first: int, second: int, width: int, scale: float) -> np.ndarray:
     """As `pairs`, of one window: float32 [shape=(2, height, width)]."""
-    return pairs(image, np.array([first]), np.array([second]), width, scale)[0]
+    if not (0 <= min(first, second) and max(first, second) + width <= image.shape[1]):
+        raise IndexError(f"a window of {width} columns leaves an image of {image.shape[1]}")
+    out = np.empty((1, 2, len(image), width), np.float32)
+    _planes(image, np.array((first,)), np.array((second,)), np.float32(scale), out)
+    return out[0]
 
 
 def pairs_bfloat16(
