@@ -102,7 +102,7 @@ def pairs(
 
 def pair(image: np.ndarray, first: int, second: int, width: int, scale: float) -> np.ndarray:
     """As `pairs`, of one window: float32 [shape=(2, height, width)]."""
-    if not (0 <= min(first, second) and max(first, second) + width <= image.shape[1]):
+    if not (min(first, second) >= 0 and max(first, second) + width <= image.shape[1]):
         raise IndexError(f"a window of {width} columns leaves an image of {image.shape[1]}")
     out = np.empty((1, 2, len(image), width), np.float32)
     _planes(image, np.array((first,)), np.array((second,)), np.float32(scale), out)
