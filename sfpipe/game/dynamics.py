@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from sfpipe.game import compiled
 from sfpipe.store.bank import PLANES, Bank, Layout
 
 
@@ -146,6 +147,16 @@ def step(
     -----
     A game that is over must be restarted by the caller before the next step.
     """
+    if bank.device.type == "cpu":
+        after, outcome = compiled.advance(bank, state, acceleration, threshold_px)
+        return GameState(*after), Outcome(*outcome)
+    return step_tensors(bank, state, acceleration, threshold_px)
+
+
+def step_tensors(
+    bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float
+) -> tuple[GameState, Outcome]:
+    """`step` in tensor operations, on any device."""
     speed = state.speed + acceleration
     half = bank.window.width / 2
     last = bank.strip_width[state.performance] - half - 1
@@ -163,11 +174,12 @@ def step(
 def view(bank: Bank, state: GameState) -> View:
     """Where the observation of each state lies in the bank."""
     base = bank.frame_base[state.performance]
+    columns = compiled.columns if bank.device.type == "cpu" else Bank.columns
     return View(
         base + state.frame,
         base + state.previous_frame,
-        bank.columns(state.performance, state.position),
-        bank.columns(state.performance, state.previous_position),
+        columns(bank, state.performance, state.position),
+        columns(bank, state.performance, state.previous_position),
     )
 
 
