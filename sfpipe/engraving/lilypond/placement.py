@@ -99,7 +99,10 @@ def read_placement(path: Path) -> Placement:
             scale=_length(data["output_scale"]) * DPI / MM_PER_INCH,
             top_margin=_length(data["top_margin"]),
             start=_moment(data["start"]),
-            systems=tuple(_system(system) for system in data["systems"]),
+            # A line of words only is a system, too, without staves and heads.
+            systems=tuple(
+                _system(system) for system in data["systems"] if system["staves"] or system["heads"]
+            ),
         )
     except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         raise SfpipeError(

@@ -92,11 +92,14 @@ def test_pages_that_are_none_and_systems_off_the_page(tmp_path):
         cut_system(tmp_path, "score-00", placement, placement.systems[0])
     page(tmp_path)
     far = {"page": 1, "x": 20.0, "y": 9000.0, "staves": [STAFF], "heads": []}
-    placement = read_placement(write(tmp_path, [far, {**far, "y": 0.0, "staves": []}]))
+    placement = read_placement(
+        write(tmp_path, [far, {**far, "y": 0.0, "staves": [], "heads": [HEAD]}])
+    )
     with pytest.raises(SfpipeError, match="outside of its page"):
         cut_system(tmp_path, "score-00", placement, placement.systems[0])
     with pytest.raises(SfpipeError, match="has no staves"):
         cut_system(tmp_path, "score-00", placement, placement.systems[1])
+    assert read_placement(write(tmp_path, [{**far, "staves": []}])).systems == ()
 
 
 def test_moments_become_lilyponds_ticks():
