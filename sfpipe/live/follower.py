@@ -15,7 +15,7 @@ from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
 
-_READ_AHEAD = 4  # px/frame; speeds up to this are looked up, not computed, while playing
+_SPEEDS = range(-2, 8)  # px/frame: windows at these are computed before playing
 
 
 class AgentFollower:
@@ -154,9 +154,9 @@ class AgentFollower:
         step = self._branch.block * self.window.shrink
         edges = np.arange(self._first, self._last + step, step).clip(max=self._last)
         for phase in range(self.window.shrink):
-            for speed in range(_READ_AHEAD + 1):
+            for speed in _SPEEDS:
                 now = np.minimum(edges + phase, self._last)
-                before = np.maximum(now - speed, self._first)
+                before = (now - speed).clip(self._first, self._last)
                 columns = [
                     torch.tensor([self._place.column(float(p), self.window) for p in positions])
                     for positions in (now, before)
