@@ -34,7 +34,8 @@ def main(frames: int, file: Path) -> None:
     env = ScoreFollowingEnv(bank=bank, render_mode="rgb_array")
     env.reset(options={"performance": longest})
     for _ in range(min(frames, len(games[longest].error_px) - 1)):
-        state = env.state
+        assert env.game is not None
+        state = env.game.state()
         seen = dynamics.observe(bank, dynamics.view(bank, state))
         env.step(int(player.act(state, seen)) + 1)
     file.parent.mkdir(parents=True, exist_ok=True)
