@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sfpipe.agents.agent import CARD as AGENT
+from sfpipe.agents.agent import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
 
 PRETRAINED = Path("models/pretrained")
 TABLES = {"nottingham": 1, "msmd": 2}
-WEIGHTS, AGENT, RESULTS, CARD = "weights.safetensors", "agent.json", "eval.json", "README.md"
+RESULTS, CARD = "eval.json", "README.md"
 
 
 def find_agent(agent: Path, pretrained: Path = PRETRAINED) -> Path:

@@ -34,11 +34,15 @@ class AgentPlayer:
     @torch.no_grad()
     def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
         """Change of speed in px/frame, float64 [shape=(n,)]."""
-        assert observation is not None
-        self.actor.network.eval()
-        logits = self.actor.forward(observation)[0]
+        logits = self.logits(state, observation)
         action = logits.argmax(1) if self.deterministic else self.actor.draw(logits)
         return (action - 1).to(torch.float64)
+
+    def logits(self, state: GameState, observation: Observation | None) -> torch.Tensor:
+        """Logits of the three actions, float32 [shape=(n, 3)]."""
+        assert observation is not None
+        self.actor.network.eval()
+        return self.actor.forward(observation)[0]
 
 
 def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:

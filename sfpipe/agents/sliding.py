@@ -14,12 +14,14 @@ distance) and computed in blocks when first needed.
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.agents.activation import ELU
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
@@ -28,6 +30,8 @@ from sfpipe.game.dynamics import GameState, Observation, View
 from sfpipe.game.players import Player
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
+
+Whole = TypeVar("Whole", int, torch.Tensor)
 
 _AT_ONCE = 32  # blocks computed together, to bound memory
 
@@ -69,20 +73,16 @@ class SlidingBranch:
     ):
         self.image, self.scale, self.dtype, self.block = image, scale, dtype, block
         self.span = block + size[1] - 1
-        branch = frozen(branch, dtype)
-        modules = list(branch)
-        flat = next(i for i, m in enumerate(modules) if isinstance(m, nn.Flatten))
-        self.layers = nn.Sequential(*modules[:flat])
+        layers, own = parts(frozen(branch, dtype))
+        self.layers = nn.Sequential(*layers)
         with torch.no_grad():
             blank = torch.zeros(1, 2, *size, device=image.device, dtype=dtype)
             shape = self.layers(blank).shape[1:]
         dense = joint.detach().clone().to(dtype)
         self.bias: torch.Tensor | None = None
         self.joint: torch.Tensor | None = None
-        if modules[flat + 1 :]:  # the branch has a dense layer of its own before the joint one
-            first, self.activation = modules[flat + 1 :]
-            assert isinstance(first, nn.Linear)
-            dense, self.bias, self.joint = first.weight, first.bias, dense
+        if own is not None:  # of the branch, before the joint layer
+            dense, self.bias, self.joint = own.weight, own.bias, dense
         # A dense layer on all features of a window is a convolution as large as they are.
         self.dense = dense.unflatten(1, shape)
         self.width = joint.shape[0]
@@ -105,11 +105,7 @@ class SlidingBranch:
         torch.Tensor
             float32 [shape=(n, width of the joint layer)], without bias.
         """
-        block = column // self.block
-        distance = column - previous
-        keys, which = torch.unique(
-            block * self._stride + distance + self.image.shape[1], return_inverse=True
-        )
+        keys, which = torch.unique(self._key(column, previous), return_inverse=True)
         wanted = keys.tolist()
         missing = [key for key in wanted if key not in self.slots]
         if missing:
@@ -122,11 +118,14 @@ class SlidingBranch:
 
     def at(self, column: int, previous: int) -> np.ndarray:
         """As a call, for one window, where torch would cost more than the look-up."""
-        block, offset = divmod(column, self.block)
-        key = block * self._stride + column - previous + self.image.shape[1]
+        key = self._key(column, previous)
         if key not in self.slots:
             self(torch.tensor([column]), torch.tensor([previous]))
-        return self.kept[self.slots[key], offset].float().numpy()
+        return self.kept[self.slots[key], column % self.block].float().numpy()
+
+    def _key(self, column: Whole, previous: Whole) -> Whole:
+        """One number for the block of `column` and the distance from `previous`."""
+        return column // self.block * self._stride + column - previous + self.image.shape[1]
 
     def _compute(self, keys: list[int]) -> None:
         for at in range(0, len(keys), _AT_ONCE):
@@ -169,28 +168,8 @@ class SlidingBranch:
         # Strides may leave a window's last columns unread: more windows fit than are wanted.
         x = x.squeeze(2).transpose(1, 2)[:, : self.block]  # (n, block, outputs)
         if self.joint is not None:
-            x = F.linear(self.activation(x.contiguous()), self.joint)
+            x = F.linear(ELU()(x.contiguous()), self.joint)
         return x
-
-
-class JointHead:
-    """What follows the branches: the sum of their vectors, the joint activation, the policy."""
-
-    def __init__(self, actor: Actor):
-        network = actor.network
-        assert isinstance(network, ActorCritic)
-        linear = network.joint[0]
-        assert isinstance(linear, nn.Linear)
-        self.dtype = torch.bfloat16 if actor.bfloat16 else torch.float32
-        score, audio = linear.weight.detach().clone().split(network.branch_widths, dim=1)
-        self.score_weight, self.audio_weight = score, audio
-        self.bias = linear.bias.detach().clone()
-        self.activation, self.policy = network.joint[1], frozen(network.policy, self.dtype)
-
-    def logits(self, score: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
-        """Logits float32 [shape=(n, 3)] of vectors [shape=(n, width of the joint layer)]."""
-        embedding = self.activation((score + audio + self.bias).to(self.dtype))
-        return self.policy(embedding).float()
 
 
 class SlidingPolicy:
@@ -200,24 +179,23 @@ class SlidingPolicy:
     """
 
     def __init__(self, actor: Actor, bank: Bank, **options: int):
-        self.actor, self.head = actor, JointHead(actor)
-        network, dtype = actor.network, self.head.dtype
+        network = actor.network
+        assert isinstance(network, ActorCritic)
+        self.actor = actor
+        self.dtype = torch.bfloat16 if actor.bfloat16 else torch.float32
+        score, audio, self.bias = joint_parts(network)
+        self.activation, self.policy = network.joint[1], frozen(network.policy, self.dtype)
         self.score = SlidingBranch(
-            network.score,
-            self.head.score_weight,
-            bank.strip,
-            1 / 255,
-            network.window.seen,
-            dtype,
-            **options,
+            network.score, score, bank.strip, 1 / 255, network.window.seen, self.dtype, **options
         )
+        rows = bank.spectrogram.shape[0]
         self.audio = SlidingBranch(
             network.spectrogram,
-            self.head.audio_weight,
+            audio,
             bank.spectrogram,
             1.0,
-            (bank.spectrogram.shape[0], EXCERPT),
-            dtype,
+            (rows, EXCERPT),
+            self.dtype,
             **options,
         )
 
@@ -226,7 +204,25 @@ class SlidingPolicy:
         """Logits float32 [shape=(n, 3)] of the states whose observations lie at `at`."""
         score = self.score(at.column, at.previous_column)
         audio = self.audio(at.frame - EXCERPT, at.previous_frame - EXCERPT)
-        return self.head.logits(score, audio)
+        embedding = self.activation((score + audio + self.bias).to(self.dtype))
+        return self.policy(embedding).float()
+
+
+def joint_parts(network: ActorCritic) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Copies of the joint layer's weights for the score's and the sound's features, and bias."""
+    linear = network.joint[0]
+    assert isinstance(linear, nn.Linear)
+    score, audio = linear.weight.detach().clone().split(network.branch_widths, dim=1)
+    return score, audio, linear.bias.detach().clone()
+
+
+def parts(branch: nn.Sequential) -> tuple[list[nn.Module], nn.Linear | None]:
+    """What a branch does before it flattens, and its own dense layer if it has one."""
+    modules = list(branch)
+    flat = next(i for i, m in enumerate(modules) if isinstance(m, nn.Flatten))
+    dense = modules[flat + 1] if modules[flat + 1 :] else None
+    assert dense is None or isinstance(dense, nn.Linear)
+    return modules[:flat], dense
 
 
 def frozen(module: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
@@ -234,26 +230,18 @@ def frozen(module: nn.Sequential, dtype: torch.dtype) -> nn.Sequential:
     return copy.deepcopy(module).to(dtype).eval().requires_grad_(False)
 
 
-class SlidingPlayer:
-    """Plays with a sliding policy.
-
-    Parameters
-    ----------
-    deterministic:
-        Take the most probable action instead of drawing one.
-    """
+class SlidingPlayer(AgentPlayer):
+    """An `AgentPlayer` that looks up what a sliding policy keeps, and needs no observations."""
 
     needs_observation = False
 
     def __init__(self, policy: SlidingPolicy, bank: Bank, *, deterministic: bool = False):
-        self.policy, self.bank, self.deterministic = policy, bank, deterministic
+        super().__init__(policy.actor, deterministic=deterministic)
+        self.policy, self.bank = policy, bank
 
-    @torch.no_grad()
-    def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
-        """Change of speed in px/frame, float64 [shape=(n,)]."""
-        logits = self.policy.logits(dynamics.view(self.bank, state))
-        chosen = logits.argmax(1) if self.deterministic else self.policy.actor.draw(logits)
-        return (chosen - 1).to(torch.float64)
+    def logits(self, state: GameState, observation: Observation | None) -> torch.Tensor:
+        """Logits of the three actions, float32 [shape=(n, 3)]."""
+        return self.policy.logits(dynamics.view(self.bank, state))
 
 
 def playing(actor: Actor, bank: Bank) -> Player:

@@ -7,6 +7,7 @@ numbers behind the reason go into `Evidence.numbers`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def read_evidence(folder: Path) -> Evidence:
 
 def check(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
-    for test in (
+    tests = (
         onsets_in_limits,
         image_plausible,
         heads_inside,
@@ -84,11 +85,17 @@ def check(evidence: Evidence, params: CleanParams) -> str | None:
         _midi_agrees,
         _length,
         _dark,
-    ):
-        reason = test(evidence, params)
-        if reason:
-            return reason
-    return None
+    )
+    return first_reason(tests, evidence, params)
+
+
+def first_reason(
+    tests: Iterable[Callable[[Evidence, CleanParams], str | None]],
+    evidence: Evidence,
+    params: CleanParams,
+) -> str | None:
+    """What the first test says that finds something, or None; those after it are not made."""
+    return next((reason for test in tests if (reason := test(evidence, params))), None)
 
 
 def onsets_in_limits(e: Evidence, params: CleanParams) -> str | None:

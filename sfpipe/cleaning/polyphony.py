@@ -22,6 +22,7 @@ import numpy as np
 from sfpipe.cleaning.checks import (
     DARK,
     Evidence,
+    first_reason,
     heads_inside,
     image_plausible,
     onsets_in_limits,
@@ -40,7 +41,7 @@ HIDDEN_SHARE = 0.1
 
 def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
-    for test in (
+    tests = (
         onsets_in_limits,
         image_plausible,
         heads_inside,
@@ -50,11 +51,8 @@ def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:
         _length,
         _dark,
         _window,
-    ):
-        reason = test(evidence, params)
-        if reason:
-            return reason
-    return None
+    )
+    return first_reason(tests, evidence, params)
 
 
 def _staves(e: Evidence, params: CleanParams) -> str | None:

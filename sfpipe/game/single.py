@@ -1,7 +1,6 @@
-"""One game in plain numbers: the rules of `dynamics` without a tensor's cost per operation.
+"""One game in plain numbers: the compiled rules without a tensor's cost per operation.
 
-For environments that step one game at a time. Both statements of the rules must agree to the
-bit, which the tests check step by step.
+For environments that step one game at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sfpipe.game.compiled import move
 from sfpipe.game.dynamics import GameState
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -64,11 +64,10 @@ class SingleGame:
         """Change the speed, move, hear one more frame (`dynamics.step`)."""
         self.speed += acceleration
         self.previous_position, self.previous_frame = self.position, self.frame
-        self.position = min(max(self.position + self.speed, self._half), self._end)
         self.frame += 1
-        distance = abs(self.position - self.target)
-        lost = distance > self._threshold
-        reward = max((self._threshold - distance) / self._threshold, 0.0)
+        self.position, _, reward, lost = move(
+            self.position, self.speed, self.target, self._half, self._end, self._threshold
+        )
         return Step(float(np.float32(reward)), lost, self.frame >= self._last and not lost)
 
     def observe(self) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.sliding import SlidingBranch, frozen
+from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts
 from sfpipe.errors import SfpipeError
 from sfpipe.game.players import ACTIONS
-from sfpipe.live.incremental import IncrementalBranch, elu
+from sfpipe.live.incremental import IncrementalBranch, array, elu
 from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
@@ -37,13 +37,11 @@ class AgentFollower:
         self.generator, self.window = generator, network.window
         self._score_branch = frozen(network.score, torch.float32)
         self._audio_branch = frozen(network.spectrogram, torch.float32)
-        linear = network.joint[0]
-        assert isinstance(linear, nn.Linear)
-        weight = linear.weight.detach().float().cpu().clone()
-        self._score_weight, self._audio_weight = weight.split(network.branch_widths, dim=1)
-        self._bias = linear.bias.detach().float().cpu().numpy().copy()
+        weights = joint_parts(network)
+        self._score_weight, self._audio_weight = (w.float().cpu() for w in weights[:2])
+        self._bias = array(weights[2])
         self._policy = [
-            (layer.weight.detach().float().cpu().numpy().copy(), _bias_of(layer))
+            (array(layer.weight), array(layer.bias))
             for layer in network.policy
             if isinstance(layer, nn.Linear)
         ]
@@ -162,7 +160,3 @@ class AgentFollower:
                     for positions in (now, before)
                 ]
                 self._branch(*columns)
-
-
-def _bias_of(layer: nn.Linear) -> np.ndarray:
-    return layer.bias.detach().float().cpu().numpy().copy()

@@ -12,6 +12,7 @@ import torch
 from numpy.lib.stride_tricks import as_strided
 from torch import nn
 
+from sfpipe.agents.sliding import parts
 from sfpipe.store.schema import BINS, EXCERPT
 
 _ROOM = 512  # columns written before the newest are moved back to the front
@@ -20,6 +21,11 @@ _ROOM = 512  # columns written before the newest are moved back to the front
 def elu(x: np.ndarray) -> np.ndarray:
     """x where x > 0, else exp(x) - 1."""
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def array(parameter: torch.Tensor) -> np.ndarray:
+    """A float32 copy that training does not change."""
+    return parameter.detach().float().cpu().numpy().copy()
 
 
 class _Columns:
@@ -60,7 +66,7 @@ class _Layer:
         self.rows = (rows_in - self.kernel[0]) // self.down + 1
         self.weight = np.ascontiguousarray(weight.flatten(1).T.numpy())
         assert layer.bias is not None
-        self.bias = layer.bias.detach().float().numpy().copy()
+        self.bias = array(layer.bias)
         self.channels = len(self.bias)
 
     def newest(self, inputs: _Columns) -> np.ndarray:
@@ -80,12 +86,10 @@ class IncrementalBranch:
     """
 
     def __init__(self, branch: nn.Sequential, joint: torch.Tensor):
-        modules = list(branch)
-        flat = next(i for i, m in enumerate(modules) if isinstance(m, nn.Flatten))
+        modules, own = parts(branch)
         self.layers: list[_Layer] = []
         rows, apart, span, unread = BINS, 1, EXCERPT, 0
-        strides = []
-        for module in modules[:flat]:
+        for module in modules:
             if isinstance(module, nn.Conv2d):
                 layer = _Layer(module, apart, rows)
                 self.layers.append(layer)
@@ -94,18 +98,13 @@ class IncrementalBranch:
                 unread += apart * ((span - layer.kernel[1]) % along)
                 span = (span - layer.kernel[1]) // along + 1
                 rows, apart = layer.rows, apart * along
-                strides.append(along)
         self.apart, self.span = apart, span
         self.unread = unread
-        self.dense = np.ascontiguousarray(joint.detach().float().numpy())
+        self.dense = np.ascontiguousarray(array(joint))
         self.bias: np.ndarray | None = None
         self.joint: np.ndarray | None = None
-        if modules[flat + 1 :]:  # the branch has a dense layer of its own before the joint one
-            first = modules[flat + 1]
-            assert isinstance(first, nn.Linear)
-            self.joint = self.dense
-            self.dense = first.weight.detach().float().numpy().copy()
-            self.bias = first.bias.detach().float().numpy().copy()
+        if own is not None:  # of the branch, before the joint layer
+            self.joint, self.dense, self.bias = self.dense, array(own.weight), array(own.bias)
         self.reset()
 
     def reset(self) -> None:

@@ -31,21 +31,6 @@ def _planes(image, first, second, scale, out):
 
 
 @njit(**_OPTIONS)
-def _interleaved(image, first, second, scale, out):
-    n, height, width, _ = out.shape
-    for i in range(n):
-        a, b = first[i], second[i]
-        for row in range(height):
-            # Slices, since an index that might be negative keeps the loop from being vectorised.
-            here, there = image[row, a : a + width], image[row, b : b + width]
-            for column in range(width):
-                now = np.float32(here[column]) * scale
-                before = np.float32(there[column]) * scale
-                out[i, row, column, 0] = now
-                out[i, row, column, 1] = now - before
-
-
-@njit(**_OPTIONS)
 def _interleaved_bfloat16(image, first, second, scale, out):
     n, height, width = out.shape
     for i in range(n):
@@ -96,7 +81,8 @@ def pairs(
     shape = (n, height, width, 2) if interleaved else (n, 2, height, width)
     out = np.empty(shape, np.float32)
     _check(image, first, second, width)
-    (_interleaved if interleaved else _planes)(image, first, second, np.float32(scale), out)
+    planes = np.moveaxis(out, 3, 1) if interleaved else out
+    _planes(image, first, second, np.float32(scale), planes)
     return out
 
 
