@@ -33,6 +33,8 @@ class AgentFollower:
         Draws the actions; None takes the most probable one.
     """
 
+    lead_frames = 2  # see `sfpipe.game.following.Follower`
+
     def __init__(self, network: ActorCritic, generator: torch.Generator | None = None):
         self.generator, self.window = generator, network.window
         self._score_branch = frozen(network.score, torch.float32)
@@ -106,7 +108,7 @@ class AgentFollower:
         Returns
         -------
         float
-            Position in strip px.
+            Position in strip px, for `lead_frames` after this one.
 
         Raises
         ------

@@ -117,7 +117,7 @@ class Bank:
         tables: dict[str, list[float]] = {k: [] for k in _TABLES}
         base = 0
         for record in performances:
-            info = _merge_onsets(scores[record.piece], record, window)
+            info = merge_onsets(scores[record.piece], record, window)
             n = info.n_frames
             frames += [np.zeros((BINS, EXCERPT), np.float32), record.spectrogram]
             targets.append(_target_curve(info, n + EXCERPT, window.width))
@@ -316,7 +316,14 @@ def load_bank(
         raise SfpipeError(error.what, file=spectrograms, remedy=error.remedy) from None
 
 
-def _merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) -> PerformanceInfo:
+def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) -> PerformanceInfo:
+    """What the game needs to know of a performance; onsets of one frame are the first of them.
+
+    Raises
+    ------
+    SfpipeError
+        If an onset points outside the score, or fewer than two are inside the audio.
+    """
     name = f"{record.piece}/{record.performance}"
     if record.score_onset.min() < 0 or record.score_onset.max() >= len(score.onset_x_px):
         raise SfpipeError(
