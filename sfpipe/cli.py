@@ -150,9 +150,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
+    from sfpipe.agents.agent import find_agent
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
-    from sfpipe.publishing import find_agent
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
@@ -185,6 +185,23 @@ def summary(
     from sfpipe.files import read_json
 
     print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
+
+
+@app.command()
+def curves(
+    agents: Annotated[list[Path] | None, typer.Argument(help="Agents whose curves to add.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of these trainings.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the curves.")] = Path("metrics/curves"),
+) -> None:
+    """Draw learning curves beside each other, and say when each reached R_on 0.9 and 0.99."""
+    from sfpipe.agents.agent import find_agent
+    from sfpipe.evaluation.curves import draw, read_curves, save_curve, table
+
+    for agent in agents or []:
+        save_curve(find_agent(agent), out, name)
+    found = read_curves(out)
+    print(table(found), end="")
+    print(draw(found, out / "curves.png"))
 
 
 @app.command()

@@ -152,6 +152,7 @@ class TrainParams(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     checkpoint_seconds: float = Field(default=60, ge=0)
+    start_from: str | None = None
     schedule: str = "paper"
     schedules: dict[str, Schedule] = {"paper": Schedule()}
 

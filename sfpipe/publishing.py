@@ -9,20 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.agents.agent import CARD as AGENT
-from sfpipe.agents.agent import WEIGHTS
+from sfpipe.agents.agent import PRETRAINED, WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
 
-PRETRAINED = Path("models/pretrained")
 TABLES = {"nottingham": 1, "msmd": 2}
 RESULTS, CARD = "eval.json", "README.md"
-
-
-def find_agent(agent: Path, pretrained: Path = PRETRAINED) -> Path:
-    """The folder of an agent: itself if it is one, else the pretrained agent of that name."""
-    if not agent.exists() and (pretrained / agent).exists():
-        return pretrained / agent
-    return agent
 
 
 def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Path:

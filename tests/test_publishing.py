@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
+from sfpipe.agents.agent import find_agent
 from sfpipe.errors import SfpipeError
-from sfpipe.publishing import find_agent, publish
+from sfpipe.publishing import publish
 
 
 @pytest.fixture

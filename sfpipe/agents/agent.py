@@ -15,6 +15,7 @@ from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.store.window import WINDOWS
 
 WEIGHTS, CARD = "weights.safetensors", "agent.json"
+PRETRAINED = Path("models/pretrained")
 
 
 class AgentPlayer:
@@ -43,6 +44,13 @@ class AgentPlayer:
         assert observation is not None
         self.actor.network.eval()
         return self.actor.forward(observation)[0]
+
+
+def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
+    """The folder of an agent: itself if it is one, else the pretrained agent of that name."""
+    if not Path(agent).exists() and (pretrained / agent).exists():
+        return pretrained / agent
+    return Path(agent)
 
 
 def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from sfpipe import __version__
-from sfpipe.agents.agent import save_agent
+from sfpipe.agents.agent import WEIGHTS, find_agent, load_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint
 from sfpipe.agents.hardware import (
     choose_bfloat16,
@@ -23,6 +23,7 @@ from sfpipe.agents.hardware import (
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.trainer import Course, Trainer
+from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
 from sfpipe.store.bank import load_bank
@@ -57,7 +58,8 @@ def train(
     Raises
     ------
     SfpipeError
-        If a store cannot be read, a device is missing, or the run is interrupted.
+        If a store cannot be read, a device is missing, the agent to start from does not fit, or
+        the run is interrupted.
     """
     device = choose_device(params.device)
     if params.threads:
@@ -76,9 +78,11 @@ def train(
         "schedule": schedule.model_dump(),
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
-    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     network = ActorCritic(window, dropout=schedule.dropout)
     network.initialise(torch.Generator().manual_seed(seed))
+    if params.start_from:
+        identity["start_from"] = _begin_with(network, params.start_from)
+    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     network.placed(device)
     log = TrainingLog(curves, events)
     with _stop_signals() as stop:
@@ -94,6 +98,7 @@ def train(
             checkpoint_seconds=params.checkpoint_seconds,
             log=log,
             should_stop=lambda: bool(stop),
+            judge_start=bool(params.start_from),
         )
         course = trainer.run()
     log.close()
@@ -109,6 +114,10 @@ def train(
         "device": str(device),
         "bfloat16": bfloat16,
         "course": summary,
+        "curve": [
+            [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
+            for e in course.evaluations
+        ],
         "versions": {"sfpipe": __version__, "torch": torch.__version__},
         "revision": _revision(),
     }
@@ -116,6 +125,20 @@ def train(
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return course
+
+
+def _begin_with(network: ActorCritic, agent: str) -> dict[str, Any]:
+    """Give `network` an agent's weights; says whose they are."""
+    folder = find_agent(agent)
+    other, card = load_agent(folder)
+    if other.window != network.window:
+        raise SfpipeError(
+            f"plays with the window {other.window.name}, not {network.window.name}",
+            file=folder,
+            remedy="start from an agent for these strips, or set train.window",
+        )
+    network.load_state_dict(other.state_dict())
+    return {"agent": agent, "weights": sha256(folder / WEIGHTS), "frames": card.get("frames")}
 
 
 def mean_training_speed(bank: Any) -> float:

@@ -81,6 +81,8 @@ class Trainer:
         File to go on from and to save to; None never saves.
     should_stop:
         Asked after every update; when it says yes, a checkpoint is saved and `run` raises.
+    judge_start:
+        Evaluate the weights it starts with, which training must then beat to replace.
     """
 
     def __init__(
@@ -97,10 +99,12 @@ class Trainer:
         checkpoint_seconds: float = 60,
         log: TrainingLog | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        judge_start: bool = False,
     ):
         self.network, self.schedule, self.seed = network, schedule, seed
         self.train_bank, self.valid_bank = train_bank, valid_bank
         self.bfloat16, self.should_stop = bfloat16, should_stop
+        self.judge_start = judge_start
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.log = log or TrainingLog(None)
         warm = schedule.warm_start if schedule.warm_start != algo else None
@@ -122,6 +126,8 @@ class Trainer:
         progress.start_at(self.course.frames)
         started = saved = time.monotonic()
         before = self.course.seconds
+        if self.judge_start and not self.course.evaluations:
+            self._evaluate({})
         while self.course.phase < len(self.phases):
             figures = self._finite(self._update)
             now = time.monotonic()

@@ -127,7 +127,7 @@ def _ratio_rows(results: Results) -> Rows:
     return rows
 
 
-def _new_axes(width: float = 7, height: float = 3.6, rows: int = 1) -> tuple[Any, Any]:
+def new_axes(width: float = 7, height: float = 3.6, rows: int = 1) -> tuple[Any, Any]:
     """A figure outside pyplot, so that no global state is touched and no display is needed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -152,7 +152,7 @@ def _by_player(rows: Rows) -> dict[str, tuple[list, list[float]]]:
 
 
 def _draw_histogram(rows: Rows) -> Any:
-    figure, (axis,) = _new_axes()
+    figure, (axis,) = new_axes()
     for player, (x, y) in _by_player(rows).items():
         axis.step(
             x, y, where="mid", color=COLOURS.get(player), label=LABELS.get(player, player), lw=1.4
@@ -166,7 +166,7 @@ def _draw_histogram(rows: Rows) -> Any:
 
 
 def _draw_survival(rows: Rows) -> Any:
-    figure, (axis,) = _new_axes()
+    figure, (axis,) = new_axes()
     for player, (x, y) in _by_player(rows).items():
         axis.plot(x, y, color=COLOURS.get(player), label=LABELS.get(player, player), lw=1.6)
     axis.set(xlim=(0, 1), ylim=(0, 1.03))
@@ -180,7 +180,7 @@ def _draw_ratios(rows: Rows) -> Any:
     """Pieces from the hardest to the easiest for the first player, all players side by side."""
     players = _by_player(rows)
     order = next(iter(players.values()))[0]
-    figure, (axis,) = _new_axes(7, max(2.4, 0.16 * len(order) + 1.0))
+    figure, (axis,) = new_axes(7, max(2.4, 0.16 * len(order) + 1.0))
     for player, (pieces, ratio) in players.items():
         height = [order.index(piece) for piece in pieces if piece in order]
         shown = [r for piece, r in zip(pieces, ratio, strict=True) if piece in order]
@@ -205,7 +205,7 @@ def _draw_errors(games: Sequence[PlayedGame]) -> Any:
     shares = [(count_onsets(g).n_reached / len(g.onset_frames), name_of(g)) for g in games]
     order = sorted(range(len(games)), key=lambda i: shares[i])
     chosen = np.unique(np.linspace(0, len(order) - 1, N_GAMES_SHOWN).round().astype(int))
-    figure, axes = _new_axes(7, 1.6 * len(chosen) + 0.4, rows=len(chosen))
+    figure, axes = new_axes(7, 1.6 * len(chosen) + 0.4, rows=len(chosen))
     for axis, index in zip(axes, chosen, strict=True):
         _draw_game(axis, games[order[index]])
     axes[-1].set_xlabel("time since the first onset (s)")
