@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-CURVES = ("validation_r_on", "best_r_on", "reward", "policy_loss", "value_loss", "minutes")
+CURVES = (
+    "validation_r_on",
+    "validation_error_px",
+    "best_r_on",
+    "reward",
+    "policy_loss",
+    "value_loss",
+    "minutes",
+)
 
 
 class TrainingLog:

@@ -22,7 +22,7 @@ from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import playing
 from sfpipe.errors import SfpipeError
-from sfpipe.game.play import play_games, share_of_onsets
+from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.params import Schedule
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
@@ -46,8 +46,10 @@ class Course:
     phase:
         Index into the trainer's phases.
     best:
-        Highest share of tracked onsets on validation so far in this phase; a tie is no
-        improvement.
+        Highest share of tracked onsets on validation so far in this phase. Of two that track
+        equally many, the closer one is better; a tie in both is no improvement.
+    best_error:
+        Mean tracking error there, px.
     waited:
         Evaluations since then.
     seconds:
@@ -60,6 +62,7 @@ class Course:
     phase_frames: int = 0
     seconds: float = 0.0
     best: float = -1.0
+    best_error: float = math.inf
     best_frames: int = 0
     waited: int = 0
     refined: int = 0
@@ -217,11 +220,11 @@ class Trainer:
         course = self.course
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
         player = playing(Actor(self.network, generator, self.bfloat16), self.valid_bank)
-        r_on = share_of_onsets(
-            play_games(self.valid_bank, player, performances=self._validation_set())
-        )
-        if r_on > course.best:
-            course.best, course.best_frames, course.waited = r_on, course.frames, 0
+        games = play_games(self.valid_bank, player, performances=self._validation_set())
+        r_on, error = share_of_onsets(games), mean_error(games)
+        if (r_on, -error) > (course.best, -course.best_error):
+            course.best, course.best_error = r_on, error
+            course.best_frames, course.waited = course.frames, 0
             self.best_weights = _copy(self.network)
         else:
             course.waited += 1
@@ -229,6 +232,7 @@ class Trainer:
             "phase": float(course.phase),
             "minutes": course.seconds / 60,
             "validation_r_on": r_on,
+            "validation_error_px": error,
             "best_r_on": course.best,
             **{k: v for k, v in figures.items() if k != "frames"},  # of one update
         }

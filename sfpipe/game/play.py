@@ -163,3 +163,10 @@ def share_of_onsets(games: list[PlayedGame]) -> float:
     """R_on: onsets reached before losing the target over all onsets, pooled (section 4.1)."""
     total = sum(len(g.onset_frames) for g in games)
     return sum(g.onsets_reached for g in games) / max(total, 1)
+
+
+def mean_error(games: list[PlayedGame]) -> float:
+    """Mean tracking error over all frames played until the target was lost, px."""
+    frames = [g.error_px[: len(g.error_px) - g.lost] for g in games]
+    kept = np.concatenate(frames) if frames else np.zeros(0)
+    return float(np.abs(kept).mean()) if len(kept) else 0.0

@@ -187,17 +187,34 @@ def test_a_tie_is_no_improvement():
     assert done.course.best == scores[0]
 
 
+def test_of_equally_many_onsets_the_closer_is_better():
+    imitation = DaggerParams(
+        frames=18 * UPDATE, n_games=N_GAMES, t_max=T_MAX, batch=20, learning_rate=3e-3
+    )
+    plan = schedule(warm_start=None, evaluate_every=3, dagger=imitation)
+    done, _, weights = watched("dagger", plan)
+    rows = done.course.evaluations
+    keys = [(row["validation_r_on"], -row["validation_error_px"]) for row in rows]
+    best = keys.index(max(keys))
+    assert 0 < best and keys[best][0] == keys[0][0], "no tie: the test shows nothing"
+    assert (done.course.best, -done.course.best_error) == keys[best]
+    for name, weight in done.network.state_dict().items():
+        assert torch.equal(weight, weights[3 * best + 2][name])
+
+
 def test_refinement_goes_on_from_the_best_weights():
     plan = flat_plan(learning_rate=0.3, patience=2)
     done, rates, weights = watched("a2c", plan)
-    scores = [row["validation_r_on"] for row in done.course.evaluations]
+    scores = [
+        (row["validation_r_on"], -row["validation_error_px"]) for row in done.course.evaluations
+    ]
     best = scores.index(max(scores))
     drops = [i for i in range(1, len(rates)) if rates[i] < rates[i - 1]]
     assert len(drops) == 2
     for i in drops:
         so_far = scores[: i + 1].index(max(scores[: i + 1]))
         assert all(torch.equal(v, weights[so_far][k]) for k, v in weights[i].items())
-    assert done.course.best == scores[best]
+    assert (done.course.best, -done.course.best_error) == scores[best]
     assert done.course.best_frames == UPDATE * (best + 1)
 
 

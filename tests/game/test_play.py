@@ -4,7 +4,7 @@ import torch
 
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame, Sampler
-from sfpipe.game.play import play_games, share_of_onsets
+from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.game.players import ConstantSpeed, Planner, RandomPlayer, mean_speed
 from sfpipe.store.bank import Bank
 from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record
@@ -35,6 +35,9 @@ def test_games_end_at_the_last_onset_or_when_lost():
     assert b.lost and len(b.error_px) == 27 and b.onsets_reached == 2
     assert share_of_onsets([a, b]) == pytest.approx(4 / 6)
     assert np.all(a.position_px == 20)
+    # The losing frames, 50.5 and 50.4 px off, are not followed any more.
+    kept = np.concatenate([a.error_px[:-1], b.error_px[:-1]])
+    assert mean_error([a, b]) == pytest.approx(np.abs(kept).mean()) and mean_error([]) == 0
 
 
 def test_trials_and_chunks_do_not_change_a_game():
