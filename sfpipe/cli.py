@@ -28,6 +28,9 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per 
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
 ]
+Packed = Annotated[
+    Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
+]
 PARAMS = Path("params.yaml")
 
 
@@ -116,6 +119,7 @@ def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
 def train(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
+    packed: Packed = None,
     out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
 ) -> None:
     """Train an agent, or go on where an interrupted training stopped: models/agent/."""
@@ -124,8 +128,8 @@ def train(
     p, _, paths = _setting(params, dataset)
     stage(
         p.train,
-        paths.scores,
-        paths.spectrograms,
+        packed or paths.scores,
+        packed or paths.spectrograms,
         out,
         algo=p.algo,
         seed=p.seed,
@@ -139,6 +143,7 @@ def train(
 def evaluate(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
+    packed: Packed = None,
     agent: Annotated[
         Path, typer.Option(help="Folder of the agent, or the name of a pretrained one.")
     ] = Path("models/agent"),
@@ -156,8 +161,8 @@ def evaluate(
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    folder = find_agent(agent)
-    stage(chosen, paths.scores, paths.spectrograms, folder, out, seed=p.seed)
+    stores = (packed, packed) if packed else (paths.scores, paths.spectrograms)
+    stage(chosen, *stores, find_agent(agent), out, seed=p.seed)
 
 
 @app.command()
@@ -202,6 +207,40 @@ def curves(
     found = read_curves(out)
     print(table(found), end="")
     print(draw(found, out / "curves.png"))
+
+
+@app.command()
+def pack(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    out: Annotated[Path | None, typer.Option(help="Default: data/packed/<dataset>.h5.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    performances: Annotated[int | None, typer.Option(help="Per piece; default: all.")] = None,
+    step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 64,
+    limit: Annotated[float, typer.Option(help="Largest size, MiB.")] = 60.0,
+) -> None:
+    """Put all that training needs into one small file: data/packed/<dataset>.h5."""
+    from sfpipe.store.pack import pack as put
+
+    _, _, paths = _setting(params, dataset)
+    chosen = {"performances": performances, "step": step, "limit_mib": limit}
+    if split:
+        chosen["splits"] = split
+    print(put(paths.scores, paths.spectrograms, out or paths.packed, **chosen))
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="File of 'sfpipe pack'.")],
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+) -> None:
+    """Make both stores from a packed file: data/scores/, data/spectrograms/."""
+    from sfpipe.store.pack import unpack as make
+
+    _, _, paths = _setting(params, dataset)
+    make(file, paths.scores, paths.spectrograms)
+    print(f"{paths.scores}\n{paths.spectrograms}")
 
 
 @app.command()
@@ -250,6 +289,25 @@ def import_tismir(
         soundfont=soundfont,
         gain=p.synthesize.gain,
     )
+
+
+@app.command()
+def import_msmd(
+    folder: Annotated[Path, typer.Argument(help="The unpacked archive, or one of its folders.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+    tempo: Annotated[
+        list[int] | None, typer.Option(help="Of MSMD v1.1, in thousandths; default: 1000.")
+    ] = None,
+) -> None:
+    """Read an original MSMD archive (v1.1 or page version) into the stores."""
+    from sfpipe.datasets.msmd_archive import import_msmd as stage
+
+    p, _, paths = _setting(params, dataset)
+    stores = (paths.scores, paths.spectrograms)
+    options = {"soundfont": soundfont, "gain": p.synthesize.gain, "tempi": tempo or [1000]}
+    stage(folder, dataset, *stores, **options)
 
 
 @app.command()

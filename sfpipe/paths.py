@@ -59,3 +59,8 @@ class Paths:
     def scores(self) -> Path:
         """Score store."""
         return self.root / "scores" / f"{self.dataset}.h5"
+
+    @property
+    def packed(self) -> Path:
+        """Both stores in one small file."""
+        return self.root / "packed" / f"{self.dataset}.h5"

@@ -32,9 +32,12 @@ COMMANDS = (
     "evaluate",
     "publish",
     "summary",
+    "pack",
+    "unpack",
     "inspect",
     "show-alignment",
     "import-tismir",
+    "import-msmd",
     "doctor",
 )
 HEAVY = ("torch", "librosa", "fluidsynth", "verovio", "music21", "matplotlib", "cv2", "dvclive")

@@ -99,13 +99,24 @@ class Learner(ABC):
         return saved
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken."""
+        """Go on exactly where `state_dict` was taken.
+
+        On another kind of device actions are drawn from a fresh generator, seeded with the frames
+        played: the states of a processor's and a GPU's generators are not exchangeable.
+        """
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.game.load_state_dict(saved["game"])
-        self.actor.generator.set_state(saved["actor"])
+        self._go_on_drawing(saved)
         self.shuffle.set_state(saved["shuffle"])
         torch.set_rng_state(saved["torch"])
         if "cuda" in saved and self.bank.device.type == "cuda":
             torch.cuda.set_rng_state(saved["cuda"], self.bank.device)
         self.frames, self.progress = saved["frames"], saved["progress"]
+
+    def _go_on_drawing(self, saved: dict[str, Any]) -> None:
+        generator, state = self.actor.generator, saved["actor"]
+        if len(state) == len(generator.get_state()):
+            generator.set_state(state)
+        else:
+            generator.manual_seed(generator.initial_seed() + saved["frames"])

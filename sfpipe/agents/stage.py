@@ -14,7 +14,7 @@ import torch
 
 from sfpipe import __version__
 from sfpipe.agents.agent import WEIGHTS, find_agent, load_agent, save_agent
-from sfpipe.agents.checkpoint import fingerprint
+from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.hardware import (
     choose_bfloat16,
     choose_device,
@@ -123,7 +123,7 @@ def train(
     }
     save_agent(out, network, card)
     if checkpoint:
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
     return course
 
 

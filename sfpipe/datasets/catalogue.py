@@ -122,7 +122,7 @@ ARCHIVES = (
         licence="CC BY-NC-SA 4.0",
         citation=_DORFER,
         layout=("*/scores/*_ly/img/*.png", "*/scores/*_ly/coords/*.npy"),
-        use="not read by sfpipe: dataset msmd makes the same pieces with an exact alignment",
+        use="sfpipe import-msmd FOLDER (dataset msmd makes the same pieces, aligned exactly)",
     ),
     Archive(
         name="MSMD, page version (page images with annotations, audio)",
@@ -133,7 +133,7 @@ ARCHIVES = (
             "Following, EUSIPCO 2021"
         ),
         layout=("*msmd_train/*.npz", "*msmd_valid/*.npz", "*msmd_test/*.npz"),
-        use="not read by sfpipe: its scores are pages, the game's are strips",
+        use="sfpipe import-msmd FOLDER (its systems are cut from the pages)",
     ),
 )
 

@@ -8,16 +8,15 @@
 from __future__ import annotations
 
 import functools
-import pickle
-import zipfile
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from sfpipe.datasets.catalogue import recognise
+from sfpipe.datasets.plain_pickle import read_objects
 from sfpipe.errors import SfpipeError
 from sfpipe.parallel import StageReport, map_pieces
 
@@ -238,34 +237,10 @@ def _import_piece(
     )
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Rebuilds NumPy arrays of plain objects and nothing else: a pickle can run any program."""
-
-    _allowed = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "numpy" and name in self._allowed:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refers to {module}.{name}")
-
-
 def _coord2onset(path: Path) -> dict[Any, Any]:
     """The dict in ``coord2onset``, an object array of shape (1,)."""
-    with zipfile.ZipFile(path) as archive, archive.open("coord2onset.npy") as file:
-        _skip_header(file)
-        value = _PlainUnpickler(file).load()
+    value = read_objects(path, "coord2onset")
     found = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
     if not isinstance(found, dict):
         raise TypeError("coord2onset is no dict")
     return found
-
-
-def _skip_header(file: IO[bytes]) -> None:
-    """Leave `file`, in NumPy's npy format, at the start of its data."""
-    version = np.lib.format.read_magic(file)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    read(file)

@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.store.schema import FILE_ATTRS, SCHEMA_VERSION
+from sfpipe.store import codec
+from sfpipe.store.schema import FILE_ATTRS, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_performance, check_score
 
 
@@ -53,7 +54,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
     Parameters
     ----------
     kind:
-        ``scores`` or ``spectrograms``; ``any`` accepts both.
+        ``scores`` or ``spectrograms``, which a packed file holds both; ``any`` accepts all.
 
     Raises
     ------
@@ -72,6 +73,8 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
         ) from None
     with file:
         found, version = file.attrs.get("kind"), file.attrs.get("schema_version")
+        if found == PACKED:
+            remedy = "make it again: sfpipe pack"
         if found is None or version is None:
             raise SfpipeError("is HDF5 but not an sfpipe store", file=path, remedy=remedy)
         if version != SCHEMA_VERSION:
@@ -80,7 +83,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
                 file=path,
                 remedy=f"delete it and {remedy}",
             )
-        if kind not in ("any", found):
+        if kind not in ("any", found) and found != PACKED:
             raise SfpipeError(
                 f"is a store of {found}, expected {kind}", file=path, remedy="swap the two files"
             )
@@ -95,7 +98,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             raise SfpipeError(
                 error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
             ) from None
-        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise SfpipeError(
                 f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
             ) from None
@@ -110,33 +113,43 @@ def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRe
         As `open_store`, or if an array is not what the schema says.
     """
     with open_store(path, "scores") as file:
-        records = {}
-        for piece, group in file.items():
-            attrs = group.attrs
-            if split is not None and attrs["split"] != split:
-                continue
-            record = ScoreRecord(
-                piece,
-                str(attrs["split"]),
-                str(attrs["title"]),
-                _array(group, "strip"),
-                _array(group, "onset_x_px"),
-                _array(group, "onset_y_px"),
-                _array(group, "onset_quarter"),
-                float(attrs["staff_space_px"]),
-                float(attrs["px_per_cm"]),
-            )
-            check_score(
-                piece,
-                record.strip,
-                record.onset_x_px,
-                record.onset_y_px,
-                record.onset_quarter,
-                staff_space_px=record.staff_space_px,
-                px_per_cm=record.px_per_cm,
-            )
-            records[piece] = record
-        return records
+        return {
+            piece: score_record(group, piece)
+            for piece, group in file.items()
+            if split is None or group.attrs["split"] == split
+        }
+
+
+def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
+    """One piece of an open score store or packed file, checked.
+
+    Raises
+    ------
+    SfpipeError
+        If an array is not what the schema says.
+    """
+    attrs = group.attrs
+    record = ScoreRecord(
+        piece,
+        str(attrs["split"]),
+        str(attrs["title"]),
+        _array(group, "strip"),
+        _array(group, "onset_x_px"),
+        _array(group, "onset_y_px"),
+        _array(group, "onset_quarter"),
+        float(attrs["staff_space_px"]),
+        float(attrs["px_per_cm"]),
+    )
+    check_score(
+        piece,
+        record.strip,
+        record.onset_x_px,
+        record.onset_y_px,
+        record.onset_quarter,
+        staff_space_px=record.staff_space_px,
+        px_per_cm=record.px_per_cm,
+    )
+    return record
 
 
 def strip_height(path: str | Path) -> int:
@@ -148,7 +161,10 @@ def strip_height(path: str | Path) -> int:
         As `open_store`, or if it holds no strips.
     """
     with open_store(path, "scores") as file:
-        heights = [int(group["strip"].shape[0]) for group in file.values()]
+        heights = [
+            int(node.attrs["shape"][0] if _is_packed(node) else node.shape[0])
+            for node in (group["strip"] for group in file.values())
+        ]
         if not heights:
             raise SfpipeError("holds no strips", file=path, remedy="run 'dvc repro scores'")
         return min(heights)
@@ -163,33 +179,50 @@ def read_performances(path: str | Path, split: str | None = None) -> list[Perfor
         As `open_store`, or if an array is not what the schema says.
     """
     with open_store(path, "spectrograms") as file:
-        records = []
-        for piece, group in file.items():
-            if split is not None and group.attrs["split"] != split:
-                continue
-            for name, sub in group.items():
-                record = PerformanceRecord(
-                    piece,
-                    name,
-                    str(group.attrs["split"]),
-                    _array(sub, "spectrogram"),
-                    _array(sub, "onset_s"),
-                    _array(sub, "score_onset"),
-                    float(sub.attrs["tempo_factor"]),
-                    str(sub.attrs["soundfont"]),
-                )
-                check_performance(
-                    f"{piece}/{name}", record.spectrogram, record.onset_s, record.score_onset
-                )
-                records.append(record)
-        return records
+        return [
+            performance_record(sub, piece, name, str(group.attrs["split"]))
+            for piece, group in file.items()
+            if split is None or group.attrs["split"] == split
+            for name, sub in group.items()
+            if isinstance(sub, h5py.Group)  # a packed piece has its strip beside them
+        ]
+
+
+def performance_record(
+    group: h5py.Group, piece: str, performance: str, split: str
+) -> PerformanceRecord:
+    """One performance of an open spectrogram store or packed file, checked.
+
+    Raises
+    ------
+    SfpipeError
+        If an array is not what the schema says.
+    """
+    record = PerformanceRecord(
+        piece,
+        performance,
+        split,
+        _array(group, "spectrogram"),
+        _array(group, "onset_s"),
+        _array(group, "score_onset"),
+        float(group.attrs["tempo_factor"]),
+        str(group.attrs["soundfont"]),
+    )
+    check_performance(
+        f"{piece}/{performance}", record.spectrogram, record.onset_s, record.score_onset
+    )
+    return record
+
+
+def _is_packed(node: h5py.Dataset) -> bool:
+    return node.file.attrs["kind"] == PACKED
 
 
 def _array(group: h5py.Group, name: str) -> np.ndarray:
     node = group[name]
     if not isinstance(node, h5py.Dataset):
         raise SfpipeError(f"{group.name}/{name} is no array")
-    return np.asarray(node[()])
+    return codec.get(node) if _is_packed(node) else np.asarray(node[()])
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -197,7 +230,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     with open_store(path, "any") as file:
         info: dict[str, Any] = {
             k: json.loads(v)
-            if k in ("params", "tools", "skipped")
+            if k in ("params", "tools", "skipped", "sources")
             else (v.item() if hasattr(v, "item") else v)
             for k, v in file.attrs.items()
         }
@@ -208,9 +241,18 @@ def describe(path: str | Path) -> dict[str, Any]:
             splits[split] = splits.get(split, 0) + 1
         file.visititems(
             lambda name, node: (
-                rows.append((name, str(node.shape), str(node.dtype)))
+                rows.append((name, *_shape_and_type(node)))
                 if isinstance(node, h5py.Dataset)
                 else None
             )
         )
         return {**info, "pieces": len(file), "splits": splits, "datasets": rows}
+
+
+def _shape_and_type(node: h5py.Dataset) -> tuple[str, str]:
+    if not _is_packed(node):
+        return str(node.shape), str(node.dtype)
+    step = float(node.attrs["step"])
+    kept = f" x {step:g}" if step else ""
+    shape = tuple(int(n) for n in node.attrs["shape"])
+    return str(shape), f"{np.dtype(str(node.attrs['dtype']))}{kept}"

@@ -11,9 +11,11 @@ HOP = SAMPLE_RATE / FPS  # 1102.5 samples
 BINS = 78  # log-frequency bins
 EXCERPT = 40  # frames of spectrogram the agent sees
 
+PACKED = "packed"  # kind of a file that holds both stores: see sfpipe/store/pack.py
+
 # Attributes of every file.
 FILE_ATTRS = {
-    "kind": "'scores' or 'spectrograms'",
+    "kind": "'scores', 'spectrograms' or 'packed'",
     "schema_version": "int, SCHEMA_VERSION of the writer",
     "dataset": "str",
     "params": "JSON of the parameters that made the file",

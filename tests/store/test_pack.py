@@ -1,0 +1,177 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.files import sha256
+from sfpipe.store import codec
+from sfpipe.store.bank import load_bank
+from sfpipe.store.inspect import text
+from sfpipe.store.pack import pack, unpack
+from sfpipe.store.reader import read_performances, read_scores, strip_height
+from sfpipe.store.window import WINDOWS
+from sfpipe.store.writer import write_scores, write_spectrograms
+from tests.projects import write_stores
+
+ALL = ("train", "valid", "test")
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Both stores of three pieces; tune0 has a second performance, slower."""
+    write_stores(tmp_path)
+    scores, spectrograms = (tmp_path / f"data/{k}/toy.h5" for k in ("scores", "spectrograms"))
+    more = np.random.default_rng(1).random((78, 40)).astype(np.float32)
+    about = {"dataset": "toy", "params": {"a": 1}, "tools": {"made": "by hand"}}
+    records = read_performances(spectrograms)
+    with write_spectrograms(spectrograms, **about) as store:
+        for r in records:
+            store.add(**vars(r))
+        # by name it would come first
+        slow = {"split": "train", "spectrogram": more, "onset_s": [0.1, 0.7], "score_onset": [0, 2]}
+        store.add("tune0", "a-slow", tempo_factor=0.8, soundfont="F", duration_s=1.97, **slow)
+        store.skip("lost", "has no notes")
+    return scores, spectrograms
+
+
+def same(a, b, **tolerance) -> None:
+    assert vars(a).keys() == vars(b).keys()
+    for key, value in vars(a).items():
+        other = vars(b)[key]
+        if isinstance(value, np.ndarray):
+            assert value.dtype == other.dtype, key
+            atol = tolerance.get(key, 0)
+            np.testing.assert_allclose(value, other, rtol=0, atol=atol, err_msg=key)
+        else:
+            assert value == other, key
+
+
+def test_a_packed_file_is_read_as_either_store(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    packed = pack(*stores, out, splits=ALL)
+    assert (packed.pieces, packed.performances) == (3, 4)
+    assert packed.bytes == out.stat().st_size
+    scores, again = read_scores(stores[0]), read_scores(out)
+    assert list(scores) == list(again)
+    for piece in scores:
+        same(scores[piece], again[piece])
+    assert strip_height(out) == 40
+    before, after = read_performances(stores[1]), read_performances(out)
+    assert len(before) == len(after) == 4
+    for a, b in zip(before, after, strict=True):
+        same(a, b, spectrogram=1 / 128 + 1e-6)
+    rounded = np.abs(before[0].spectrogram - after[0].spectrogram).max()
+    assert rounded > 1 / 256, "nothing was rounded: the test shows nothing"
+
+
+def test_step_0_keeps_every_bit_and_unpack_makes_the_stores_again(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out, splits=ALL, step=0)
+    made = tmp_path / "s.h5", tmp_path / "p.h5"
+    unpack(out, *made)
+    for old, new, read in zip(stores, made, (read_scores, read_performances), strict=True):
+        a, b = read(old), read(new)
+        assert len(a) == len(b)
+        for x, y in zip(*(v.values() if isinstance(v, dict) else v for v in (a, b)), strict=True):
+            same(x, y)
+        with h5py.File(old) as file, h5py.File(new) as again:
+            assert file.attrs["kind"] == again.attrs["kind"]
+            assert json.loads(again.attrs["skipped"]) == {"lost": "has no notes"}
+    with h5py.File(made[1]) as file:
+        assert file["tune0/a-slow"].attrs["duration_s"] == 1.97
+
+
+def test_the_game_is_the_same_but_for_the_rounding(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out, splits=ALL)
+    window = WINDOWS["nottingham"]
+    a, b = load_bank(*stores, window), load_bank(out, out, window)
+    for name in ("strip", "targets", "first_frame", "last_frame", "start_x", "strip_base"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    assert np.abs(a.spectrogram - b.spectrogram).max() <= 1 / 128 + 1e-6
+
+
+def test_by_default_what_training_needs(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out)
+    assert list(read_scores(out)) == ["tune0", "tune1"]
+
+
+def test_fewer_performances_are_those_nearest_to_the_scores_tempo(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out, splits=["train"], performances=1)
+    assert [(r.piece, r.performance) for r in read_performances(out)] == [("tune0", "plain")]
+
+
+def test_the_file_tells_where_it_comes_from(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out)
+    with h5py.File(out) as file:
+        assert json.loads(file.attrs["sources"]) == {
+            "scores": sha256(stores[0]),
+            "spectrograms": sha256(stores[1]),
+        }
+        params = json.loads(file.attrs["params"])
+        assert (params["pack"], params["spectrograms"]) == ({"step": 1 / 64}, {"a": 1})
+        assert {"made", "sfpipe", "h5py"} <= set(json.loads(file.attrs["tools"]))
+        assert json.loads(file.attrs["skipped"]) == {"lost": "has no notes"}
+    shown = text(out)
+    assert "packed of 'toy', schema version 1" in shown
+    assert "(40, 200)" in shown and "uint8 x 0.015625" in shown
+
+
+def test_too_large_says_how_large_and_leaves_nothing(stores, tmp_path):
+    out = tmp_path / "packed.h5"
+    with pytest.raises(SfpipeError, match=r"over 0\.01 MiB after 50% of the pieces, about") as told:
+        pack(*stores, out, limit_mib=0.01)
+    assert "--performances 1" in told.value.remedy
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("what", ["truncated", "flipped", "foreign"])
+def test_a_damaged_file_is_said_in_one_line(stores, tmp_path, what):
+    out = tmp_path / "packed.h5"
+    pack(*stores, out)
+    content = bytearray(out.read_bytes())
+    if what == "truncated":
+        out.write_bytes(content[: len(content) // 2])
+    elif what == "foreign":
+        out.write_bytes(b"no file of ours" * 99)
+    else:
+        content[content.index(b"BZh9") + 500] ^= 1
+        out.write_bytes(content)
+    with pytest.raises(SfpipeError) as told:
+        unpack(out, tmp_path / "s.h5", tmp_path / "p.h5")
+    assert str(told.value).startswith(f"{out}: is ") and "\n" not in str(told.value)
+    assert told.value.remedy
+    assert not (tmp_path / "s.h5").exists() and not (tmp_path / "p.h5").exists()
+    if what == "flipped":
+        with pytest.raises(SfpipeError, match="sfpipe pack"):
+            read_scores(out)
+
+
+def test_only_a_packed_file_is_unpacked(stores, tmp_path):
+    with pytest.raises(SfpipeError, match="is a store of scores, not packed"):
+        unpack(stores[0], tmp_path / "s.h5", tmp_path / "p.h5")
+
+
+def test_nothing_to_pack(stores, tmp_path):
+    with pytest.raises(SfpipeError, match="split is 'tset'"):
+        pack(*stores, tmp_path / "x.h5", splits=["tset"])
+    with pytest.raises(SfpipeError, match="no piece of train"):
+        with write_scores(stores[0], dataset="toy", params={}, tools={}):
+            pass
+        pack(*stores, tmp_path / "x.h5", splits=["train"])
+    with pytest.raises(SfpipeError, match="cannot pack 0"):
+        pack(*stores, tmp_path / "x.h5", performances=0)
+
+
+def test_rounding_keeps_to_half_a_step_or_refuses():
+    values = np.array([0, 0.004, 0.3, 9.99], np.float32)
+    assert codec.quantised(values, 0.01).tolist() == [0, 0, 30, 999]
+    assert codec.quantised(values, 0.1).dtype == np.uint8
+    for wrong in (np.array([-1.0]), np.array([1e6]), np.array([np.nan])):
+        with pytest.raises(SfpipeError, match="no multiples of"):
+            codec.quantised(wrong, 0.01)
