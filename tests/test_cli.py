@@ -478,3 +478,23 @@ def test_doctor(sfpipe):
     code, out, _ = sfpipe("doctor")
     assert ("All that is required is there." in out) == (code == 0)
     assert "PyTorch" in out
+
+
+def test_pack_trains_evaluates_and_unpacks(project, sfpipe):
+    code, out, err = sfpipe("pack", "--split", "train", "--split", "valid", "--split", "test")
+    assert (code, out.startswith("Packed(pieces=3, performances=3")) == (0, True), err
+    packed = "data/packed/toy.h5"
+    whole = {name: (project / name).read_bytes() for name in (SCORES, SPECTROGRAMS)}
+    for name in whole:
+        (project / name).unlink()
+    assert sfpipe("train", "--packed", packed)[0] == 0
+    code, out, err = sfpipe("evaluate", "--packed", packed)
+    assert code == 0, err
+    assert "constant speed" in out
+    code, out, _ = sfpipe("unpack", packed)
+    assert (code, out) == (0, f"{SCORES}\n{SPECTROGRAMS}\n")
+    assert sfpipe("evaluate")[0] == 0
+
+
+def test_pack_over_the_limit(refuses):
+    refuses("pack", "--limit", "0.01", file="data/packed/toy.h5", says="over 0.01 MiB")
