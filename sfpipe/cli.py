@@ -223,10 +223,16 @@ def pack(
     from sfpipe.store.pack import pack as put
 
     _, _, paths = _setting(params, dataset)
-    chosen = {"performances": performances, "step": step, "limit_mib": limit}
-    if split:
-        chosen["splits"] = split
-    print(put(paths.scores, paths.spectrograms, out or paths.packed, **chosen))
+    packed = put(
+        paths.scores,
+        paths.spectrograms,
+        out or paths.packed,
+        splits=split or ("train", "valid"),
+        performances=performances,
+        step=step,
+        limit_mib=limit,
+    )
+    print(packed)
 
 
 @app.command()
@@ -305,9 +311,15 @@ def import_msmd(
     from sfpipe.datasets.msmd_archive import import_msmd as stage
 
     p, _, paths = _setting(params, dataset)
-    stores = (paths.scores, paths.spectrograms)
-    options = {"soundfont": soundfont, "gain": p.synthesize.gain, "tempi": tempo or [1000]}
-    stage(folder, dataset, *stores, **options)
+    stage(
+        folder,
+        dataset,
+        paths.scores,
+        paths.spectrograms,
+        soundfont=soundfont,
+        gain=p.synthesize.gain,
+        tempi=tempo or [1000],
+    )
 
 
 @app.command()

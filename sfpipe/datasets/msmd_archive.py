@@ -77,12 +77,13 @@ def import_msmd(
         work, pieces = functools.partial(_import_npz, files=files), sorted(files)
     else:
         font = resolve(soundfont)
-        options = {"soundfont": font.name, "gain": gain, "tempi": sorted(set(tempi))}
+        options: dict[str, Any] = {"soundfont": font.name, "gain": gain}
+        options["tempi"] = sorted(set(tempi))
         params, tools = params | options, {"fluidsynth": binding.version()}
         pieces = msmd_v1.find_pieces(folder)
         work = functools.partial(_import_v1, folder=folder, font=font.path, **options)
     report = StageReport()
-    about = {"dataset": dataset, "params": params, "tools": tools}
+    about: dict[str, Any] = {"dataset": dataset, "params": params, "tools": tools}
     with (
         write_scores(scores_out, **about) as scores,
         write_spectrograms(spectrograms_out, **about) as specs,

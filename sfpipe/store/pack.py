@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -129,7 +130,7 @@ def unpack(path: Path, scores_out: Path, spectrograms_out: Path) -> None:
     with open_store(path, "any") as file:
         if file.attrs["kind"] != PACKED:
             raise SfpipeError(f"is a store of {file.attrs['kind']}, not packed", remedy="use it")
-        about = {
+        about: dict[str, Any] = {
             "dataset": str(file.attrs["dataset"]),
             "params": json.loads(file.attrs["params"]),
             "tools": json.loads(file.attrs["tools"]),
@@ -142,7 +143,7 @@ def unpack(path: Path, scores_out: Path, spectrograms_out: Path) -> None:
         ):
             for piece, group in file.items():
                 record = score_record(group, piece)
-                scores.add(**{k: v for k, v in vars(record).items()})
+                scores.add(**vars(record))
                 for name, sub in group.items():
                     if isinstance(sub, h5py.Group):
                         performance = performance_record(sub, piece, name, record.split)
