@@ -12,8 +12,9 @@ import torch
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store import gather
-from sfpipe.store.packing import crop_rows, pack_strips
-from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
+from sfpipe.store.packing import pack_strips
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.records import load_records
 from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.store.window import Window
 
@@ -289,27 +290,7 @@ def load_bank(
     SfpipeError
         If a store cannot be read, or a wanted piece is in neither.
     """
-    records = read_performances(spectrograms, split)
-    if pieces is not None:
-        missing = sorted(set(pieces) - {r.piece for r in records})
-        if missing:
-            raise SfpipeError(
-                f"no piece '{missing[0]}'" + (f" in split {split}" if split else ""),
-                file=spectrograms,
-                remedy="list the pieces: sfpipe inspect FILE",
-            )
-        records = [r for r in records if r.piece in set(pieces)]
-    strips = read_scores(scores)
-    records = [r for r in records if r.piece in strips]
-    if not records:
-        raise SfpipeError(
-            "no performance has a strip" + (f" in split {split}" if split else ""),
-            file=spectrograms,
-            remedy="run 'dvc repro scores spectrograms'",
-        )
-    low = [p for p in {r.piece for r in records} if strips[p].strip.shape[0] < window.height]
-    if low:
-        crop_rows(strips[min(low)].strip, window.height, file=scores)
+    strips, records = load_records(scores, spectrograms, window, split=split, pieces=pieces)
     try:
         return Bank(strips, records, window, device)
     except SfpipeError as error:

@@ -152,6 +152,18 @@ def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
     return record
 
 
+def dataset_of(path: str | Path) -> str:
+    """Name of the data set that a store holds.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with open_store(path, "any") as file:
+        return str(file.attrs["dataset"])
+
+
 def strip_height(path: str | Path) -> int:
     """Height in px of the lowest strip of a score store.
 

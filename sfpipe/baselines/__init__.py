@@ -1,0 +1,1 @@
+"""What agents are compared with: followers that learn nothing, or learn another way."""

@@ -1,0 +1,90 @@
+"""Score following by online dynamic time warping of chroma: the paper's MIDI-ODTW.
+
+The performance is aligned with the synthesised score, and the score time found is mapped to a
+position in the image (section 4.2). The follower hears the frames that an agent hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sfpipe.baselines.chroma import Chroma
+from sfpipe.baselines.online_dtw import OnlineDtw
+from sfpipe.baselines.score_sound import ScoreSound
+from sfpipe.errors import SfpipeError
+from sfpipe.params import OdtwParams
+from sfpipe.store.reader import ScoreRecord
+from sfpipe.store.schema import BINS, FPS
+
+
+class OdtwFollower:
+    """Follows by aligning what it hears with how the score sounds.
+
+    Parameters
+    ----------
+    sound_of:
+        Gives the sound of a score; whether that comes from the engraver's MIDI or from what was
+        read in the image is the difference between MIDI-ODTW and OMR-ODTW.
+    """
+
+    lead_frames = 0  # the position is that of the newest frame
+
+    def __init__(
+        self, sound_of: Callable[[ScoreRecord], ScoreSound], params: OdtwParams | None = None
+    ):
+        self.sound_of, self.params = sound_of, params or OdtwParams()
+        self._chroma = self._features()
+        self._dtw: OnlineDtw | None = None
+
+    def reset(self, score: ScoreRecord) -> None:
+        """Get the score's sound and wait at its first onset.
+
+        Raises
+        ------
+        SfpipeError
+            If there is none.
+        """
+        self._sound = self.sound_of(score)
+        self._first = int(self._sound.onset_frames[0])
+        reference = self._features().of(self._sound.spectrogram)[self._first :]
+        self._dtw = OnlineDtw(
+            reference, width=round(self.params.width_s * FPS), max_run=self.params.max_run
+        )
+        self._chroma.reset()
+        self._heard: np.ndarray | None = None
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Take in a frame before the music; the last one is taken for the first onset's.
+
+        Raises
+        ------
+        SfpipeError
+            If the frame has another shape than [shape=(78,)], or `reset` was not called.
+        """
+        self._heard = self._take(frame)[1]
+
+    def step(self, frame: np.ndarray) -> float:
+        """Hear one frame; returns its position in strip px.
+
+        Raises
+        ------
+        SfpipeError
+            As `hear`.
+        """
+        dtw, features = self._take(frame)
+        if self._heard is not None:
+            dtw.step(self._heard)
+            self._heard = None
+        return self._sound.x_at(self._first + dtw.step(features))
+
+    def _features(self) -> Chroma:
+        return Chroma(self.params.onset_weight, self.params.fading)
+
+    def _take(self, frame: np.ndarray) -> tuple[OnlineDtw, np.ndarray]:
+        if self._dtw is None:
+            raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
+        if frame.shape != (BINS,):
+            raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
+        return self._dtw, self._chroma.step(frame)

@@ -1,0 +1,100 @@
+"""How a score sounds: what dynamic time warping compares a performance with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.errors import SfpipeError
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.schema import FPS, SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class ScoreSound:
+    """A synthesised score and where its onsets are in the image.
+
+    Attributes
+    ----------
+    spectrogram:
+        float32 [shape=(78, n_frames)], as a performance's.
+    onset_frames:
+        int64 [shape=(n,)], strictly increasing; the music begins at the first.
+    onset_x_px:
+        float64 [shape=(n,)], strip px.
+    """
+
+    spectrogram: np.ndarray
+    onset_frames: np.ndarray
+    onset_x_px: np.ndarray
+
+    def x_at(self, frame: float) -> float:
+        """Position in strip px at a frame: linear between onsets, constant outside them."""
+        return float(np.interp(frame, self.onset_frames, self.onset_x_px))
+
+
+def score_sound(spectrogram: np.ndarray, onset_s: np.ndarray, onset_x_px: np.ndarray) -> ScoreSound:
+    """A score's sound from its spectrogram and its onset -> pixel map.
+
+    Onsets in the same frame are merged, as in the game: the first one's position counts. Those
+    after the end of the sound are left out.
+
+    Parameters
+    ----------
+    spectrogram:
+        float32 [shape=(78, n_frames)].
+    onset_s, onset_x_px:
+        [shape=(n,)], s in increasing order, and strip px.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no onset within the sound, or the two vectors differ in length.
+    """
+    onset_s, x = np.asarray(onset_s, np.float64), np.asarray(onset_x_px, np.float64)
+    if onset_s.shape != x.shape or onset_s.ndim != 1:
+        raise SfpipeError(f"expected one x per onset, found the shapes {onset_s.shape}, {x.shape}")
+    frames, first = np.unique(np.floor(onset_s * FPS + 1e-9).astype(np.int64), return_index=True)
+    inside = (frames >= 0) & (frames < spectrogram.shape[1])
+    if not inside.any():
+        raise SfpipeError("the score has no onset within its sound")
+    return ScoreSound(spectrogram, frames[inside], x[first[inside]])
+
+
+def from_performance(score: ScoreRecord, performance: PerformanceRecord) -> ScoreSound:
+    """The sound of a score from a performance of the store that plays it as written."""
+    x = score.onset_x_px[performance.score_onset]
+    return score_sound(performance.spectrogram, performance.onset_s, x)
+
+
+def from_midi(
+    midi: str | Path,
+    onset_s: np.ndarray,
+    onset_x_px: np.ndarray,
+    soundfont: str | Path,
+    *,
+    gain: float = 0.2,
+    program: int = 0,
+) -> ScoreSound:
+    """The sound of a score from its MIDI.
+
+    Parameters
+    ----------
+    midi:
+        File, played at its own tempo.
+    onset_s, onset_x_px:
+        [shape=(n,)], onsets in the MIDI's time, and strip px.
+    soundfont:
+        File.
+
+    Raises
+    ------
+    SfpipeError
+        As `synthesize_midi` and `score_sound`.
+    """
+    samples = synthesize_midi(midi, soundfont, gain=gain, program=program)
+    return score_sound(spectrogram(samples, SAMPLE_RATE), onset_s, onset_x_px)

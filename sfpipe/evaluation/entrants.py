@@ -1,0 +1,124 @@
+"""Whoever takes part in an evaluation: one call, whether it is an agent, a baseline or a yardstick.
+
+Players of the game are played all at once, in the batched game; followers one performance after
+the other. The games that come out are the same (`sfpipe.game.following`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sfpipe.agents.rollout import Actor
+from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
+from sfpipe.evaluation.programme import Programme
+from sfpipe.game.following import Follower, follow
+from sfpipe.game.play import PlayedGame, play_games
+from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
+from sfpipe.progress import Progress
+from sfpipe.store.bank import Bank
+
+
+class Entrant(Protocol):
+    """Takes part in an evaluation.
+
+    Attributes
+    ----------
+    label:
+        How progress lines call it.
+    """
+
+    label: str
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """Play every performance; without chance once, since all trials would be the same game."""
+        ...
+
+
+class PlayerEntrant:
+    """A player of the batched game.
+
+    Parameters
+    ----------
+    player:
+        Makes it for a bank.
+    chance:
+        Whether two trials differ.
+    """
+
+    def __init__(self, label: str, player: Callable[[Bank], Player], *, chance: bool = False):
+        self.label, self.player, self.chance = label, player, chance
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """All performances and trials in one batch."""
+        player = self.player(programme.bank)
+        n = trials if self.chance else 1
+        return play_games(programme.bank, player, trials=n, label=self.label)
+
+
+class FollowerEntrant:
+    """A follower, which hears one performance after the other."""
+
+    def __init__(self, label: str, follower: Follower, *, chance: bool = False):
+        self.label, self.follower, self.chance = label, follower, chance
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """One game after the other, trials of a performance together.
+
+        Raises
+        ------
+        SfpipeError
+            If the follower cannot read a score, naming the piece.
+        """
+        n = trials if self.chance else 1
+        progress = Progress(self.label, n * len(programme.performances), "games")
+        games = []
+        for performance in programme.performances:
+            score = programme.scores[performance.piece]
+            for trial in range(n):
+                game = follow(self.follower, score, performance, programme.window, trial=trial)
+                games.append(game)
+                progress.advance()
+        progress.close()
+        return games
+
+
+def agent_and_yardsticks(
+    actor: Actor, *, deterministic: bool, px_per_frame: float | None
+) -> dict[str, Entrant]:
+    """An agent, its argmax, and the two yardsticks, by their names in eval.json.
+
+    Parameters
+    ----------
+    deterministic:
+        Whether ``agent`` takes the most probable action too, instead of drawing one.
+    px_per_frame:
+        Of the player at constant speed; None is the mean speed of what is played.
+    """
+    policy = _Policy(actor)
+
+    def playing(most_probable: bool) -> Callable[[Bank], Player]:
+        return lambda bank: SlidingPlayer(policy.of(bank), bank, deterministic=most_probable)
+
+    def constant(bank: Bank) -> Player:
+        return ConstantSpeed(bank, px_per_frame or mean_speed(bank))
+
+    return {
+        "agent": PlayerEntrant("agent", playing(deterministic), chance=not deterministic),
+        "agent_argmax": PlayerEntrant("agent, argmax", playing(True)),
+        "planner": PlayerEntrant("planner", Planner),
+        "constant_speed": PlayerEntrant("constant speed", constant),
+    }
+
+
+class _Policy:
+    """One sliding policy per bank: what it keeps serves the drawn and the argmax games."""
+
+    def __init__(self, actor: Actor):
+        self.actor = actor
+        self.policy: tuple[Bank, SlidingPolicy] | None = None
+
+    def of(self, bank: Bank) -> SlidingPolicy:
+        if self.policy is None or self.policy[0] is not bank:
+            self.policy = bank, SlidingPolicy(self.actor, bank)
+        return self.policy[1]

@@ -1,0 +1,63 @@
+"""What is to be played: the performances of a split or of some pieces, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sfpipe.errors import SfpipeError
+from sfpipe.store.packing import crop_rows
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
+from sfpipe.store.window import Window
+
+
+def load_records(
+    scores: str | Path,
+    spectrograms: str | Path,
+    window: Window,
+    *,
+    split: str | None = None,
+    pieces: Sequence[str] | None = None,
+) -> tuple[dict[str, ScoreRecord], list[PerformanceRecord]]:
+    """Read both stores.
+
+    Parameters
+    ----------
+    window:
+        Strips must be at least as high.
+    split:
+        ``train``, ``valid`` or ``test``; None takes all.
+    pieces:
+        Only these pieces.
+
+    Returns
+    -------
+    All scores by piece, and the performances that have one, sorted.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read, a wanted piece is in neither, or a strip is too low.
+    """
+    records = read_performances(spectrograms, split)
+    if pieces is not None:
+        missing = sorted(set(pieces) - {r.piece for r in records})
+        if missing:
+            raise SfpipeError(
+                f"no piece '{missing[0]}'" + (f" in split {split}" if split else ""),
+                file=spectrograms,
+                remedy="list the pieces: sfpipe inspect FILE",
+            )
+        records = [r for r in records if r.piece in set(pieces)]
+    strips = read_scores(scores)
+    records = [r for r in records if r.piece in strips]
+    if not records:
+        raise SfpipeError(
+            "no performance has a strip" + (f" in split {split}" if split else ""),
+            file=spectrograms,
+            remedy="run 'dvc repro scores spectrograms'",
+        )
+    low = [p for p in {r.piece for r in records} if strips[p].strip.shape[0] < window.height]
+    if low:
+        crop_rows(strips[min(low)].strip, window.height, file=scores)
+    return strips, records
