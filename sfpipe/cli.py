@@ -166,6 +166,39 @@ def evaluate(
 
 
 @app.command()
+def baseline(
+    name: Annotated[str, typer.Argument(help="E.g. midi-odtw.")],
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
+) -> None:
+    """Let a baseline follow all test pieces: metrics/baselines/<name>.json."""
+    from sfpipe.baselines.registry import Sources
+    from sfpipe.evaluation.baseline import evaluate_baseline as stage
+    from sfpipe.params import override
+
+    p, _, paths = _setting(params, dataset)
+    chosen = override(p.evaluate, trials=trials, split=split)
+    files = (paths.scores, paths.spectrograms, paths.engraved)
+    stage(name, chosen, Sources(*files, p.baselines, p.synthesize), out, seed=p.seed)
+
+
+@app.command()
+def tables(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("metrics"),
+) -> None:
+    """Print Tables 3 and 4 beside the paper's, and write metrics/table3.md, table4.md."""
+    from sfpipe.evaluation.tables import write_tables
+    from sfpipe.publishing import PRETRAINED
+
+    for path in write_tables(results, PRETRAINED, out):
+        print(path.read_text("utf-8"))
+
+
+@app.command()
 def publish(
     name: Annotated[str, typer.Argument(help="Name, e.g. nottingham-ppo.")],
     agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),

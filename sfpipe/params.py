@@ -178,6 +178,22 @@ class EvaluateParams(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
+class OdtwParams(Section):
+    """Online dynamic time warping."""
+
+    width_s: float = Field(default=10.0, ge=1, le=60)
+    max_run: int = Field(default=3, ge=1)  # frames of score or performance without the other
+    onset_weight: float = Field(default=1.0, ge=0)
+    fading: float = Field(default=0.7, ge=0, lt=1)
+
+
+class BaselinesParams(Section):
+    """`baseline`: which ones the pipeline evaluates, and their parameters."""
+
+    names: list[str] = ["midi-odtw"]
+    odtw: OdtwParams = OdtwParams()
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -192,6 +208,7 @@ class Params(Section):
     scores: ScoresParams = ScoresParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    baselines: BaselinesParams = BaselinesParams()
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -156,7 +156,7 @@ def _fill(i, j, row, column, reference, heard, cost):
 
 @njit(**_OPTIONS)
 def _best(row, column, cost):
-    """End of the cheapest path to the newest row or column; the nearest to their corner of equals."""
+    """Where the cheapest path ends; of equal ones that nearest to the corner."""
     width = len(cost)
     at_row, at_column = row, column
     least = cost[row % width, column % width] / (row + column + 2)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sfpipe.audio.performances import score_onsets
+from sfpipe.audio.soundfonts import resolve
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
+from sfpipe.params import SynthesizeParams
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 
@@ -98,3 +101,32 @@ def from_midi(
     """
     samples = synthesize_midi(midi, soundfont, gain=gain, program=program)
     return score_sound(spectrogram(samples, SAMPLE_RATE), onset_s, onset_x_px)
+
+
+def from_engraved(score: ScoreRecord, folder: Path, params: SynthesizeParams) -> ScoreSound:
+    """The sound of a score from its engraved piece, as the stages would synthesise it.
+
+    Parameters
+    ----------
+    folder:
+        Of the piece: `score.mid` and `noteheads.csv`.
+    params:
+        The first of the training sound fonts is played.
+
+    Raises
+    ------
+    SfpipeError
+        If a file or the sound font is missing, or the onsets are not those of the score.
+    """
+    onset_s = score_onsets(folder / "noteheads.csv")
+    if len(onset_s) != len(score.onset_x_px):
+        raise SfpipeError(
+            f"has {len(onset_s)} onsets, the score store {len(score.onset_x_px)}",
+            file=folder,
+            remedy="run 'dvc repro scores'",
+        )
+    font = resolve(params.train.soundfonts[0]).path
+    midi = folder / "score.mid"
+    return from_midi(
+        midi, onset_s, score.onset_x_px, font, gain=params.gain, program=params.program
+    )

@@ -72,22 +72,44 @@ def write_evaluation(
             f"expected the games of '{HEADLINE}', found those of {sorted(results)}",
             remedy="evaluate the agent together with the players it is compared with",
         )
-    figures = {player: _figures(games, seed) for player, games in results.items()}
-    games = results[HEADLINE]
-    evaluation: dict[str, Any] = {
-        **figures[HEADLINE],
-        "n_pieces": len({game.piece for game in games}),
-        "n_performances": len({(game.piece, game.performance) for game in games}),
-        "n_onsets": sum(len(game.onset_frames) for game in games),
-        "seed": seed,
-        "players": {player: figures[player] for player in results if player != HEADLINE},
-        "meta": dict(meta),
-    }
+    evaluation = figures_of(results, HEADLINE, meta=meta, seed=seed)
     write_json(out_dir / "eval.json", evaluation)
     write_json(out_dir / "headline.json", headline(evaluation))
     _write_pieces(results, out_dir / "pieces.csv")
     write_plots(results, out_dir / "plots")
     return evaluation
+
+
+def figures_of(
+    results: Mapping[str, Sequence[PlayedGame]],
+    headline: str,
+    *,
+    meta: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """What eval.json and a baseline's file hold: all metrics, counted both ways.
+
+    Parameters
+    ----------
+    headline:
+        The player whose figures are at the top level; the others' are below ``players``.
+
+    Raises
+    ------
+    SfpipeError
+        If a player has no game or an invalid one.
+    """
+    figures = {player: _figures(games, seed) for player, games in results.items()}
+    games = results[headline]
+    return {
+        **figures[headline],
+        "n_pieces": len({game.piece for game in games}),
+        "n_performances": len({(game.piece, game.performance) for game in games}),
+        "n_onsets": sum(len(game.onset_frames) for game in games),
+        "seed": seed,
+        "players": {player: figures[player] for player in results if player != headline},
+        "meta": dict(meta),
+    }
 
 
 def headline(evaluation: Mapping[str, Any]) -> dict[str, float | None]:
@@ -135,7 +157,8 @@ def summary(evaluation: Mapping[str, Any], *, file: str | Path = "eval.json") ->
         If `evaluation` is not the content of an eval.json.
     """
     try:
-        players = {HEADLINE: evaluation, **evaluation["players"]}
+        first = evaluation["meta"].get("label", HEADLINE)
+        players = {first: evaluation, **evaluation["players"]}
         table = _table(players)
         rows = [_reference_row(player, figures) for player, figures in players.items()]
         n = (

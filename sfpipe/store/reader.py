@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,8 +182,10 @@ def strip_height(path: str | Path) -> int:
         return min(heights)
 
 
-def read_performances(path: str | Path, split: str | None = None) -> list[PerformanceRecord]:
-    """All performances (of one split) of a spectrogram store, sorted by piece and name.
+def read_performances(
+    path: str | Path, split: str | None = None, pieces: Collection[str] | None = None
+) -> list[PerformanceRecord]:
+    """All performances (of one split, of some pieces) of a spectrogram store, sorted by name.
 
     Raises
     ------
@@ -195,6 +197,7 @@ def read_performances(path: str | Path, split: str | None = None) -> list[Perfor
             performance_record(sub, piece, name, str(group.attrs["split"]))
             for piece, group in file.items()
             if split is None or group.attrs["split"] == split
+            if pieces is None or piece in pieces
             for name, sub in group.items()
             if isinstance(sub, h5py.Group)  # a packed piece has its strip beside them
         ]

@@ -1,0 +1,65 @@
+"""Stage `baseline`: stores and a baseline's name -> metrics/baselines/<name>.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sfpipe.baselines.registry import Sources, find_baseline
+from sfpipe.evaluation.entrants import FollowerEntrant
+from sfpipe.evaluation.programme import load_programme
+from sfpipe.evaluation.report import figures_of, piece_lines, summary
+from sfpipe.files import write_json
+from sfpipe.params import EvaluateParams
+from sfpipe.store.reader import strip_height
+from sfpipe.store.window import window_for
+
+
+def evaluate_baseline(
+    name: str,
+    params: EvaluateParams,
+    sources: Sources,
+    out: Path,
+    *,
+    seed: int,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Let a baseline follow every performance of a split, judged as agents are.
+
+    The window, which says when the target is lost, is the one agents get for these strips.
+
+    Parameters
+    ----------
+    out:
+        Folder of `<name>.json`.
+    quiet:
+        Do not print the pieces and the table.
+
+    Returns
+    -------
+    dict
+        The content of the file: as `eval.json`, with the baseline's figures at the top.
+
+    Raises
+    ------
+    SfpipeError
+        If there is no such baseline, what it needs is missing, or the split is empty.
+    """
+    found = find_baseline(name)
+    window = window_for(strip_height(sources.scores))
+    programme = load_programme(sources.scores, sources.spectrograms, window, split=params.split)
+    entrant = FollowerEntrant(found.label, found.build(sources), chance=found.chance)
+    games = entrant.play(programme, params.trials)
+    meta = {
+        "dataset": programme.dataset,
+        "split": params.split,
+        "baseline": name,
+        "label": found.label,
+        "window": window.name,
+    }
+    evaluation = figures_of({name: games}, name, meta=meta, seed=seed)
+    write_json(out / f"{name}.json", evaluation)
+    if not quiet:
+        print(piece_lines(games))
+        print(summary(evaluation, file=out / f"{name}.json"))
+    return evaluation
