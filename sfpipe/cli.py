@@ -188,13 +188,15 @@ def baseline(
 @app.command()
 def tables(
     results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pretrained: Annotated[Path, typer.Option(help="Folder of the published agents.")] = Path(
+        "models/pretrained"
+    ),
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("metrics"),
 ) -> None:
     """Print Tables 3 and 4 beside the paper's, and write metrics/table3.md, table4.md."""
     from sfpipe.evaluation.tables import write_tables
-    from sfpipe.publishing import PRETRAINED
 
-    for path in write_tables(results, PRETRAINED, out):
+    for path in write_tables(results, pretrained, out):
         print(path.read_text("utf-8"))
 
 

@@ -30,6 +30,8 @@ COMMANDS = (
     "scores",
     "train",
     "evaluate",
+    "baseline",
+    "tables",
     "publish",
     "summary",
     "pack",
@@ -246,6 +248,27 @@ def test_unknown_data_set(refuses):
     assert "did you mean 'ryan'?" in line
     refuses("engrave", "--dataset", "ryen", file="data/raw/ryen/index.json", says="no such file")
     refuses("train", "--dataset", "../x", file="", says="is no name of a data set")
+
+
+def test_unknown_baseline(refuses):
+    line = refuses("baseline", "midi-odwt", file="", says="unknown baseline 'midi-odwt'")
+    assert "did you mean 'midi-odtw'?" in line
+
+
+def test_a_baseline_without_the_sound_of_its_score(refuses):
+    file = "data/engraved/toy/tune2/noteheads.csv"  # no performance of the store is as written
+    refuses("baseline", "midi-odtw", file=file, says="no such file")
+
+
+def test_tables(project, sfpipe, refuses):
+    refuses("tables", file="metrics", says="no results of an evaluation")
+    assert sfpipe("evaluate")[0] == 0
+    code, out, err = sfpipe("tables")
+    assert (code, err) == (0, "")
+    assert "| toy | planner (optimal) | 1.00 [1.00-1.00] |" in out
+    assert out.count("\n# Table") == 1 and out.startswith("# Table 3")
+    (project / "metrics/eval.json").write_text("{}")
+    refuses("tables", file="metrics/eval.json", says="is not the result of an evaluation")
 
 
 def test_own_folder_is_missing_or_empty(project, refuses):

@@ -10,7 +10,7 @@ import torch
 from sfpipe.agents.agent import load_agent
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.rollout import Actor
-from sfpipe.evaluation.entrants import agent_and_yardsticks
+from sfpipe.evaluation.agents import agent_and_yardsticks
 from sfpipe.evaluation.programme import load_programme
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.params import EvaluateParams

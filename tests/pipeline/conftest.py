@@ -105,7 +105,8 @@ class Project:
     def ran(self, output: str) -> list[str]:
         """The stages that a `dvc repro` or `dvc exp run` ran, in their order."""
         lines = (line.strip() for line in output.splitlines())
-        return [x.split("'")[1] for x in lines if x.startswith("Running stage '")]
+        ran = [x.split("'")[1] for x in lines if x.startswith("Running stage '")]
+        return [name.partition("@")[0] for name in ran]
 
 
 def write_tunes(folder: Path) -> None:

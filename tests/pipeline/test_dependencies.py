@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from sfpipe.params import Params
+from sfpipe.baselines.registry import BASELINES
+from sfpipe.params import Params, load_params
 from sfpipe.paths import Paths
 from tests.pipeline.closure import ROOT, closure, imports
 
@@ -20,7 +21,10 @@ ORDER = (
     "scores",
     "train",
     "evaluate",
+    "baseline",
 )
+# Stages that are there once per name in params.yaml: what the command says, for one of the names.
+EACH = {"baseline": "midi-odtw"}
 
 # The package's __init__ holds the version and registers the Gymnasium environments; no stage's
 # result depends on it. (cli.py and paths.py say what dvc.yaml says, which is checked below.)
@@ -39,7 +43,7 @@ ROOMS = (
     ("audio", "score"),
     ("game",),
     ("agents",),
-    ("live",),
+    ("live", "baselines"),
     ("evaluation",),
     ("doctor", "publishing"),
     ("cli",),
@@ -51,7 +55,19 @@ ACROSS = {"sfpipe/datasets/tismir.py", "sfpipe/datasets/msmd_archive.py"}
 @cache
 def stages(dataset: str = "toy") -> dict:
     text = (ROOT / "dvc.yaml").read_text("utf-8").replace("${dataset}", dataset)
-    return YAML(typ="safe").load(text)["stages"]
+    found = YAML(typ="safe").load(text)["stages"]
+    for name, item in EACH.items():
+        found[name] = filled(found[name]["do"], item)
+    return found
+
+
+def filled(value, item: str):
+    """Plain data with the name of one stage of a `foreach` put in."""
+    if isinstance(value, dict):
+        return {filled(k, item): filled(v, item) for k, v in value.items()}
+    if isinstance(value, list):
+        return [filled(v, item) for v in value]
+    return value.replace("${item}", item) if isinstance(value, str) else value
 
 
 def names(entries: list) -> list[str]:
@@ -91,7 +107,8 @@ def stage_module(command: str) -> str:
 def test_stages_are_the_commands_in_order():
     assert tuple(stages()) == ORDER
     for name, stage in stages().items():
-        assert stage["cmd"] == f"sfpipe {name} --dataset toy"
+        command = " ".join(filter(None, ("sfpipe", name, EACH.get(name))))
+        assert stage["cmd"] == f"{command} --dataset toy"
         assert name in commands()
 
 
@@ -112,6 +129,7 @@ def test_deps_are_the_files_that_the_stage_imports(stage):
 
 def test_data_files_beside_the_code_are_deps_of_those_who_read_them():
     beside = {str(p.relative_to(ROOT)) for p in (ROOT / "sfpipe").rglob("*.csv")}
+    beside -= {"sfpipe/evaluation/paper.csv"}  # `sfpipe tables` reads it, which is no stage
     for file in beside:
         folder = str(Path(file).parent)
         readers = [s for s in ORDER if {file, folder} & set(names(stages()[s]["deps"]))]
@@ -171,6 +189,16 @@ def test_training_and_evaluation_write_where_the_command_does():
     assert "models/agent" in names(stages()["evaluate"]["deps"])
     outs = [f"{folder}/{name}" for name in ("eval.json", "headline.json", "pieces.csv", "plots")]
     assert names(stages()["evaluate"]["outs"]) == outs
+    assert "metrics/baselines" in constants("baseline")
+    assert names(stages()["baseline"]["outs"]) == ["metrics/baselines/midi-odtw.json"]
+
+
+def test_a_baseline_stage_for_each_name_of_the_parameters():
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
+    assert YAML(typ="safe").load(text)["stages"]["baseline"]["foreach"] == "${baselines.names}"
+    params = load_params(ROOT / "params.yaml")
+    assert params.baselines.names
+    assert set(params.baselines.names) <= set(BASELINES)
 
 
 def test_every_input_is_made_by_an_earlier_stage():

@@ -1,0 +1,180 @@
+"""The results of evaluations as rows of tables: ours, and the paper's where they are known.
+
+Read are, in a folder of results (``metrics``): ``eval.json``; every file below ``baselines/``
+(figures of another data set than the pipeline's are kept there in folders of their own); and
+``real.json``. Pretrained agents bring the ``eval.json`` that they were published with.
+
+``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
+figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
+are those of `sfpipe.evaluation.report.figures_of`, with a ``label`` if the name is none to print.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.games import LABELS
+from sfpipe.files import read_json
+
+PAPER = Path(__file__).with_name("paper.csv")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entrant's figures.
+
+    Attributes
+    ----------
+    group:
+        Data set, or condition.
+    entrant:
+        Name by which the paper's row is found: an algorithm or a baseline.
+    figures:
+        As in eval.json; None if it was not evaluated.
+    """
+
+    group: str
+    entrant: str
+    label: str
+    figures: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row of the paper, as text; empty where it is not known."""
+
+    table: int
+    group: str
+    entrant: str
+    label: str
+    r_tue: str
+    r_on: str
+    abs_dx_cm: str
+    source: str
+
+
+def paper_rows(table: int, path: Path = PAPER) -> list[PaperRow]:
+    """The rows of Table 3 or 4 that are in ``paper.csv``, in its order."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            PaperRow(
+                int(row["table"]),
+                row["dataset"] or row["condition"],
+                *(row[k] for k in ("entrant", "label", "r_tue", "r_on", "abs_dx_cm", "source")),
+            )
+            for row in csv.DictReader(file)
+            if int(row["table"]) == table
+        ]
+
+
+def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
+    """Rows of Table 3: agents, baselines, and the yardsticks once per data set.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is not the result of an evaluation.
+    """
+    rows: list[Row] = []
+    seen: set[tuple[Any, ...]] = set()
+    for path in [*sorted(pretrained.glob("*/eval.json")), results / "eval.json"]:
+        for evaluation, meta in _evaluation(path):
+            same = tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
+            published = path.parent.parent == pretrained
+            if same in seen and not published:
+                continue  # the agent in metrics/ is one of those published
+            seen.add(same)
+            name = path.parent.name if published else "agent"
+            dataset = meta.get("dataset") or (name.split("-")[0] if published else UNKNOWN)
+            rows += _agent_rows(evaluation, meta, name, dataset)
+    for path in sorted((results / "baselines").rglob("*.json")):
+        for evaluation, meta in _evaluation(path):
+            name = meta.get("baseline", path.stem)
+            row = Row(meta.get("dataset", UNKNOWN), name, meta.get("label", name), evaluation)
+            rows.append(row)
+    # Every agent was evaluated beside the same yardsticks.
+    first = {(row.group, row.label): row for row in reversed(rows)}
+    return [row for row in rows if first[row.group, row.label] is row]
+
+
+def real_rows(results: Path) -> tuple[list[Row], dict[str, str]]:
+    """Rows of Table 4, and the conditions' labels in their order; both empty without a file.
+
+    Raises
+    ------
+    SfpipeError
+        If ``real.json`` is not what this module says.
+    """
+    path = results / "real.json"
+    if not path.exists():
+        return [], {}
+    content = read_json(path, remedy=_REAL)
+    try:
+        labels = {
+            name: condition["label"] + (" (simulated)" if condition["simulated"] else "")
+            for name, condition in content["conditions"].items()
+        }
+        rows = [
+            Row(name, entrant, figures.get("label", LABELS.get(entrant, entrant)), _sound(figures))
+            for name, condition in content["conditions"].items()
+            for entrant, figures in condition["entrants"].items()
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _foreign(path, error, _REAL) from None
+    return rows, labels
+
+
+_REAL = "run 'sfpipe evaluate --real-performances'"
+
+
+def _evaluation(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The content of an eval.json and its `meta`, if there is such a file."""
+    if not path.exists():
+        return
+    remedy = "run 'sfpipe evaluate' or 'sfpipe baseline' again"
+    content = read_json(path, remedy=remedy)
+    try:
+        meta = dict(content["meta"])
+        for figures in (content, *content["players"].values()):
+            _sound(figures)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _foreign(path, error, remedy) from None
+    yield content, meta
+
+
+def _sound(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same figures, once all that tables print has been found in them."""
+    for one in (figures, figures["reference_counting"]):
+        _ = one["r_tue"], one["r_on"], one["abs_dx_cm"]["mean"], one["abs_dx_cm"]["std"]
+    for name in ("r_tue", "r_on"):
+        _ = figures["ci95"][name]["low"], figures["ci95"][name]["high"]
+    return figures
+
+
+def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
+    return SfpipeError(
+        f"is not the result of an evaluation (missing: {error})", file=path, remedy=remedy
+    )
+
+
+def _agent_rows(
+    evaluation: Mapping[str, Any], meta: Mapping[str, Any], name: str, dataset: str
+) -> list[Row]:
+    algo = meta.get("algo") or name
+    policy = "argmax" if meta.get("policy") == "argmax" else "sampled"
+    known = {
+        "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),
+        "planner": ("planner", LABELS["planner"]),
+        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
+    }
+    rows = [Row(dataset, algo, f"{name} ({algo}, {policy})", evaluation)]
+    for player, figures in evaluation["players"].items():
+        entrant, label = known.get(player, (player, player))
+        rows.append(Row(dataset, entrant, label, figures))
+    return rows
