@@ -6,7 +6,7 @@ Read are, in a folder of results (``metrics``): ``eval.json``; every file below 
 
 ``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
 figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
-are those of `sfpipe.evaluation.report.figures_of`, with a ``label`` if the name is none to print.
+are those of `sfpipe.evaluation.report.figures_of`, whose `meta` may hold a ``label`` to print instead of the name.
 """
 
 from __future__ import annotations
@@ -121,13 +121,18 @@ def real_rows(results: Path) -> tuple[list[Row], dict[str, str]]:
             for name, condition in content["conditions"].items()
         }
         rows = [
-            Row(name, entrant, figures.get("label", LABELS.get(entrant, entrant)), _sound(figures))
+            Row(name, entrant, _label(entrant, figures), _sound(figures))
             for name, condition in content["conditions"].items()
             for entrant, figures in condition["entrants"].items()
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise _foreign(path, error, _REAL) from None
     return rows, labels
+
+
+def _label(entrant: str, figures: Mapping[str, Any]) -> str:
+    own = figures.get("meta", {}).get("label") or figures.get("label")
+    return own or LABELS.get(entrant, entrant)
 
 
 _REAL = "run 'sfpipe evaluate --real-performances'"

@@ -1,0 +1,138 @@
+"""Tables 3 and 4: our rows, the paper's beside them, dashes where there is nothing."""
+
+import json
+import shutil
+
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.report import figures_of
+from sfpipe.evaluation.results import paper_rows
+from sfpipe.evaluation.tables import write_tables
+
+
+@pytest.fixture(scope="module")
+def evaluation(make_game):
+    """An agent of two pieces, one lost half-way, beside the planner."""
+    whole = [0.0, 1, 0, -6, 0, 0, 0, 0, 0, 8]
+    games = {
+        "agent": [make_game(whole), make_game([0.0, 51], lost=True, piece="jig")],
+        "planner": [make_game([0.0] * 10), make_game([0.0] * 10, piece="jig")],
+    }
+
+    def make(headline="agent", **meta):
+        played = games if headline == "agent" else {headline: games["planner"]}
+        return figures_of(played, headline, meta=meta, seed=1)
+
+    return make
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("metrics/baselines/msmd", "pretrained"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+def put(path, value):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(value), "utf-8")
+
+
+def lines(folders, table):
+    write_tables(folders / "metrics", folders / "pretrained", folders / "out")
+    text = (folders / f"out/table{table}.md").read_text("utf-8")
+    rows = [r.strip("| ").split(" | ") for r in text.splitlines() if r.startswith("| ")]
+    assert len({len(r) for r in rows}) == 1
+    return {(r[0], r[1]): r[2:] for r in rows[1:]}
+
+
+def test_table_3(folders, evaluation):
+    ppo = evaluation(dataset="nottingham", algo="ppo", policy="stochastic", agent_frames=7)
+    put(folders / "metrics/eval.json", ppo)
+    odtw = evaluation("midi-odtw", dataset="nottingham", baseline="midi-odtw", label="MIDI-ODTW")
+    put(folders / "metrics/baselines/midi-odtw.json", odtw)
+    put(
+        folders / "metrics/baselines/msmd/midi-odtw.json",
+        odtw | {"meta": odtw["meta"] | {"dataset": "msmd"}},
+    )
+    rows = lines(folders, 3)
+    assert rows["nottingham", "agent (ppo, sampled)"] == [
+        "0.50 [0.00-1.00]",
+        "0.67 [0.33-1.00]",
+        "0.10 ± 0.16",
+        "1.00",
+        "1.00",
+        "- ± -",
+        "≥ 0.99",
+        "≥ 0.99",
+        "≤ 0.06",
+    ]
+    for dataset in ("nottingham", "msmd"):
+        assert rows[dataset, "MIDI-ODTW"][0] == "1.00 [1.00-1.00]"
+        assert rows[dataset, "MIDI-ODTW"][-3:] == ["1.00", "1.00", "~0"]
+    assert rows["nottingham", "planner (optimal)"][-3:] == ["-"] * 3
+    # Rows of the paper that nobody of ours stands for.
+    assert rows["msmd", "PPO"] == ["-"] * 6 + ["0.81", "0.80", "0.65"]
+    assert rows["msmd", "MM-Loc"] == ["-"] * 9
+    assert ("nottingham", "PPO") not in rows
+
+
+def test_published_agents_and_the_same_agent_once(folders, evaluation):
+    same = evaluation(dataset="ryan", algo="dagger", policy="stochastic", agent_frames=9)
+    put(folders / "pretrained/ryan-dagger/eval.json", same)
+    del same["meta"]["dataset"]  # as agents were published before it was recorded
+    put(folders / "pretrained/ryan-old/eval.json", same)
+    put(folders / "metrics/eval.json", same)
+    followers = [name for dataset, name in lines(folders, 3) if dataset == "ryan"]
+    assert followers == [
+        "ryan-dagger (dagger, sampled)",
+        "planner (optimal)",
+        "ryan-old (dagger, sampled)",
+    ]
+    same["meta"]["agent_frames"] = 10
+    put(folders / "metrics/eval.json", same)
+    assert ("unknown", "agent (dagger, sampled)") in lines(folders, 3)
+
+
+def test_table_4(folders, evaluation):
+    figures = evaluation("midi-odtw", label="MIDI-ODTW")
+    condition = {"label": "performance MIDI, synthesised", "simulated": False}
+    room = {"label": "room, 5 x 6 m", "simulated": True, "entrants": {}}
+    content = {
+        "conditions": {
+            "performance": condition | {"entrants": {"midi-odtw": figures, "planner": figures}},
+            "room": room,
+        }
+    }
+    put(folders / "metrics/real.json", content)
+    rows = lines(folders, 4)
+    here = "performance MIDI, synthesised"
+    assert rows[here, "planner (optimal)"][0] == "1.00 [1.00-1.00]"
+    assert rows[here, "MIDI-ODTW"][-3:] == ["-"] * 3
+    assert rows[here, "A2C and PPO, the better"][-3:] == ["0.58", "0.51", "-"]
+    assert rows["room, 5 x 6 m (simulated)", "A2C and PPO, the better"][-3:-1] == ["0.38", "0.50"]
+    del content["conditions"]["room"]["simulated"]
+    put(folders / "metrics/real.json", content)
+    with pytest.raises(SfpipeError, match=r"real\.json: is not the result of an evaluation"):
+        lines(folders, 4)
+
+
+def test_nothing_and_nonsense_are_said(folders, evaluation):
+    with pytest.raises(SfpipeError, match="no results of an evaluation"):
+        lines(folders, 3)
+    damaged = evaluation(dataset="ryan")
+    del damaged["players"]["planner"]["ci95"]
+    put(folders / "metrics/eval.json", damaged)
+    with pytest.raises(SfpipeError, match=r"eval\.json: is not the result .*ci95"):
+        lines(folders, 3)
+    shutil.rmtree(folders / "metrics")
+
+
+def test_the_paper_is_quoted_with_a_source():
+    rows = [*paper_rows(3), *paper_rows(4)]
+    assert {r.group for r in rows} == {
+        "nottingham", "msmd", "score", "performance", "direct", "room"
+    }  # fmt: skip
+    for row in rows:
+        assert bool(row.r_tue or row.r_on or row.abs_dx_cm) == bool(row.source), row
