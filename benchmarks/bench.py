@@ -32,6 +32,8 @@ from sfpipe.audio.filterbank import filterbank
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.baselines.odtw import OdtwFollower
+from sfpipe.baselines.score_sound import from_performance
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.play import play_games
@@ -39,8 +41,8 @@ from sfpipe.game.players import Planner
 from sfpipe.live.follower import AgentFollower
 from sfpipe.params import PPOParams, Schedule
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import read_scores
-from sfpipe.store.schema import SAMPLE_RATE
+from sfpipe.store.reader import read_performances, read_scores
+from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 
 HOP = SAMPLE_RATE / 20
@@ -253,6 +255,29 @@ class Led(AgentFollower):
         return next(self.plan)
 
 
+def bench_odtw(bench: Bench, root: Path) -> None:
+    """Online DTW on one core: seconds of music followed per second."""
+    torch.set_num_threads(1)
+    records = read_scores(root / "scores.h5")
+    performance = read_performances(root / "spectrograms.h5")[0]
+    score = records[performance.piece]
+    follower = OdtwFollower(lambda asked: from_performance(asked, performance))
+    frames = np.ascontiguousarray(performance.spectrogram.T)
+    follower.reset(score)
+
+    def ours() -> float:
+        for frame in frames:
+            follower.step(frame)
+        return len(frames) / FPS
+
+    def whole() -> float:
+        follower.reset(score)
+        return ours()
+
+    bench.compare("odtw, frame by frame", "x real time", ours)
+    bench.compare("odtw, with reading the score", "x real time", whole)
+
+
 def bench_sound(bench: Bench, root: Path) -> None:
     """MIDI to audio to spectrogram, milliseconds of work per second of audio."""
     from sfpipe.audio.soundfonts import resolve
@@ -289,14 +314,15 @@ def theirs_of(midi: Path, font: Path, filters: np.ndarray) -> float:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help="game training evaluation latency sound")
+    parser.add_argument("parts", nargs="*", help="game training evaluation latency sound odtw")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
     parser.add_argument("--windows", nargs="*", default=list(WINDOWS))
     parser.add_argument("--data", type=Path, help="folder to keep the engraved tunes in")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args(arguments)
-    known = [*MEASURES, "sound"]
+    once = {"sound": bench_sound, "odtw": bench_odtw}  # whatever the window
+    known = [*MEASURES, *once]
     parts = options.parts or known
     if unknown := set(parts) - set(known):
         parser.error(f"unknown part {min(unknown)}; there are {', '.join(known)}")
@@ -309,8 +335,8 @@ def main(arguments: list[str] | None = None) -> None:
             bench.show(Row(f"stage {stage}", "pieces/s", [PIECES / seconds]))
         played = banks(root)
         for part in parts:
-            if part == "sound":
-                bench_sound(bench, root)
+            if part in once:
+                once[part](bench, root)
                 continue
             for name in options.windows:
                 threads = torch.get_num_threads()

@@ -63,6 +63,14 @@ def test_every_part_is_measured(tmp_path, capsys):
     out = tmp_path / "bench.json"
     main(["--seconds", "0.1", "--rounds", "1", "--windows", "nottingham", "--json", str(out)])
     printed = capsys.readouterr().out
-    for part in ("game", "training", "evaluation", "latency", "MIDI to spectrogram", "engrave"):
+    for part in (
+        "game",
+        "training",
+        "evaluation",
+        "latency",
+        "MIDI to spectrogram",
+        "odtw",
+        "engrave",
+    ):
         assert part in printed
     assert out.exists()

@@ -6,7 +6,8 @@ Read are, in a folder of results (``metrics``): ``eval.json``; every file below 
 
 ``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
 figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
-are those of `sfpipe.evaluation.report.figures_of`, whose `meta` may hold a ``label`` to print instead of the name.
+are those of `sfpipe.evaluation.report.figures_of`, whose `meta` may hold a ``label`` to print
+instead of the name.
 """
 
 from __future__ import annotations
