@@ -34,6 +34,7 @@ COMMANDS = (
     "tables",
     "publish",
     "summary",
+    "curves",
     "pack",
     "unpack",
     "inspect",
