@@ -117,6 +117,7 @@ class DaggerParams(Section):
     final_learning_rate: float = Field(default=5e-5, gt=0)
     value_loss: float = Field(default=0.5, ge=0)
     read_loss: float = Field(default=0.0, ge=0)
+    localise_loss: float = Field(default=0.0, ge=0)
     regret_loss: float = Field(default=0.0, ge=0)
 
 
@@ -176,6 +177,28 @@ class EvaluateParams(Section):
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class MmLocParams(Section):
+    """MM-Loc: network, examples, when to stop."""
+
+    window: Literal["auto", "nottingham", "msmd"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    checkpoint_seconds: float = Field(default=60, ge=0)
+    buckets: int = Field(default=40, ge=2, le=512)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    batch: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    evaluate_every: int = Field(default=500, ge=1)  # updates
+    validation_examples: int = Field(default=2048, ge=1)
+    patience: int = Field(default=5, ge=1)  # evaluations
+    refinements: int = Field(default=2, ge=0)
+    refinement_factor: float = Field(default=0.1, gt=0, le=1)
+    max_updates: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
 
 
 class OdtwParams(Section):

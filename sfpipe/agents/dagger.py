@@ -16,9 +16,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from sfpipe.agents.learner import Learner
+from sfpipe.agents.localising import Localiser
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.returns import n_step_returns
@@ -48,6 +50,10 @@ class Dagger(Learner):
         if schedule.dagger.read_loss:
             self.reader = NoteReader(bank, *network.branch_widths)
             self.optimiser.add_param_group({"params": list(self.reader.parameters())})
+        self.localiser: Localiser | None = None
+        if schedule.dagger.localise_loss:
+            self.localiser = Localiser(bank, network.width)
+            self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
 
     def _games(self) -> int:
         return self.schedule.dagger.n_games
@@ -79,7 +85,8 @@ class Dagger(Learner):
             seen = some(view, which)
             features = self.actor.features(self.actor.look(self.bank, seen))
             with self.actor.arithmetic():
-                logits, values = self.network.heads(self.network.join(*features))
+                embedding = self.network.join(*features)
+                logits, values = self.network.heads(embedding)
             # Cross-entropy minus the labels' own entropy: 0 when the policy equals the labels.
             policy_loss = F.kl_div(logits.log_softmax(1), labels[which], reduction="batchmean")
             # Scattered states are not played on, so they have no returns.
@@ -94,6 +101,11 @@ class Dagger(Learner):
                     read_loss = self.reader.loss(*features, seen)
                 loss = loss + s.dagger.read_loss * read_loss
                 figures["read_loss"] = read_loss.detach()
+            if self.localiser is not None:
+                with self.actor.arithmetic():
+                    localise_loss = self.localiser.loss(embedding, seen)
+                loss = loss + s.dagger.localise_loss * localise_loss
+                figures["localise_loss"] = localise_loss.detach()
             norm = self._descend(loss)
             figures |= {
                 "policy_loss": policy_loss.detach(),
@@ -113,15 +125,18 @@ class Dagger(Learner):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """As `Learner.state_dict`, and the note reader."""
-        saved = super().state_dict()
-        return saved | ({"reader": self.reader.state_dict()} if self.reader else {})
+        """As `Learner.state_dict`, and the aids."""
+        return super().state_dict() | {k: aid.state_dict() for k, aid in self._aids().items()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken."""
         super().load_state_dict(saved)
-        if self.reader:
-            self.reader.load_state_dict(saved["reader"])
+        for name, aid in self._aids().items():
+            aid.load_state_dict(saved[name])
+
+    def _aids(self) -> dict[str, nn.Module]:
+        aids = {"reader": self.reader, "localiser": self.localiser}
+        return {name: aid for name, aid in aids.items() if aid is not None}
 
     def _scatter(self) -> None:
         """Move some games to random places: states of one batch are then less alike."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from sfpipe.agents.activation import ELU
 from sfpipe.game.players import ACTIONS
+from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import Window
+
+AnyNetwork = TypeVar("AnyNetwork", bound="TwoBranches")
 
 
 class Conv(NamedTuple):
@@ -67,35 +70,37 @@ TABLES = {
 }
 
 
-class ActorCritic(nn.Module):
-    """Policy and value of a state from its two excerpts.
+class TwoBranches(nn.Module):
+    """One branch per modality, and the layer that joins them: what every network here shares.
 
     Parameters
     ----------
     window:
         Selects the table and the size of the score excerpt.
+    frames:
+        Length of the spectrogram excerpt.
+    channels:
+        Of both excerpts: 2 with the change since the previous state, else 1.
     dropout:
-        Probability in the marked convolutions and after the heads' hidden layers. Active only
-        in `train()` mode, which imitation uses; acting and policy gradients run in `eval()`
-        mode, so that PPO's ratio is 1 before its first update.
+        Probability in the marked convolutions, active in `train()` mode only.
     """
 
-    def __init__(self, window: Window, *, dropout: float = 0.2):
+    def __init__(
+        self, window: Window, *, frames: int = EXCERPT, channels: int = 2, dropout: float = 0.2
+    ):
         super().__init__()
         table = TABLES[window.name]
-        self.window = window
-        self.score = _branch(table.score, table.dense, window.seen, dropout)
-        self.spectrogram = _branch(table.spectrogram, table.dense, (78, 40), dropout)
+        self.window, self.channels = window, channels
+        heard = BINS, frames
+        self.score = _branch(table.score, table.dense, window.seen, dropout, channels)
+        self.spectrogram = _branch(table.spectrogram, table.dense, heard, dropout, channels)
         with torch.no_grad():
-            blank = torch.zeros(1, 2, *window.seen), torch.zeros(1, 2, 78, 40)
+            blank = (torch.zeros(1, channels, *size) for size in (window.seen, heard))
             self.branch_widths = tuple(f.shape[1] for f in self.features(*blank))
-        width = sum(self.branch_widths)
         self.width = table.joint  # of the embedding
-        self.joint = nn.Sequential(nn.Linear(width, table.joint), ELU())
-        self.policy = _head(table.joint, table.head, len(ACTIONS), dropout)
-        self.value = _head(table.joint, table.head, 1, dropout)
+        self.joint = nn.Sequential(nn.Linear(sum(self.branch_widths), table.joint), ELU())
 
-    def initialise(self, generator: torch.Generator) -> ActorCritic:
+    def initialise(self: AnyNetwork, generator: torch.Generator) -> AnyNetwork:
         """Orthogonal weights, zero biases (reference default), drawn from `generator`."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -104,7 +109,7 @@ class ActorCritic(nn.Module):
                 nn.init.zeros_(module.bias)
         return self
 
-    def placed(self, device: str | torch.device) -> ActorCritic:
+    def placed(self: AnyNetwork, device: str | torch.device) -> AnyNetwork:
         """This network on `device`, its convolutions channels-last: a third faster on CPUs."""
         self.to(device)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in stubs
@@ -123,6 +128,26 @@ class ActorCritic(nn.Module):
     def join(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
         """The joint embedding from both branches' features."""
         return self.joint(torch.cat([score, spectrogram], dim=1))
+
+
+class ActorCritic(TwoBranches):
+    """Policy and value of a state from its two excerpts.
+
+    Parameters
+    ----------
+    window:
+        Selects the table and the size of the score excerpt.
+    dropout:
+        Probability in the marked convolutions and after the heads' hidden layers. Active only
+        in `train()` mode, which imitation uses; acting and policy gradients run in `eval()`
+        mode, so that PPO's ratio is 1 before its first update.
+    """
+
+    def __init__(self, window: Window, *, dropout: float = 0.2):
+        super().__init__(window, dropout=dropout)
+        table = TABLES[window.name]
+        self.policy = head(table.joint, table.head, len(ACTIONS), dropout)
+        self.value = head(table.joint, table.head, 1, dropout)
 
     def forward(
         self, score: torch.Tensor, spectrogram: torch.Tensor
@@ -149,10 +174,14 @@ class ActorCritic(nn.Module):
 
 
 def _branch(
-    layers: Sequence[Conv], dense: int | None, size: tuple[int, int], dropout: float
+    layers: Sequence[Conv],
+    dense: int | None,
+    size: tuple[int, int],
+    dropout: float,
+    channels: int,
 ) -> nn.Sequential:
     modules: list[nn.Module] = []
-    channels = 2
+    blank = torch.zeros(1, channels, *size)
     for layer in layers:
         modules += [
             nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride),
@@ -165,12 +194,13 @@ def _branch(
     branch = nn.Sequential(*modules)
     if dense:
         with torch.no_grad():
-            width = branch(torch.zeros(1, 2, *size)).shape[1]
+            width = branch(blank).shape[1]
         branch.extend([nn.Linear(width, dense), ELU()])
     return branch
 
 
-def _head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+def head(width: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """One hidden layer and its outputs, on the joint embedding."""
     return nn.Sequential(
         nn.Linear(width, hidden),
         ELU(),

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from sfpipe.agents.activation import ELU
 from sfpipe.agents.agent import AgentPlayer
-from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.networks import ActorCritic, TwoBranches
 from sfpipe.agents.rollout import Actor
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation, View
@@ -42,7 +42,8 @@ class SlidingBranch:
     Parameters
     ----------
     branch:
-        Convolutions, flattening, and for Table 2 a dense layer.
+        Convolutions, flattening, and for Table 2 a dense layer. Its input has two channels, a
+        window and its change, or the window alone.
     joint:
         Columns of the joint layer's weight that this branch feeds: [shape=(width, features)].
     image:
@@ -76,7 +77,8 @@ class SlidingBranch:
         layers, own = parts(frozen(branch, dtype))
         self.layers = nn.Sequential(*layers)
         with torch.no_grad():
-            blank = torch.zeros(1, 2, *size, device=image.device, dtype=dtype)
+            self.channels = next(c.in_channels for c in layers if isinstance(c, nn.Conv2d))
+            blank = torch.zeros(1, self.channels, *size, device=image.device, dtype=dtype)
             shape = self.layers(blank).shape[1:]
         dense = joint.detach().clone().to(dtype)
         self.bias: torch.Tensor | None = None
@@ -152,7 +154,7 @@ class SlidingBranch:
         now = self.image[:, (first[:, None] + here).clamp(0, last)]
         before = self.image[:, ((first - distance)[:, None] + here).clamp(0, last)]
         x, y = (v.transpose(0, 1).to(torch.float32) * self.scale for v in (now, before))
-        seen = torch.stack([x, x - y], dim=1).to(self.dtype)
+        seen = torch.stack([x, x - y][: self.channels], dim=1).to(self.dtype)
         return self._slide(seen.contiguous(memory_format=torch.channels_last))
 
     def _slide(self, x: torch.Tensor) -> torch.Tensor:
@@ -208,7 +210,7 @@ class SlidingPolicy:
         return self.policy(embedding).float()
 
 
-def joint_parts(network: ActorCritic) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def joint_parts(network: TwoBranches) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Copies of the joint layer's weights for the score's and the sound's features, and bias."""
     linear = network.joint[0]
     assert isinstance(linear, nn.Linear)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,7 @@ from sfpipe.agents.hardware import (
 )
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.session import revision, stop_signals
 from sfpipe.agents.trainer import Course, Trainer
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
@@ -85,7 +82,7 @@ def train(
     checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     network.placed(device)
     log = TrainingLog(curves, events)
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         trainer = Trainer(
             network,
             train_bank,
@@ -119,7 +116,7 @@ def train(
             for e in course.evaluations
         ],
         "versions": {"sfpipe": __version__, "torch": torch.__version__},
-        "revision": _revision(),
+        "revision": revision(),
     }
     save_agent(out, network, card)
     if checkpoint:
@@ -146,31 +143,3 @@ def mean_training_speed(bank: Any) -> float:
     from sfpipe.game.players import mean_speed
 
     return mean_speed(bank)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of dying of them."""
-    received: list[int] = []
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda n, _: received.append(n))
-    except ValueError:
-        pass  # not the main thread: signals stay as they are
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _revision() -> str | None:
-    """The git revision of the working folder, if it is one."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None

@@ -8,7 +8,7 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import PlayedGame
-from sfpipe.store.bank import merge_onsets
+from sfpipe.store.bank import PerformanceInfo, merge_onsets
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.window import Window
 
@@ -61,20 +61,18 @@ def follow(
         belong to the score.
     """
     info = merge_onsets(score, performance, window)
-    first, last = int(info.onset_frames[0]), int(info.onset_frames[-1])
-    threshold = float(window.threshold_px)
-    targets = np.interp(np.arange(first, last + 1), info.onset_frames, info.onset_x_px)
+    aims = targets(info)
+    first = int(info.onset_frames[0])
     frames = np.ascontiguousarray(performance.spectrogram.T, np.float32)
     follower.reset(score)
     lead = follower.lead_frames
     silence = np.zeros_like(frames[0])
     for index in range(first + 1 - lead):
         follower.hear(frames[index] if index < len(frames) else silence)
-    position = np.zeros(last - first, np.float32)
-    error = np.zeros(last - first, np.float32)
-    lost, n = False, 0
-    for at in range(first + 1, last + 1):
-        index = at - lead
+    position = np.zeros(len(aims), np.float32)
+    n = 0
+    while n < len(aims):
+        index = first + 1 + n - lead
         heard = frames[index] if 0 <= index < len(frames) else silence
         where = follower.step(heard)
         if not np.isfinite(where):
@@ -83,25 +81,50 @@ def follow(
                 f" of {performance.piece}/{performance.performance}"
             )
         position[n] = where
-        error[n] = position[n] - targets[at - first]
         n += 1
-        if abs(error[n - 1]) > threshold:
-            lost = True
+        if abs(position[n - 1] - aims[n - 1]) > window.threshold_px:
             break
-    size = np.abs(error[:n])
+    return judged(info, position[:n], window, trial=trial)
+
+
+def targets(info: PerformanceInfo) -> np.ndarray:
+    """Where the music is after each step of a game: float32 [shape=(T,)], strip px."""
+    first, last = int(info.onset_frames[0]), int(info.onset_frames[-1])
+    frames = np.arange(first + 1, last + 1)
+    return np.interp(frames, info.onset_frames, info.onset_x_px).astype(np.float32)
+
+
+def judged(
+    info: PerformanceInfo, position_px: np.ndarray, window: Window, *, trial: int = 0
+) -> PlayedGame:
+    """The game in which these positions were taken.
+
+    Parameters
+    ----------
+    position_px:
+        float32 [shape=(n,)], strip px, in the frames after the first onset's; what comes after
+        the last onset, or after the target was lost, is ignored.
+    """
+    aims, threshold = targets(info), float(window.threshold_px)
+    error = (position_px[: len(aims)] - aims[: len(position_px)]).astype(np.float32)
+    beyond = np.abs(error) > threshold
+    lost = bool(beyond.any())
+    if lost:
+        error = error[: int(beyond.argmax()) + 1]
+    size = np.abs(error)
     reward = np.where(size > threshold, 0.0, (threshold - size) / threshold)
     return PlayedGame(
-        piece=score.piece,
-        performance=performance.performance,
+        piece=info.piece,
+        performance=info.performance,
         trial=trial,
-        start_frame=first,
-        error_px=error[:n],
-        position_px=position[:n],
+        start_frame=int(info.onset_frames[0]),
+        error_px=error,
+        position_px=position_px[: len(error)].astype(np.float32),
         lost=lost,
         onset_frames=info.onset_frames,
         onset_x_px=info.onset_x_px.astype(np.float32),
         onset_s=info.onset_s,
-        px_per_cm=score.px_per_cm,
+        px_per_cm=info.px_per_cm,
         width=window.width,
         threshold_px=threshold,
         reward_sum=float(reward.sum(dtype=np.float64)),

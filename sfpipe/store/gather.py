@@ -1,4 +1,4 @@
-"""Pairs of windows cut from a packed image by compiled loops: what an observation is made of."""
+"""Windows and pairs of windows, cut from a packed image by compiled loops: observations."""
 
 from __future__ import annotations
 
@@ -42,6 +42,28 @@ def _interleaved_bfloat16(image, first, second, scale, out):
                 now = np.float32(here[column]) * scale
                 before = np.float32(there[column]) * scale
                 out[i, row, column] = narrow(now) | (narrow(now - before) << _HALF)
+
+
+@njit(**_OPTIONS)
+def _single(image, first, scale, out):
+    n, height, width = out.shape
+    for i in range(n):
+        a = first[i]
+        for row in range(height):
+            here = image[row, a : a + width]
+            for column in range(width):
+                out[i, row, column] = np.float32(here[column]) * scale
+
+
+@njit(**_OPTIONS)
+def _single_bfloat16(image, first, scale, out):
+    n, height, width = out.shape
+    for i in range(n):
+        a = first[i]
+        for row in range(height):
+            here = image[row, a : a + width]
+            for column in range(width):
+                out[i, row, column] = np.uint16(narrow(np.float32(here[column]) * scale))
 
 
 def pairs(
@@ -105,6 +127,32 @@ def pairs_bfloat16(
     _check(image, first, second, width)
     _interleaved_bfloat16(image, first, second, np.float32(scale), words)
     return out.permute(0, 3, 1, 2)
+
+
+def windows(
+    image: np.ndarray, first: np.ndarray, width: int, scale: float, *, bfloat16: bool = False
+) -> torch.Tensor:
+    """Windows at `first` alone: float32 or bfloat16 [shape=(n, 1, height, width)].
+
+    Parameters
+    ----------
+    image, first, scale:
+        As of `pairs`.
+
+    Raises
+    ------
+    IndexError
+        If a window leaves the image.
+    """
+    _check(image, first, first, width)
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    out = torch.empty(len(first), len(image), width, dtype=dtype)
+    if bfloat16:
+        bits = out.view(torch.int16).numpy().view(np.uint16)
+        _single_bfloat16(image, first, np.float32(scale), bits)
+    else:
+        _single(image, first, np.float32(scale), out.numpy())
+    return out[:, None]
 
 
 def _check(image: np.ndarray, first: np.ndarray, second: np.ndarray, width: int) -> None:

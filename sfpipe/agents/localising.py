@@ -1,0 +1,107 @@
+"""Learning where the music is: a training aid that needs no playing.
+
+Any piece, frame and position make an example of *where in the window the newest frame is*, and
+labels cost nothing. From the joint embedding a linear map names that place, as a distribution
+over parts of the window (buckets, as in Dorfer et al. 2016), and the speed of the state. The
+policy's label, one of three actions, says far less about a state.
+The map is dropped after training; the network of Tables 1 and 2 is unchanged.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.game.dynamics import View
+from sfpipe.store.bank import Bank
+
+BUCKETS = 40  # of the window's width: 3.75 px of 150, 12.8 px of 512
+
+
+class Localiser(nn.Module):
+    """A linear map from the joint embedding to the target's place and the speed, and its loss.
+
+    Parameters
+    ----------
+    bank:
+        Where the labels come from.
+    width:
+        Of the embedding.
+    """
+
+    def __init__(self, bank: Bank, width: int):
+        super().__init__()
+        self.bank = bank
+        self.head = nn.Linear(width, BUCKETS + 1)
+        self.to(bank.device)
+
+    def labels(self, view: View) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the target of the newest frame is, and how fast the state moves.
+
+        Returns
+        -------
+        tuple
+            float32 [shape=(n, 40)], shares of the two nearest buckets, and float32 [shape=(n,)],
+            px/frame.
+        """
+        bank = self.bank
+        begin, before = (
+            window_starts(bank, view.frame, c) for c in (view.column, view.previous_column)
+        )
+        x = bank.targets[view.frame - 1] - begin
+        return soft_buckets(x, BUCKETS, bank.window.width), (begin - before).to(torch.float32)
+
+    def loss(self, embedding: torch.Tensor, view: View) -> torch.Tensor:
+        """Cross-entropy of the place, and the speed's absolute error (smooth below 1 px/frame).
+
+        Both are averaged over states; the cross-entropy is taken relative to the labels' own
+        entropy, so that the least is 0.
+        """
+        place, speed = self.labels(view)
+        said = self.head(embedding).float()
+        return F.kl_div(
+            said[:, :BUCKETS].log_softmax(1), place, reduction="batchmean"
+        ) + F.smooth_l1_loss(said[:, BUCKETS], speed)
+
+
+def window_starts(bank: Bank, frame: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+    """First strip columns (padded px, int64 [shape=(n,)]) of windows, from where they are packed.
+
+    Parameters
+    ----------
+    frame, column:
+        int64 [shape=(n,)], as in a `View`.
+    """
+    performance = torch.searchsorted(bank.frame_base, frame, right=True) - 1
+    inside = column - bank.strip_base[performance]
+    if bank.window.shrink == 1:
+        return inside
+    phase = bank.phase_stride[performance]
+    odd = (inside >= phase).to(torch.int64)
+    return 2 * (inside - odd * phase) + odd
+
+
+def soft_buckets(x: torch.Tensor, n: int, width: float) -> torch.Tensor:
+    """A place as shares of the two nearest buckets, by distance to their centres.
+
+    Parameters
+    ----------
+    x:
+        [shape=(n,)], px from the window's left edge; places outside belong to the outermost.
+    n:
+        Number of buckets, side by side over the window.
+    width:
+        Of the window, px.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 [shape=(n, buckets)], each row sums to 1.
+    """
+    at = (x * (n / width) - 0.5).clamp(0, n - 1).to(torch.float32)
+    lower = at.floor().clamp(max=n - 2)
+    upper_share = (at - lower)[:, None]
+    shares = torch.zeros(len(x), n, device=x.device)
+    first = lower.to(torch.int64)[:, None]
+    return shares.scatter(1, first, 1 - upper_share).scatter(1, first + 1, upper_share)

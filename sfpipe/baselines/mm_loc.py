@@ -1,0 +1,130 @@
+"""MM-Loc (Dorfer et al. 2016): where in a snippet of the score is the newest frame of the sound?
+
+One branch per modality, of the agents' own layers (Tables 1 and 2) but without the change since
+the previous state; joined, they give a probability to each of a number of buckets side by side
+over the snippet. Followed frame by frame, without a motion model: the next snippet is centred
+on the present estimate (section 4.2).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from sfpipe.agents.localising import soft_buckets
+from sfpipe.agents.networks import TABLES, TwoBranches, head
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, replacing, write_json
+from sfpipe.store.window import WINDOWS, Window
+
+# Temporal context: 4 s of melodies, 2 s of piano music (section 4.2).
+CONTEXT = {"nottingham": 80, "msmd": 40}  # frames
+WEIGHTS, CARD = "weights.safetensors", "mm-loc.json"
+_REMEDY = "train it first: sfpipe baseline mm-loc --train"
+
+
+class MmLoc(TwoBranches):
+    """Bucket logits of a snippet and a spectrogram excerpt.
+
+    Parameters
+    ----------
+    window:
+        Selects the table, the size of the snippet, and the temporal context.
+    buckets:
+        Side by side over the snippet's width.
+    dropout:
+        As in the agents' networks; active in `train()` mode only.
+    """
+
+    def __init__(self, window: Window, *, buckets: int = 40, dropout: float = 0.2):
+        context = CONTEXT[window.name]
+        super().__init__(window, frames=context, channels=1, dropout=dropout)
+        self.context, self.buckets = context, buckets
+        table = TABLES[window.name]
+        self.place = head(table.joint, table.head, buckets, dropout)
+
+    def forward(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Bucket logits.
+
+        Parameters
+        ----------
+        score:
+            float [shape=(n, 1, height, width)], ink in [0, 1].
+        spectrogram:
+            float [shape=(n, 1, 78, context)], the newest frame last.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 [shape=(n, buckets)].
+        """
+        return self.place(self.embed(score, spectrogram)).float()
+
+    def labels(self, x: torch.Tensor) -> torch.Tensor:
+        """Soft targets float32 [shape=(n, buckets)] of places in px from the left edge."""
+        return soft_buckets(x, self.buckets, self.window.width)
+
+    def places(self, logits: torch.Tensor) -> torch.Tensor:
+        """The most probable place: float32 [shape=(n,)], px from the snippet's left edge.
+
+        The mean of the best bucket's centre and its neighbours', by probability, so that it is
+        finer than a bucket; soft targets are read back exactly.
+        """
+        share = logits.float().softmax(1)
+        bucket = share.argmax(1, keepdim=True) + torch.arange(-1, 2, device=share.device)
+        near = F.pad(share, (1, 1)).gather(1, bucket + 1)
+        centre = (bucket + 0.5) * (self.window.width / self.buckets)
+        return (near * centre).sum(1) / near.sum(1)
+
+
+def save_mm_loc(folder: Path, network: MmLoc, card: dict[str, Any]) -> None:
+    """Write `weights.safetensors` and `mm-loc.json` into `folder`."""
+    from safetensors.torch import save_file
+
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, str(temporary))
+    write_json(folder / CARD, {**card, "window": network.window.name, "buckets": network.buckets})
+
+
+def load_mm_loc(
+    folder: str | Path, device: str | torch.device = "cpu"
+) -> tuple[MmLoc, dict[str, Any]]:
+    """Read what `save_mm_loc` wrote.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing or damaged, or the weights do not fit the network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    card = read_json(folder / CARD, remedy=_REMEDY)
+    try:
+        network = MmLoc(WINDOWS[card["window"]], buckets=int(card["buckets"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SfpipeError(
+            f"does not describe an MM-Loc ({type(error).__name__}: {error})",
+            file=folder / CARD,
+            remedy=_REMEDY,
+        ) from None
+    try:
+        weights = load_file(str(folder / WEIGHTS))
+        network.load_state_dict(weights)
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=folder / WEIGHTS, remedy=_REMEDY) from None
+    except (SafetensorError, RuntimeError, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise SfpipeError(
+            f"does not hold this network's weights ({first})",
+            file=folder / WEIGHTS,
+            remedy=_REMEDY,
+        ) from None
+    if not all(bool(w.isfinite().all()) for w in weights.values()):
+        raise SfpipeError("holds NaN or infinity", file=folder / WEIGHTS, remedy=_REMEDY)
+    return network.placed(device).eval(), card

@@ -1,0 +1,117 @@
+"""What MM-Loc is shown: snippets and excerpts cut from a bank, with the place to be named."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from sfpipe.store import gather
+from sfpipe.store.bank import Bank
+from sfpipe.store.schema import EXCERPT
+
+
+class Drawn(NamedTuple):
+    """n examples [shape=(n,)]: where snippet and excerpt begin, and the place in the snippet.
+
+    Attributes
+    ----------
+    column, first_frame:
+        int64, first packed column and frame.
+    x:
+        float64, px from the snippet's left edge.
+    """
+
+    column: torch.Tensor
+    first_frame: torch.Tensor
+    x: torch.Tensor
+
+
+class Examples:
+    """Every frame of every performance of a bank, at any distance from the middle of the snippet.
+
+    Parameters
+    ----------
+    bank:
+        Strips, spectrograms and targets.
+    context:
+        Frames of an excerpt. The bank has 40 frames of silence before each performance; where
+        the context is longer, more are put in.
+    """
+
+    def __init__(self, bank: Bank, context: int):
+        self.bank, self.context = bank, context
+        self.spectrogram, self.base = _spaced(bank, context - EXCERPT)
+        first, last = (t - EXCERPT for t in (bank.first_frame, bank.last_frame))
+        self._first_frame, self._ends = first, (last - first + 1).cumsum(0)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def draw(self, n: int, generator: torch.Generator) -> Drawn:
+        """Random examples: all frames alike, the error uniform within the threshold.
+
+        Parameters
+        ----------
+        generator:
+            On the bank's device.
+        """
+        bank, window = self.bank, self.bank.window
+        which = torch.randint(len(self), (n,), generator=generator, device=bank.device)
+        performance = torch.searchsorted(self._ends, which, right=True)
+        frame = self._first_frame[performance] + which
+        frame -= torch.where(performance > 0, self._ends[performance - 1], 0)
+        target = bank.targets[bank.frame_base[performance] + EXCERPT + frame]
+        dice = torch.rand(n, generator=generator, device=bank.device, dtype=torch.float64)
+        half = window.width / 2
+        position = (target + (2 * dice - 1) * window.threshold_px).clamp(min=half)
+        position = torch.minimum(position, bank.strip_width[performance] - half - 1)
+        start = (position - half).to(torch.int64)
+        return Drawn(
+            bank.columns(performance, position),
+            self.first_frames(performance, frame),
+            target - start,
+        )
+
+    def first_frames(self, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
+        """First packed frames of the excerpts that end with `frame` (unpadded), that included."""
+        return self.base[performance] + frame + 1
+
+    def look(
+        self, column: torch.Tensor, first_frame: torch.Tensor, *, bfloat16: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Snippets [shape=(n, 1, height, width)] and excerpts [shape=(n, 1, 78, context)]."""
+        width = self.bank.window.seen[1]
+        if self.bank.device.type == "cpu":
+            strip, spectrogram = self.bank.strip.numpy(), self.spectrogram.numpy()
+            return (
+                gather.windows(strip, column.numpy(), width, 1 / 255, bfloat16=bfloat16),
+                gather.windows(
+                    spectrogram, first_frame.numpy(), self.context, 1.0, bfloat16=bfloat16
+                ),
+            )
+        score = self.bank.score_windows(column)[:, None].to(torch.float32) / 255
+        rows, frames = self.spectrogram.shape
+        sound = self.spectrogram.as_strided(
+            (frames - self.context + 1, 1, rows, self.context), (1, 0, frames, 1)
+        )[first_frame]
+        return score, sound
+
+
+def _spaced(bank: Bank, more: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The bank's spectrogram with `more` frames of silence before each performance.
+
+    Returns
+    -------
+    tuple
+        float32 [shape=(78, frames)], and int64 [shape=(n,)]: where each performance's silence
+        begins.
+    """
+    if more == 0:
+        return bank.spectrogram, bank.frame_base
+    index = torch.arange(len(bank), device=bank.device)
+    silence = bank.spectrogram.new_zeros(bank.spectrogram.shape[0], more)
+    sizes = torch.diff(bank.frame_base, append=bank.frame_base.new_tensor([len(bank.targets)]))
+    pieces = bank.spectrogram.split(sizes.tolist(), dim=1)
+    parts = [part for piece in pieces for part in (silence, piece)]
+    return torch.cat(parts, dim=1), bank.frame_base + index * more

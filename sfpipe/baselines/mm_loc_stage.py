@@ -1,0 +1,120 @@
+"""`sfpipe baseline mm-loc --train`: both stores -> weights and `mm-loc.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe import __version__
+from sfpipe.agents.checkpoint import fingerprint
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
+from sfpipe.agents.session import revision, stop_signals
+from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc, save_mm_loc
+from sfpipe.baselines.mm_loc_following import play_mm_loc
+from sfpipe.baselines.mm_loc_training import MmLocCourse, MmLocTraining
+from sfpipe.errors import SfpipeError
+from sfpipe.files import sha256
+from sfpipe.game.play import PlayedGame, share_of_onsets
+from sfpipe.params import MmLocParams
+from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.reader import strip_height
+from sfpipe.store.window import window_by_name, window_for
+
+
+def train_mm_loc(
+    params: MmLocParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    seed: int,
+    checkpoints: Path | None = None,
+) -> MmLocCourse:
+    """Train MM-Loc on the stores' training split; go on where an interrupted run stopped.
+
+    Parameters
+    ----------
+    out:
+        Folder for `weights.safetensors` and `mm-loc.json`.
+    checkpoints:
+        Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
+        removed when the training has ended.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read, a device is missing, or the run is interrupted.
+    """
+    device = choose_device(params.device)
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    keep_memory()
+    bfloat16 = choose_bfloat16(params.precision, device)
+    auto = params.window == "auto"
+    window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
+    train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
+    valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
+    identity: dict[str, Any] = {
+        "baseline": "mm-loc",
+        "seed": seed,
+        "window": window.name,
+        "params": params.model_dump(),
+        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
+    }
+    network = MmLoc(window, buckets=params.buckets, dropout=params.dropout)
+    network.initialise(torch.Generator().manual_seed(seed)).placed(device)
+    checkpoint = checkpoints / f"mm-loc-{fingerprint(identity)}.pt" if checkpoints else None
+    with stop_signals() as stop:
+        course = MmLocTraining(
+            network,
+            train_bank,
+            valid_bank,
+            params,
+            seed=seed,
+            bfloat16=bfloat16,
+            checkpoint=checkpoint,
+            should_stop=lambda: bool(stop),
+        ).run()
+    games = play_mm_loc(valid_bank, network.eval(), bfloat16=bfloat16)
+    card = {
+        **identity,
+        "context_frames": network.context,
+        "validation_r_on": share_of_onsets(games),
+        "course": asdict(course),
+        "hours": course.seconds / 3600,
+        "training_pieces": len({i.piece for i in train_bank.infos}),
+        "training_performances": len(train_bank),
+        "device": str(device),
+        "bfloat16": bfloat16,
+        "versions": {"sfpipe": __version__, "torch": torch.__version__},
+        "revision": revision(),
+    }
+    save_mm_loc(out, network, card)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return course
+
+
+def follow_with_mm_loc(
+    folder: Path, bank: Bank, *, precision: str = "auto", label: str | None = None
+) -> list[PlayedGame]:
+    """Follow every performance of a bank with the MM-Loc in `folder`.
+
+    Raises
+    ------
+    SfpipeError
+        If its files cannot be read, or it was trained for another window than the bank's.
+    """
+    network, _ = load_mm_loc(folder, bank.device)
+    if network.window.name != bank.window.name:
+        raise SfpipeError(
+            f"was trained for the window {network.window.name}, these stores have"
+            f" {bank.window.name}",
+            file=folder,
+            remedy="train it on these stores: sfpipe baseline mm-loc --train",
+        )
+    bfloat16 = choose_bfloat16(precision, bank.device)
+    return play_mm_loc(bank, network, bfloat16=bfloat16, label=label)
