@@ -99,6 +99,7 @@ class PPOParams(Section):
     clip: float = Field(default=0.2, gt=0)
     epochs: int = Field(default=1, ge=1)
     batch: int = Field(default=120, ge=1)
+    localise_loss: float = Field(default=0.0, ge=0)  # of PPO alone
 
 
 class DaggerParams(Section):

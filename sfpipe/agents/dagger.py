@@ -20,7 +20,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from sfpipe.agents.learner import Learner
-from sfpipe.agents.localising import Localiser
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.returns import n_step_returns
@@ -50,16 +49,18 @@ class Dagger(Learner):
         if schedule.dagger.read_loss:
             self.reader = NoteReader(bank, *network.branch_widths)
             self.optimiser.add_param_group({"params": list(self.reader.parameters())})
-        self.localiser: Localiser | None = None
-        if schedule.dagger.localise_loss:
-            self.localiser = Localiser(bank, network.width)
-            self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
 
     def _games(self) -> int:
         return self.schedule.dagger.n_games
 
     def _learning_rate(self) -> float:
         return self.schedule.dagger.learning_rate
+
+    def _localise_loss(self) -> float:
+        return self.schedule.dagger.localise_loss
+
+    def _aids(self) -> dict[str, nn.Module]:
+        return super()._aids() | ({} if self.reader is None else {"reader": self.reader})
 
     @property
     def planner_share(self) -> float:
@@ -123,20 +124,6 @@ class Dagger(Learner):
             **({} if agreement is None else {"agreement": agreement}),
             **means,
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """As `Learner.state_dict`, and the aids."""
-        return super().state_dict() | {k: aid.state_dict() for k, aid in self._aids().items()}
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken."""
-        super().load_state_dict(saved)
-        for name, aid in self._aids().items():
-            aid.load_state_dict(saved[name])
-
-    def _aids(self) -> dict[str, nn.Module]:
-        aids = {"reader": self.reader, "localiser": self.localiser}
-        return {name: aid for name, aid in aids.items() if aid is not None}
 
     def _scatter(self) -> None:
         """Move some games to random places: states of one batch are then less alike."""

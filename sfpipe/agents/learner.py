@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sfpipe.agents.localising import Localiser
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.game.batched import BatchedGame
@@ -53,6 +54,10 @@ class Learner(ABC):
         self.optimiser = torch.optim.Adam(
             network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999), fused=True
         )
+        self.localiser: Localiser | None = None
+        if self._localise_loss():
+            self.localiser = Localiser(bank, network.width)
+            self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
         self.frames = 0
         self.progress = 0.0  # share of the training that is done; the trainer sets it
 
@@ -61,6 +66,14 @@ class Learner(ABC):
 
     def _learning_rate(self) -> float:
         return self.schedule.learning_rate
+
+    def _localise_loss(self) -> float:
+        """Weight of the localiser's loss; 0 makes none."""
+        return 0.0
+
+    def _aids(self) -> dict[str, nn.Module]:
+        """What is trained beside the network, and dropped in the end."""
+        return {} if self.localiser is None else {"localiser": self.localiser}
 
     @abstractmethod
     def update(self) -> dict[str, Any]:
@@ -83,7 +96,7 @@ class Learner(ABC):
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `update()` depends on: weights, optimiser, games, every generator."""
+        """All that `update()` depends on: weights, aids, optimiser, games, every generator."""
         saved = {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -94,6 +107,7 @@ class Learner(ABC):
             "frames": self.frames,
             "progress": self.progress,
         }
+        saved |= {name: aid.state_dict() for name, aid in self._aids().items()}
         if self.bank.device.type == "cuda":
             saved["cuda"] = torch.cuda.get_rng_state(self.bank.device)
         return saved
@@ -105,6 +119,8 @@ class Learner(ABC):
         played: the states of a processor's and a GPU's generators are not exchangeable.
         """
         self.network.load_state_dict(saved["network"])
+        for name, aid in self._aids().items():
+            aid.load_state_dict(saved[name])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.game.load_state_dict(saved["game"])
         self._go_on_drawing(saved)

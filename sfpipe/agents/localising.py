@@ -4,6 +4,7 @@ Any piece, frame and position make an example of *where in the window the newest
 labels cost nothing. From the joint embedding a linear map names that place, as a distribution
 over parts of the window (buckets, as in Dorfer et al. 2016), and the speed of the state. The
 policy's label, one of three actions, says far less about a state.
+An aid of dagger and PPO; with `scattered_share: 1` dagger is a phase of nothing but such examples.
 The map is dropped after training; the network of Tables 1 and 2 is unchanged.
 """
 

@@ -14,6 +14,9 @@ from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches,
 class PPO(Learner):
     """t_max steps of all games, then `ppo.epochs` passes over them in minibatches."""
 
+    def _localise_loss(self) -> float:
+        return self.schedule.ppo.localise_loss
+
     def update(self) -> dict[str, Any]:
         """Play one rollout and descend on every minibatch of it."""
         s = self.schedule
@@ -32,14 +35,24 @@ class PPO(Learner):
         n_batches = 0
         for _ in range(s.ppo.epochs):
             for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
-                logits, values = self.actor.forward(self.actor.look(self.bank, some(view, which)))
+                seen = some(view, which)
+                embedding = self.actor.embed(self.actor.look(self.bank, seen))
+                with self.actor.arithmetic():
+                    logits, values = self.network.heads(embedding)
                 ratio = (log_prob_of(logits, action[which]) - before[which]).exp()
                 policy_loss = clipped_loss(ratio, advantages[which], s.ppo.clip)
                 # Halved here and by `value_loss` (Table 5 says 0.5), as in the reference.
                 value_loss = 0.5 * (returns[which] - values).square().mean()
                 entropy = entropy_of(logits).mean()
-                norm = self._descend(policy_loss + s.value_loss * value_loss - s.entropy * entropy)
+                loss = policy_loss + s.value_loss * value_loss - s.entropy * entropy
+                aids = {}
+                if self.localiser is not None:
+                    with self.actor.arithmetic():
+                        aids["localise_loss"] = self.localiser.loss(embedding, seen)
+                    loss = loss + s.ppo.localise_loss * aids["localise_loss"]
+                norm = self._descend(loss)
                 figures = {
+                    **{name: aid.detach() for name, aid in aids.items()},
                     "policy_loss": policy_loss.detach(),
                     "value_loss": value_loss.detach(),
                     "entropy": entropy.detach(),

@@ -43,7 +43,12 @@ class Actor:
     def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
         with self.arithmetic():
-            return self.network.heads(self.network.join(*self.features(seen)))
+            return self.network.heads(self.embed(seen))
+
+    def embed(self, seen: Observation) -> torch.Tensor:
+        """The joint embedding of observations [shape=(n, width)]."""
+        with self.arithmetic():
+            return self.network.join(*self.features(seen))
 
     def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """The features of both branches, [shape=(n, width of the branch)] each."""

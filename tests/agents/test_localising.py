@@ -8,8 +8,9 @@ import torch
 from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.localising import BUCKETS, Localiser, soft_buckets, window_starts
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.ppo import PPO
 from sfpipe.game import dynamics
-from sfpipe.params import DaggerParams, Schedule
+from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.toy import NOTTINGHAM, performance_record, score_record
@@ -99,3 +100,30 @@ def test_it_reaches_both_branches():
     for branch in (network.score, network.spectrogram):
         assert all(p.grad.abs().sum() > 0 for p in branch.parameters())
     assert all(p.grad is None for p in network.policy.parameters())
+
+
+def test_ppo_takes_it_along_and_goes_on_exactly():
+    bank = toy_bank()
+    ppo = PPOParams(batch=16, localise_loss=1.0)
+    schedule = Schedule(n_games=4, t_max=8, learning_rate=1e-3, entropy=0.0, dropout=0.0, ppo=ppo)
+
+    def learner(seed):
+        network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+        return PPO(network, bank, schedule, seed=seed)
+
+    one, other = learner(0), learner(1)
+    losses = [float(one.update()["localise_loss"]) for _ in range(6)]
+    assert losses[-1] < losses[0]
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    assert float(one.update()["localise_loss"]) == float(other.update()["localise_loss"])
+    for a, b in zip(one.localiser.parameters(), other.localiser.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("algo", [Dagger, PPO])
+def test_without_it_there_is_none(algo):
+    network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+    learner = algo(network, toy_bank(), plan(), seed=0)
+    assert learner.localiser is None and "localiser" not in learner.state_dict()
+    n_weights = sum(len(group["params"]) for group in learner.optimiser.param_groups)
+    assert n_weights == len(list(network.parameters()))
