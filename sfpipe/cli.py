@@ -167,11 +167,12 @@ def evaluate(
 
 @app.command()
 def baseline(
-    name: Annotated[str, typer.Argument(help="E.g. midi-odtw.")],
+    name: Annotated[str, typer.Argument(help="midi-odtw or mm-loc.")],
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
+    train: Annotated[bool, typer.Option("--train", help="Train its model again.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
 ) -> None:
     """Let a baseline follow all test pieces: metrics/baselines/<name>.json."""
@@ -182,7 +183,9 @@ def baseline(
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, split=split)
     files = (paths.scores, paths.spectrograms, paths.engraved)
-    stage(name, chosen, Sources(*files, p.baselines, p.synthesize), out, seed=p.seed)
+    kept = {"seed": p.seed, "checkpoints": Path("models/checkpoints")}
+    sources = Sources(*files, p.baselines, p.synthesize, **kept)
+    stage(name, chosen, sources, out, seed=p.seed, train=train)
 
 
 @app.command()

@@ -216,6 +216,7 @@ class BaselinesParams(Section):
 
     names: list[str] = ["midi-odtw"]
     odtw: OdtwParams = OdtwParams()
+    mm_loc: MmLocParams = MmLocParams()
 
 
 class Params(Section):

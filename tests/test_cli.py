@@ -261,6 +261,19 @@ def test_a_baseline_without_the_sound_of_its_score(refuses):
     refuses("baseline", "midi-odtw", file=file, says="no such file")
 
 
+def test_a_baseline_that_learns(project, sfpipe, refuses):
+    tiny = "{max_updates: 2, batch: 2, validation_examples: 4, device: cpu, precision: float32}"
+    (project / "params.yaml").write_text(PARAMS + f"baselines: {{mm_loc: {tiny}}}\n")
+    assert sfpipe("baseline", "mm-loc")[0] == 0
+    weights = project / "models/baselines/mm-loc/weights.safetensors"
+    results = json.loads((project / "metrics/baselines/mm-loc.json").read_text())
+    assert results["n_games"] == 1 and 0 <= results["r_on"] <= 1
+    made = weights.stat().st_mtime_ns
+    assert sfpipe("baseline", "mm-loc")[0] == 0 and weights.stat().st_mtime_ns == made
+    assert sfpipe("baseline", "mm-loc", "--train")[0] == 0 and weights.stat().st_mtime_ns > made
+    refuses("baseline", "midi-odtw", "--train", file="", says="MIDI-ODTW learns nothing")
+
+
 def test_tables(project, sfpipe, refuses):
     refuses("tables", file="metrics", says="no results of an evaluation")
     assert sfpipe("evaluate")[0] == 0

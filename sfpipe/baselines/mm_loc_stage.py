@@ -12,15 +12,15 @@ from sfpipe import __version__
 from sfpipe.agents.checkpoint import fingerprint
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.session import revision, stop_signals
-from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc, save_mm_loc
+from sfpipe.baselines.mm_loc import CARD, WEIGHTS, MmLoc, load_mm_loc, save_mm_loc
 from sfpipe.baselines.mm_loc_following import play_mm_loc
 from sfpipe.baselines.mm_loc_training import MmLocCourse, MmLocTraining
 from sfpipe.errors import SfpipeError
-from sfpipe.files import sha256
+from sfpipe.files import read_json, sha256
 from sfpipe.game.play import PlayedGame, share_of_onsets
 from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import strip_height
+from sfpipe.store.reader import describe, strip_height
 from sfpipe.store.window import window_by_name, window_for
 
 
@@ -57,13 +57,7 @@ def train_mm_loc(
     window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
     train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
     valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
-    identity: dict[str, Any] = {
-        "baseline": "mm-loc",
-        "seed": seed,
-        "window": window.name,
-        "params": params.model_dump(),
-        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
-    }
+    identity = _identity(params, scores, spectrograms, seed)
     network = MmLoc(window, buckets=params.buckets, dropout=params.dropout)
     network.initialise(torch.Generator().manual_seed(seed)).placed(device)
     checkpoint = checkpoints / f"mm-loc-{fingerprint(identity)}.pt" if checkpoints else None
@@ -96,6 +90,52 @@ def train_mm_loc(
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return course
+
+
+def ready_mm_loc(
+    params: MmLocParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    seed: int,
+    checkpoints: Path | None = None,
+    again: bool = False,
+) -> bool:
+    """Train MM-Loc if `out` holds none for these parameters and stores; says whether it did.
+
+    Stores without a training split, such as recordings, are followed with what there is.
+
+    Parameters
+    ----------
+    again:
+        Train whatever is there.
+
+    Raises
+    ------
+    SfpipeError
+        As `train_mm_loc`.
+    """
+    if not again:
+        if "train" not in describe(scores)["splits"]:
+            return False
+        wanted = _identity(params, scores, spectrograms, seed)
+        if (out / CARD).exists() and (out / WEIGHTS).exists():
+            card = read_json(out / CARD, remedy="delete it to train again")
+            if isinstance(card, dict) and wanted.items() <= card.items():
+                return False
+    train_mm_loc(params, scores, spectrograms, out, seed=seed, checkpoints=checkpoints)
+    return True
+
+
+def _identity(params: MmLocParams, scores: Path, spectrograms: Path, seed: int) -> dict[str, Any]:
+    """What decides which weights come out: kept in the card, names the checkpoint."""
+    return {
+        "baseline": "mm-loc",
+        "seed": seed,
+        "params": params.model_dump(exclude={"device", "threads", "checkpoint_seconds"}),
+        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
+    }
 
 
 def follow_with_mm_loc(

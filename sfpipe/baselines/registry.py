@@ -9,7 +9,9 @@ from pathlib import Path
 
 from sfpipe.errors import SfpipeError
 from sfpipe.game.following import Follower
+from sfpipe.game.play import PlayedGame
 from sfpipe.params import BaselinesParams, SynthesizeParams
+from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances
 
 
@@ -24,6 +26,8 @@ class Sources:
     engraved:
         Folder of the engraved pieces, for scores that the spectrogram store does not play as
         written.
+    seed, models, checkpoints:
+        Of those that are trained: where their models are kept, in a folder of their name each.
     """
 
     scores: Path
@@ -31,6 +35,9 @@ class Sources:
     engraved: Path
     baselines: BaselinesParams
     synthesize: SynthesizeParams
+    seed: int = 0
+    models: Path = Path("models/baselines")
+    checkpoints: Path | None = None
 
     def as_written(self, piece: str) -> PerformanceRecord | None:
         """A piece's performance with the training sound font at the score's own tempo, if any."""
@@ -54,11 +61,17 @@ class Baseline:
         Makes the follower.
     chance:
         Whether two trials differ.
+    ready:
+        Trains its model if there is none for these sources, or again if told so.
+    together:
+        Follows all performances of a bank at once, where that is quicker.
     """
 
     label: str
     build: Callable[[Sources], Follower]
     chance: bool = False
+    ready: Callable[[Sources, bool], object] | None = None
+    together: Callable[[Sources, Bank], list[PlayedGame]] | None = None
 
 
 def find_baseline(name: str) -> Baseline:
@@ -91,6 +104,34 @@ def _midi_odtw(sources: Sources) -> Follower:
     return OdtwFollower(sound_of, sources.baselines.odtw)
 
 
+def _mm_loc(sources: Sources) -> Follower:
+    from sfpipe.baselines.mm_loc import load_mm_loc
+    from sfpipe.baselines.mm_loc_following import MmLocFollower
+
+    return MmLocFollower(load_mm_loc(sources.models / "mm-loc")[0])
+
+
+def _mm_loc_ready(sources: Sources, again: bool) -> bool:
+    from sfpipe.baselines.mm_loc_stage import ready_mm_loc
+
+    return ready_mm_loc(
+        sources.baselines.mm_loc,
+        sources.scores,
+        sources.spectrograms,
+        sources.models / "mm-loc",
+        seed=sources.seed,
+        checkpoints=sources.checkpoints,
+        again=again,
+    )
+
+
+def _mm_loc_together(sources: Sources, bank: Bank) -> list[PlayedGame]:
+    from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc
+
+    return follow_with_mm_loc(sources.models / "mm-loc", bank, label="MM-Loc")
+
+
 BASELINES = {
     "midi-odtw": Baseline("MIDI-ODTW", _midi_odtw),
+    "mm-loc": Baseline("MM-Loc", _mm_loc, ready=_mm_loc_ready, together=_mm_loc_together),
 }

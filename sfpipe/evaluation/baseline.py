@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.baselines.registry import Sources, find_baseline
+from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.entrants import FollowerEntrant
 from sfpipe.evaluation.programme import load_programme
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
@@ -22,6 +23,7 @@ def evaluate_baseline(
     out: Path,
     *,
     seed: int,
+    train: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Let a baseline follow every performance of a split, judged as agents are.
@@ -32,6 +34,8 @@ def evaluate_baseline(
     ----------
     out:
         Folder of `<name>.json`.
+    train:
+        Train its model again; otherwise only if there is none for these parameters and stores.
     quiet:
         Do not print the pieces and the table.
 
@@ -46,10 +50,17 @@ def evaluate_baseline(
         If there is no such baseline, what it needs is missing, or the split is empty.
     """
     found = find_baseline(name)
+    if found.ready is not None:
+        found.ready(sources, train)
+    elif train:
+        raise SfpipeError(f"{found.label} learns nothing", remedy="leave out --train")
     window = window_for(strip_height(sources.scores))
     programme = load_programme(sources.scores, sources.spectrograms, window, split=params.split)
-    entrant = FollowerEntrant(found.label, found.build(sources), chance=found.chance)
-    games = entrant.play(programme, params.trials)
+    if found.together is not None:
+        games = found.together(sources, programme.bank)
+    else:
+        entrant = FollowerEntrant(found.label, found.build(sources), chance=found.chance)
+        games = entrant.play(programme, params.trials)
     meta = {
         "dataset": programme.dataset,
         "split": params.split,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
-from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc, train_mm_loc
+from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc, ready_mm_loc, train_mm_loc
 from sfpipe.baselines.mm_loc_training import MmLocTraining
 from sfpipe.errors import SfpipeError
 from sfpipe.params import MmLocParams
@@ -148,3 +148,17 @@ def test_the_window_must_be_that_of_the_stores(tmp_path):
     save_mm_loc(tmp_path, MmLoc(WINDOWS["msmd"]), {})
     with pytest.raises(SfpipeError, match="trained for the window msmd, these stores have nott"):
         follow_with_mm_loc(tmp_path, bank())
+
+
+def test_it_is_trained_when_there_is_none_for_these_parameters(tmp_path):
+    write_stores(tmp_path)
+    stores = tmp_path / "data/scores/toy.h5", tmp_path / "data/spectrograms/toy.h5"
+    out, params = tmp_path / "mm-loc", MmLocParams(**TINY | {"max_updates": 1})
+    assert ready_mm_loc(params, *stores, out, seed=1)
+    assert not ready_mm_loc(params, *stores, out, seed=1)
+    assert not ready_mm_loc(params.model_copy(update={"threads": 1}), *stores, out, seed=1)
+    assert ready_mm_loc(params, *stores, out, seed=1, again=True)
+    assert ready_mm_loc(params, *stores, out, seed=2)
+    (out / "mm-loc.json").write_text("{")
+    with pytest.raises(SfpipeError, match="is not valid JSON"):
+        ready_mm_loc(params, *stores, out, seed=2)
