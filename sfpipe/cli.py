@@ -183,8 +183,8 @@ def baseline(
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, split=split)
     files = (paths.scores, paths.spectrograms, paths.engraved)
-    kept = {"seed": p.seed, "checkpoints": Path("models/checkpoints")}
-    sources = Sources(*files, p.baselines, p.synthesize, **kept)
+    models, checkpoints = Path("models/baselines"), Path("models/checkpoints")
+    sources = Sources(*files, p.baselines, p.synthesize, p.seed, models, checkpoints)
     stage(name, chosen, sources, out, seed=p.seed, train=train)
 
 
