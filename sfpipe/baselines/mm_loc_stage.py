@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sfpipe import __version__
-from sfpipe.agents.checkpoint import fingerprint
+from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.session import revision, stop_signals
 from sfpipe.baselines.mm_loc import CARD, WEIGHTS, MmLoc, load_mm_loc, save_mm_loc
@@ -88,7 +88,7 @@ def train_mm_loc(
     }
     save_mm_loc(out, network, card)
     if checkpoint:
-        checkpoint.unlink(missing_ok=True)
+        remove_checkpoint(checkpoint)
     return course
 
 

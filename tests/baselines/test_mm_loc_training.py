@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 
+from sfpipe.agents.checkpoint import save_checkpoint
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
 from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc, ready_mm_loc, train_mm_loc
 from sfpipe.baselines.mm_loc_training import MmLocTraining
@@ -121,7 +122,7 @@ def test_a_loss_that_is_no_number_is_said():
 
 def test_a_foreign_checkpoint_is_said(tmp_path):
     file = tmp_path / "c.pt"
-    torch.save({"course": {"updates": 1}}, file)
+    save_checkpoint(file, {"course": {"updates": 1}})
     with pytest.raises(SfpipeError, match=re.escape("is no checkpoint of this training")):
         training(checkpoint=file).run()
 
