@@ -161,8 +161,8 @@ def evaluate(
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    stores = (packed, packed) if packed else (paths.scores, paths.spectrograms)
-    stage(chosen, *stores, find_agent(agent), out, seed=p.seed)
+    scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
+    stage(chosen, scores, spectrograms, find_agent(agent), out, seed=p.seed)
 
 
 @app.command()

@@ -42,7 +42,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], part_bytes: int = PART_BY
         _sweep(path, keep=())
         return
     whole = hashlib.sha256(content).hexdigest()
-    parts = []
+    parts: list[str] = []
     for start in range(0, len(content), part_bytes):
         part = path.with_name(f"{path.stem}-{whole[:12]}-{len(parts) + 1:02}.part")
         with replacing(part) as temporary:

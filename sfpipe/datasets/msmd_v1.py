@@ -51,7 +51,9 @@ def read_pages(piece: Path, names: list[str]) -> Pages:
         If an image or a notation graph is missing or damaged.
     """
     score = _score(piece)
-    images, systems, boxes = [], [], []
+    images: list[np.ndarray] = []
+    systems: list[Box] = []
+    boxes: list[tuple[int, Box, dict[str, str]]] = []
     for page, file in enumerate(sorted((score / "mung").glob("*.xml"))):
         images.append(_image(score / "img" / f"{file.stem}.png"))
         objects = _objects(file)

@@ -116,7 +116,7 @@ def pack(
         if size > limit:
             raise _too_large(out, size, limit_mib, 1.0)
         progress.close(f"{size / MIB:.1f} MiB")
-    return Packed(len(wanted), *count, size)
+    return Packed(len(wanted), count[0], count[1], count[2], size)
 
 
 def unpack(path: Path, scores_out: Path, spectrograms_out: Path) -> None:
