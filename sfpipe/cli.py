@@ -116,6 +116,25 @@ def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
 
 
 @app.command()
+def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Jobs = -1) -> None:
+    """Align human performances and make them audible in four conditions: data/real/<dataset>/."""
+    from sfpipe.real.stage import performances as stage
+
+    p, name, paths = _setting(params, dataset)
+    stage(
+        p.performances,
+        paths.raw,
+        paths.engraved,
+        paths.clean,
+        paths.real,
+        dataset=name,
+        gain=p.synthesize.gain,
+        seed=p.seed,
+        jobs=jobs,
+    )
+
+
+@app.command()
 def train(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,

@@ -93,6 +93,25 @@ class ScoresParams(Section):
     height_px: Annotated[int, Field(ge=16, le=400)] | Literal["auto"] = "auto"
 
 
+class RoomParams(Section):
+    """The simulated office of section 6."""
+
+    size_m: tuple[float, float, float] = (5.0, 6.0, 2.8)
+    distance_m: float = Field(default=2.0, gt=0)
+    rt60_s: float = Field(default=0.45, gt=0, le=5)
+    snr_db: float = Field(default=20.0, ge=-20, le=120)
+
+
+class PerformancesParams(Section):
+    """`performances`: the conditions under which human performances are heard."""
+
+    soundfont: str = "FluidR3_GM"
+    direct_soundfont: str = "MuseScore_General_Lite"
+    direct_program: int = Field(default=0, ge=0, le=127)
+    room: RoomParams = RoomParams()
+    recordings: dict[Literal["direct", "room"], str] = {}
+
+
 class PPOParams(Section):
     """Of PPO; REINFORCE takes `batch` too, to bound memory."""
 
@@ -206,6 +225,7 @@ class Params(Section):
     synthesize: SynthesizeParams = SynthesizeParams()
     spectrograms: SpectrogramsParams = SpectrogramsParams()
     scores: ScoresParams = ScoresParams()
+    performances: PerformancesParams = PerformancesParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     baselines: BaselinesParams = BaselinesParams()

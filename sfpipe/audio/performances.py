@@ -116,7 +116,7 @@ def synthesize_piece(job: Job) -> int:
         )
         (job.out / f"{performance.name}.json").unlink(missing_ok=True)
         write_flac(job.out / f"{performance.name}.flac", samples)
-        _write_onsets(job.out / f"{performance.name}.csv", onsets / performance.tempo_factor)
+        write_onsets(job.out / f"{performance.name}.csv", onsets / performance.tempo_factor)
         write_json(job.out / f"{performance.name}.json", recipe)  # last: it says all is there
         made += 1
     return made
@@ -174,7 +174,9 @@ def _is_made(folder: Path, name: str, recipe: dict) -> bool:
         return False
 
 
-def _write_onsets(path: Path, onset_s: np.ndarray) -> None:
-    rows = [f"{time:.6f},{index}\n" for index, time in enumerate(onset_s)]
+def write_onsets(path: Path, onset_s: np.ndarray, score_onset: np.ndarray | None = None) -> None:
+    """Write performed onsets (s) with the score onset of each; None: they are all, in order."""
+    indices = range(len(onset_s)) if score_onset is None else score_onset
+    rows = [f"{time:.6f},{index}\n" for time, index in zip(onset_s, indices, strict=True)]
     with replacing(path) as temporary:
         temporary.write_text("onset_s,score_onset\n" + "".join(rows), "utf-8")

@@ -1,9 +1,10 @@
 r"""Piano music in MusicXML, converted for LilyPond by its own musicxml2ly.
 
-So a piece looks like those of the MSMD, by which the agents learned to read. Three things are
-mended on the way: an upbeat that the file does not call one (musicxml2ly would fill its bar up
-with silence), the part's name in the margin, and long runs of grace notes, which in LilyPond's
-MIDI would begin before the note that precedes them.
+So a piece looks like those of the MSMD, by which the agents learned to read. Mended on the way:
+an upbeat that the file does not call one (musicxml2ly would fill its bar up with silence), beams
+where the file has none, dashes after words (musicxml2ly takes them for trills), the part's name
+in the margin, and long runs of grace notes, which in LilyPond's MIDI would begin before the note
+that precedes them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sfpipe.errors import SfpipeError
 MUSICXML_FORMAT = 1  # raise it when the conversion changes, so that pieces are made again
 CONVERT_SECONDS = 120
 LONG_RUN = 4  # grace notes
+_METRE = ("beats", "beat-type")
+_TRILL = re.compile(r"\\(?:start|stop)TrillSpan")
 _NAME = re.compile(r"\\set\s+PianoStaff\.(?:instrumentName|shortInstrumentName)\s*=\s*\"[^\"]*\"")
 _GRACE = re.compile(r"\\(grace|acciaccatura|appoggiatura)\s*\{([^{}]*)\}")
 _NOTE = re.compile(r"(?<![\\a-z\"])(?:[a-g](?:is|es|s)*[,']*|<[^<>]*>)\d+")
@@ -52,6 +55,7 @@ def convert_musicxml(
             str(lilypond.musicxml2ly),
             "--loglevel=ERROR",
             "--no-page-layout",
+            *([] if b"<beam" in text else ["--no-beaming"]),
             f"--output={made.name}",
             target.with_suffix(".musicxml").name,
         ],
@@ -67,7 +71,8 @@ def convert_musicxml(
             f" ({lines[-1].strip()[:200] if lines else 'it said nothing'})",
             file=raw / source,
         )
-    made.write_text(mend(made.read_text("utf-8")), "utf-8")
+    mended = mend(made.read_text("utf-8"), trills=b"<wavy-line" in text)
+    made.write_text(mended, "utf-8")
     return source.with_suffix(".ly")
 
 
@@ -87,12 +92,16 @@ def mark_upbeat(content: bytes) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def mend(text: str) -> str:
-    """A LilyPond source by musicxml2ly without the part's name, long grace runs halved in time."""
-    return _GRACE.sub(_halve, _NAME.sub("", text))
+def mend(text: str, *, trills: bool) -> str:
+    """What musicxml2ly wrote, without the part's name, long runs of grace notes halved in time.
 
-
-_METRE = ("beats", "beat-type")
+    Parameters
+    ----------
+    trills:
+        There are wavy lines in the MusicXML, so those in `text` are meant.
+    """
+    text = _GRACE.sub(_halve, _NAME.sub("", text))
+    return text if trills else _TRILL.sub("", text)
 
 
 def _halve(run: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""One LilyPond source (or MusicXML of piano music) -> systems, note heads and MIDI in ``out/<piece>``."""
+"""One source for LilyPond -> systems, note heads and MIDI in ``out/<piece>``."""
 
 from __future__ import annotations
 
