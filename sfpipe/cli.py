@@ -32,6 +32,7 @@ Packed = Annotated[
     Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
 ]
 PARAMS = Path("params.yaml")
+REAL = "vienna4x22"  # the data set of --real-performances
 
 
 def main() -> None:
@@ -171,6 +172,9 @@ def evaluate(
         bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    real: Annotated[
+        bool, typer.Option("--real-performances", help="Human performances, four conditions.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
@@ -180,8 +184,11 @@ def evaluate(
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
+    folder = find_agent(agent)
+    if real:
+        return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
     stores = (packed, packed) if packed else (paths.scores, paths.spectrograms)
-    stage(chosen, *stores, find_agent(agent), out, seed=p.seed)
+    stage(chosen, *stores, folder, out, seed=p.seed)
 
 
 @app.command()
@@ -384,6 +391,15 @@ def doctor() -> None:
     found = checks()
     print(render(found))
     raise typer.Exit(0 if all(c.ok for c in found if c.required) else 1)
+
+
+def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> None:
+    """Human performances instead of a split of the data set."""
+    from sfpipe.evaluation.real import evaluate_real
+    from sfpipe.paths import Paths
+
+    paths = Paths(dataset or REAL)
+    evaluate_real(chosen, paths.scores, paths.performances, agent, out, seed=p.seed)
 
 
 def _setting(params: Path, dataset: str | None):

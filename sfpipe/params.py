@@ -192,6 +192,7 @@ class EvaluateParams(Section):
 
     split: Literal["train", "valid", "test"] = "test"
     trials: int = Field(default=10, ge=1)
+    real_trials: int = Field(default=50, ge=1)
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -61,6 +61,11 @@ class Paths:
         return self.root / "real" / self.dataset
 
     @property
+    def performances(self) -> Path:
+        """Store of the human performances."""
+        return self.real / "performances.h5"
+
+    @property
     def scores(self) -> Path:
         """Score store."""
         return self.root / "scores" / f"{self.dataset}.h5"
