@@ -78,6 +78,8 @@ def synthesize(
                 params.gain,
                 params.program,
                 fluidsynth,
+                getattr(params, kind).augment,
+                seed,
             )
         )
     _remove_others(out, set(split_of))
