@@ -384,6 +384,23 @@ def import_msmd(
 
 
 @app.command()
+def import_recordings(
+    folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
+) -> None:
+    """Read your own scores and recordings, for evaluate --real-performances."""
+    from sfpipe.real.recordings import import_recordings as stage
+
+    p, _, paths = _setting(params, dataset)
+    outs = (paths.engraved, paths.scores, paths.performances)
+    engrave = p.engrave if melody else None
+    for line in stage(folder, dataset, *outs, melody=engrave):
+        print(line)
+
+
+@app.command()
 def doctor() -> None:
     """List every external thing, its version, and the remedy when it is missing."""
     from sfpipe.doctor import checks, render
@@ -395,11 +412,17 @@ def doctor() -> None:
 
 def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> None:
     """Human performances instead of a split of the data set."""
+    from sfpipe.baselines.registry import Sources
     from sfpipe.evaluation.real import evaluate_real
     from sfpipe.paths import Paths
 
     paths = Paths(dataset or REAL)
-    evaluate_real(chosen, paths.scores, paths.performances, agent, out, seed=p.seed)
+    # `sfpipe import-tismir` puts human performances where the synthesised ones are.
+    made = paths.performances.is_file() or not paths.spectrograms.is_file()
+    store = paths.performances if made else paths.spectrograms
+    files = (paths.scores, store, paths.engraved)
+    sources = Sources(*files, p.baselines, p.synthesize)
+    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)
 
 
 def _setting(params: Path, dataset: str | None):

@@ -53,8 +53,8 @@ class Job:
     gain: float
     program: int
     fluidsynth: str  # version
-    augment: AugmentParams = AugmentParams()
-    seed: int = 0
+    augment: AugmentParams
+    seed: int
 
 
 def choose(

@@ -24,6 +24,12 @@ from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.params import PerformancesParams, RoomParams
 
 CONDITIONS = ("score", "performance", "direct", "room")
+LABELS = {
+    "score": "score MIDI",
+    "performance": "performance MIDI",
+    "direct": "direct",
+    "room": "room",
+}
 SIMULATED = ("direct", "room")  # unless recorded
 RECORDED_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 
@@ -89,15 +95,9 @@ def find_recording(folders: Mapping[str, str], condition: str, name: str) -> Pat
     return next((path for path in found if path.is_file()), None)
 
 
-def label(condition: str, simulated: bool) -> str:
-    """A condition's name in tables and plots."""
-    names = {
-        "score": "score MIDI",
-        "performance": "performance MIDI",
-        "direct": "direct",
-        "room": "room",
-    }
-    return names.get(condition, condition) + (" (simulated)" if simulated else "")
+def shown(label: str, simulated: bool) -> str:
+    """A condition's name in tables and plots: nobody shall take a simulated one for real."""
+    return f"{label} (simulated)" if simulated else label
 
 
 def describe(params: PerformancesParams) -> dict[str, str]:

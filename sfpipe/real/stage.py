@@ -267,7 +267,7 @@ def _make(
             write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset)
         made = {
             "recipe": recipes[condition],
-            "tempo_factor": factor if condition == "score" else 1.0,
+            "tempo_factor": factor,  # of the performance as a whole
             "alignment": found.counts.as_dict(),
         }
         write_json(path.with_suffix(".json"), made)  # last: it says all is there
