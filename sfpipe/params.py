@@ -75,7 +75,7 @@ class AugmentParams(Section):
     jitter_s: float = Field(default=0.02, ge=0, le=1)  # standard deviation of onsets
     asynchrony_s: float = Field(default=0.015, ge=0, le=1)  # the same of a chord's notes
     velocity: float = Field(default=20.0, ge=0, le=127)
-    gain_db: float = Field(default=9.0, ge=0, le=60)
+    gain_db: float = Field(default=12.0, ge=0, le=60)
     equaliser_db: float = Field(default=6.0, ge=0, le=40)
     noise_share: float = Field(default=0.5, ge=0, le=1)  # of the copies
     snr_db: tuple[float, float] = (10.0, 40.0)

@@ -45,7 +45,18 @@ COMMANDS = (
     "import-recordings",
     "doctor",
 )
-HEAVY = ("torch", "librosa", "fluidsynth", "verovio", "music21", "matplotlib", "cv2", "dvclive", "partitura", "pyroomacoustics")
+HEAVY = (
+    "torch",
+    "librosa",
+    "fluidsynth",
+    "verovio",
+    "music21",
+    "matplotlib",
+    "cv2",
+    "dvclive",
+    "partitura",
+    "pyroomacoustics",
+)
 PARAMS = """
 dataset: toy
 algo: a2c
