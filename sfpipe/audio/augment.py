@@ -94,7 +94,7 @@ def disguise(samples: np.ndarray, params: AugmentParams, rng: np.random.Generato
     snr_db, colour = rng.uniform(*params.snr_db), rng.uniform(0, 2)
     bands_db = rng.uniform(-params.equaliser_db, params.equaliser_db, len(BANDS_HZ))
     gain_db = rng.uniform(-params.gain_db, params.gain_db)
-    audio = samples.astype(np.float32)
+    audio: np.ndarray = samples.astype(np.float32)
     if in_room:
         audio = reverberate(samples, rooms(*params.rt60_s)[room])
     if noisy:

@@ -78,10 +78,10 @@ def choose(
     factors = sorted(set(params.tempo_factors), key=lambda f: (abs(np.log(f)), f))
     fonts = {font.name: font for font in soundfonts}.values()
     every = [Performance(font, factor) for font in fonts for factor in factors]
-    varied = [
-        Performance(soundfonts[_generator(seed, piece, copy).integers(len(soundfonts))], 1.0, copy)
-        for copy in range(1, params.augment.copies + 1)
-    ]
+    varied = []
+    for copy in range(1, params.augment.copies + 1):
+        drawn_font = int(_generator(seed, piece, copy).integers(len(soundfonts)))
+        varied.append(Performance(soundfonts[drawn_font], 1.0, copy))
     if params.per_piece is None or params.per_piece >= len(every):
         return (*every, *varied)
     rng = _generator(seed, piece)

@@ -103,7 +103,7 @@ def reverberate(samples: np.ndarray, room: Room) -> np.ndarray:
     """
     from scipy.signal import oaconvolve
 
-    dry = samples.astype(np.float32)
+    dry: np.ndarray = samples.astype(np.float32)
     wet = oaconvolve(dry, response(room))[: len(dry)].astype(np.float32)
     level = rms(wet)
     return wet * np.float32(rms(dry) / level if level > 0 else 1.0)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def hear(
     return to_int16(add_noise(reverberate(dry, room_of(room)), room.snr_db, rng))
 
 
-def find_recording(folders: Mapping[str, str], condition: str, name: str) -> Path | None:
+def find_recording(folders: Mapping[Any, str], condition: str, name: str) -> Path | None:
     """The recording of performance `name` under a condition; None if it is to be simulated."""
     folder = folders.get(condition)
     if folder is None:
