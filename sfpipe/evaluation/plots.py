@@ -215,7 +215,7 @@ def _draw_errors(games: Sequence[PlayedGame]) -> Any:
 
 def draw_real(games: Mapping[str, PlayedGame], title: str) -> Any:
     """Tracking error over time of one game of each player, all of the same performance."""
-    figure, axes = _new_axes(7, 1.4 * len(games) + 0.8, rows=len(games))
+    figure, axes = new_axes(7, 1.4 * len(games) + 0.8, rows=len(games))
     for axis, (player, game) in zip(axes, games.items(), strict=True):
         _draw_game(axis, game)
         lost = ", lost" if game.lost else ""

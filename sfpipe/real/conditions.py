@@ -46,7 +46,8 @@ class Voice:
 
 def room_of(params: RoomParams) -> Room:
     """The office."""
-    return Room(*params.size_m, rt60_s=params.rt60_s, distance_m=params.distance_m)
+    length, width, height = params.size_m
+    return Room(length, width, height, rt60_s=params.rt60_s, distance_m=params.distance_m)
 
 
 def hear(

@@ -84,7 +84,7 @@ def test_four_conditions_of_every_performance(made, tiny):
     score = records["score"]
     span = score.onset_s[-1] - score.onset_s[0]
     assert span == pytest.approx(tiny.onset_s[-1] - tiny.onset_s[0], abs=0.003)
-    assert np.diff(score.onset_s) == pytest.approx(span / 12)
+    assert np.diff(score.onset_s) == pytest.approx(span / 12, abs=2e-6)
 
 
 def test_the_report_counts_and_says_what_is_simulated(made):
