@@ -1,14 +1,20 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfpipe.audio.augment import disguise, equalise, vary
+from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import Control, Midi, Note
 from sfpipe.audio.performances import choose
 from sfpipe.audio.soundfonts import SoundFont
-from sfpipe.params import AugmentParams, PerformanceParams
+from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.audio.stage import read_onsets, synthesize
+from sfpipe.params import AugmentParams, PerformanceParams, SynthesizeParams
 from sfpipe.store.schema import SAMPLE_RATE
+from tests.audio.conftest import write_piece
 
 SCORE_S = np.arange(0, 60, 0.5)
 SCORE = Midi(
@@ -90,3 +96,30 @@ def test_varied_performances_come_beside_the_plain_ones(tmp_path):
     assert {p.soundfont.name for p in after[2:]} == {"A", "B"}
     assert len({p.name for p in after}) == 8
     assert after == choose(varied, fonts, "p", 1)
+
+
+def test_varied_performances_are_synthesised_and_the_plain_ones_stay(soundfont, tmp_path):
+    write_piece(tmp_path / "engraved" / "tune", n=8)
+    accepted = {"accepted": {"train": ["tune"], "valid": [], "test": []}}
+    (tmp_path / "clean.json").write_text(json.dumps(accepted))
+    plain = {"soundfonts": [str(soundfont)], "tempo_factors": [1.0]}
+    for out, copies in (("off", 0), ("on", 2)):
+        params = SynthesizeParams(
+            train=PerformanceParams(**plain, augment=AugmentParams(copies=copies)),
+            test=PerformanceParams(**plain),
+        )
+        where = (tmp_path / "clean.json", tmp_path / "engraved", tmp_path / out)
+        synthesize(params, *where, seed=1, jobs=1)
+    off, on = tmp_path / "off" / "tune", tmp_path / "on" / "tune"
+    for file in off.iterdir():
+        assert (on / file.name).read_bytes() == file.read_bytes()
+    made = sorted(on.glob("*varied*.json"))
+    assert len(made) == 2
+    for recipe in made:
+        assert json.loads(recipe.read_text())["augment"]["jitter_s"] == 0.02
+        onset_s, score_onset = read_onsets(recipe.with_suffix(".csv"))
+        assert score_onset.tolist() == list(range(8)) and (np.diff(onset_s) > 0).all()
+        assert not np.allclose(np.diff(onset_s), 0.4, atol=0.01)
+        energy = spectrogram(load_audio(recipe.with_suffix(".flac")), SAMPLE_RATE).sum(axis=0)
+        at = (onset_s[1:] * 20).astype(int)
+        assert np.mean([energy[a : a + 3].max() > 1.02 * energy[a - 1] for a in at]) > 0.7
