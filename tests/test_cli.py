@@ -28,6 +28,7 @@ COMMANDS = (
     "synthesize",
     "spectrograms",
     "scores",
+    "performances",
     "train",
     "evaluate",
     "baseline",
@@ -41,9 +42,21 @@ COMMANDS = (
     "show-alignment",
     "import-tismir",
     "import-msmd",
+    "import-recordings",
     "doctor",
 )
-HEAVY = ("torch", "librosa", "fluidsynth", "verovio", "music21", "matplotlib", "cv2", "dvclive")
+HEAVY = (
+    "torch",
+    "librosa",
+    "fluidsynth",
+    "verovio",
+    "music21",
+    "matplotlib",
+    "cv2",
+    "dvclive",
+    "partitura",
+    "pyroomacoustics",
+)
 PARAMS = """
 dataset: toy
 algo: a2c
