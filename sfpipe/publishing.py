@@ -59,6 +59,8 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
     schedule = card["schedule"]
     phases = [p for p in (schedule.get("warm_start"), card["algo"]) if p]
     way = " then ".join(dict.fromkeys(phases))
+    if started := card.get("start_from"):
+        way += f", from the weights of `{started['agent']}` ({started['frames']:,} frames)"
     lines = [
         f"# {name}",
         "",

@@ -55,6 +55,18 @@ def trained(tmp_path):
     return agent, results
 
 
+def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
+    agent, results = trained
+    card = json.loads((agent / "agent.json").read_text())
+    started = {"agent": "nottingham-dagger", "weights": "ab", "frames": 654321}
+    (agent / "agent.json").write_text(json.dumps(card | {"start_from": started}))
+    folder = publish("nottingham-ppo", agent, results, out=tmp_path / "pretrained")
+    line = (
+        "| learnt by | dagger then ppo, from the weights of `nottingham-dagger` (654,321 frames) |"
+    )
+    assert line in (folder / "README.md").read_text().splitlines()
+
+
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):
     folder = publish("nottingham-ppo", *trained, out=tmp_path / "pretrained")
     assert (

@@ -135,7 +135,12 @@ def _begin_with(network: ActorCritic, agent: str) -> dict[str, Any]:
             remedy="start from an agent for these strips, or set train.window",
         )
     network.load_state_dict(other.state_dict())
-    return {"agent": agent, "weights": sha256(folder / WEIGHTS), "frames": card.get("frames")}
+    # Its name, not its path, which means nothing on another machine.
+    return {
+        "agent": Path(agent).name,
+        "weights": sha256(folder / WEIGHTS),
+        "frames": card.get("frames"),
+    }
 
 
 def mean_training_speed(bank: Any) -> float:
