@@ -39,11 +39,25 @@ COMMANDS = (
     "unpack",
     "inspect",
     "show-alignment",
+    "embed",
+    "explain",
+    "tempo",
+    "report",
     "import-tismir",
     "import-msmd",
     "doctor",
 )
-HEAVY = ("torch", "librosa", "fluidsynth", "verovio", "music21", "matplotlib", "cv2", "dvclive")
+HEAVY = (
+    "torch",
+    "librosa",
+    "fluidsynth",
+    "verovio",
+    "music21",
+    "matplotlib",
+    "cv2",
+    "dvclive",
+    "captum",
+)
 PARAMS = """
 dataset: toy
 algo: a2c

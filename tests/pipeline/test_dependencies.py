@@ -45,6 +45,7 @@ ROOMS = (
     ("agents",),
     ("live", "baselines"),
     ("evaluation",),
+    ("inspection",),
     ("doctor", "publishing"),
     ("cli",),
 )
