@@ -41,6 +41,7 @@ Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
 PARAMS = Path("params.yaml")
 AGENT = Path("models/agent")
 LOOKED = Path("inspection")
+REAL = "vienna4x22"  # the data set of --real-performances
 
 
 def main() -> None:
@@ -125,6 +126,25 @@ def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
 
 
 @app.command()
+def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Jobs = -1) -> None:
+    """Align human performances and make them audible in four conditions: data/real/<dataset>/."""
+    from sfpipe.real.stage import performances as stage
+
+    p, name, paths = _setting(params, dataset)
+    stage(
+        p.performances,
+        paths.raw,
+        paths.engraved,
+        paths.clean,
+        paths.real,
+        dataset=name,
+        gain=p.synthesize.gain,
+        seed=p.seed,
+        jobs=jobs,
+    )
+
+
+@app.command()
 def train(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
@@ -159,6 +179,9 @@ def evaluate(
         bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    real: Annotated[
+        bool, typer.Option("--real-performances", help="Human performances, four conditions.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
@@ -168,8 +191,11 @@ def evaluate(
 
     p, _, paths = _setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
+    folder = find_agent(agent)
+    if real:
+        return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
     stores = (packed, packed) if packed else (paths.scores, paths.spectrograms)
-    stage(chosen, *stores, find_agent(agent), out, seed=p.seed)
+    stage(chosen, *stores, folder, out, seed=p.seed)
 
 
 @app.command()
@@ -438,6 +464,23 @@ def import_msmd(
 
 
 @app.command()
+def import_recordings(
+    folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
+) -> None:
+    """Read your own scores and recordings, for evaluate --real-performances."""
+    from sfpipe.real.recordings import import_recordings as stage
+
+    p, _, paths = _setting(params, dataset)
+    outs = (paths.engraved, paths.scores, paths.performances)
+    engrave = p.engrave if melody else None
+    for line in stage(folder, dataset, *outs, melody=engrave):
+        print(line)
+
+
+@app.command()
 def doctor() -> None:
     """List every external thing, its version, and the remedy when it is missing."""
     from sfpipe.doctor import checks, render
@@ -445,6 +488,21 @@ def doctor() -> None:
     found = checks()
     print(render(found))
     raise typer.Exit(0 if all(c.ok for c in found if c.required) else 1)
+
+
+def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> None:
+    """Human performances instead of a split of the data set."""
+    from sfpipe.baselines.registry import Sources
+    from sfpipe.evaluation.real import evaluate_real
+    from sfpipe.paths import Paths
+
+    paths = Paths(dataset or REAL)
+    # `sfpipe import-tismir` puts human performances where the synthesised ones are.
+    made = paths.performances.is_file() or not paths.spectrograms.is_file()
+    store = paths.performances if made else paths.spectrograms
+    files = (paths.scores, store, paths.engraved)
+    sources = Sources(*files, p.baselines, p.synthesize)
+    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)
 
 
 def _setting(params: Path, dataset: str | None):

@@ -52,6 +52,8 @@ def checks() -> list[Check]:
         ("git", True, _git),
         ("ffmpeg", False, _ffmpeg),
         ("LilyPond", False, _lilypond),
+        ("partitura", False, lambda: _extra("partitura")),
+        ("pyroomacoustics", False, lambda: _extra("pyroomacoustics")),
         ("disk space", False, _disk),
         ("cores", False, _cores),
     ]
@@ -174,6 +176,13 @@ def _lilypond() -> Check:
         "this system cannot lock up untrusted sources: set only those you trust" if weak else ""
     )
     return Check("", f"{program.version} ({program.lilypond}), confined by {held}", True, remedy)
+
+
+def _extra(package: str) -> Check:
+    if importlib.util.find_spec(package) is None:
+        remedy = "only for human performances and rooms: pip install 'sfpipe[real]'"
+        return Check("", "not there (optional)", False, remedy)
+    return Check("", importlib.metadata.version(package), True)
 
 
 def _disk() -> Check:

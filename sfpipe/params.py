@@ -66,12 +66,40 @@ class CleanParams(Section):
         return self
 
 
+class AugmentParams(Section):
+    """Varied performances of a piece beside the plain ones (`sfpipe.audio.augment`)."""
+
+    copies: int = Field(default=0, ge=0, le=100)  # of each piece; 0: none
+    tempo: tuple[TempoFactor, TempoFactor] = (0.5, 2.0)  # drifts within these factors
+    drift_s: float = Field(default=8.0, gt=0)  # from one tempo drawn to the next
+    jitter_s: float = Field(default=0.02, ge=0, le=1)  # standard deviation of onsets
+    asynchrony_s: float = Field(default=0.015, ge=0, le=1)  # the same of a chord's notes
+    velocity: float = Field(default=20.0, ge=0, le=127)
+    gain_db: float = Field(default=12.0, ge=0, le=60)
+    equaliser_db: float = Field(default=6.0, ge=0, le=40)
+    noise_share: float = Field(default=0.5, ge=0, le=1)  # of the copies
+    snr_db: tuple[float, float] = (10.0, 40.0)
+    room_share: float = Field(default=0.5, ge=0, le=1)
+    rt60_s: tuple[float, float] = (0.25, 0.9)
+
+    @model_validator(mode="after")
+    def _ranges_in_order(self) -> AugmentParams:
+        for name in ("tempo", "snr_db", "rt60_s"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} {low} to {high}: the smaller number comes first")
+        if self.rt60_s[0] < 0.2 or self.rt60_s[1] > 3:
+            raise ValueError(f"rt60_s {self.rt60_s}: no such rooms, 0.2 to 3 s can be had")
+        return self
+
+
 class PerformanceParams(Section):
     """Which performances of a piece are synthesised."""
 
     soundfonts: list[str] = Field(default=["FluidR3_GM"], min_length=1)
     tempo_factors: list[TempoFactor] = Field(default=[1.0], min_length=1)
     per_piece: int | None = Field(default=None, ge=1)
+    augment: AugmentParams = AugmentParams()
 
 
 class SynthesizeParams(Section):
@@ -91,6 +119,25 @@ class ScoresParams(Section):
     """`scores`: geometry of the unrolled strip."""
 
     height_px: Annotated[int, Field(ge=16, le=400)] | Literal["auto"] = "auto"
+
+
+class RoomParams(Section):
+    """The simulated office of section 6."""
+
+    size_m: tuple[float, float, float] = (5.0, 6.0, 2.8)
+    distance_m: float = Field(default=2.0, gt=0)
+    rt60_s: float = Field(default=0.45, gt=0, le=5)
+    snr_db: float = Field(default=20.0, ge=-20, le=120)
+
+
+class PerformancesParams(Section):
+    """`performances`: the conditions under which human performances are heard."""
+
+    soundfont: str = "FluidR3_GM"
+    direct_soundfont: str = "MuseScore_General_Lite"
+    direct_program: int = Field(default=0, ge=0, le=127)
+    room: RoomParams = RoomParams()
+    recordings: dict[Literal["direct", "room"], str] = {}
 
 
 class PPOParams(Section):
@@ -173,6 +220,7 @@ class EvaluateParams(Section):
 
     split: Literal["train", "valid", "test"] = "test"
     trials: int = Field(default=10, ge=1)
+    real_trials: int = Field(default=50, ge=1)
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -206,6 +254,7 @@ class Params(Section):
     synthesize: SynthesizeParams = SynthesizeParams()
     spectrograms: SpectrogramsParams = SpectrogramsParams()
     scores: ScoresParams = ScoresParams()
+    performances: PerformancesParams = PerformancesParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     baselines: BaselinesParams = BaselinesParams()

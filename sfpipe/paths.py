@@ -56,6 +56,16 @@ class Paths:
         return self.root / "spectrograms" / f"{self.dataset}.h5"
 
     @property
+    def real(self) -> Path:
+        """Human performances: recordings by piece, a report, `performances.h5`."""
+        return self.root / "real" / self.dataset
+
+    @property
+    def performances(self) -> Path:
+        """Store of the human performances."""
+        return self.real / "performances.h5"
+
+    @property
     def scores(self) -> Path:
         """Score store."""
         return self.root / "scores" / f"{self.dataset}.h5"

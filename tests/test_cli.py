@@ -28,6 +28,7 @@ COMMANDS = (
     "synthesize",
     "spectrograms",
     "scores",
+    "performances",
     "train",
     "evaluate",
     "baseline",
@@ -45,6 +46,7 @@ COMMANDS = (
     "report",
     "import-tismir",
     "import-msmd",
+    "import-recordings",
     "doctor",
 )
 HEAVY = (
@@ -57,6 +59,8 @@ HEAVY = (
     "cv2",
     "dvclive",
     "captum",
+    "partitura",
+    "pyroomacoustics",
 )
 PARAMS = """
 dataset: toy

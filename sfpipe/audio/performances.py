@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sfpipe.audio.augment import disguise, vary
 from sfpipe.audio.files import write_flac
-from sfpipe.audio.midi import read_midi
+from sfpipe.audio.midi import Midi, read_midi
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing, sha256, write_json
-from sfpipe.params import PerformanceParams
+from sfpipe.params import AugmentParams, PerformanceParams
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
 MADE = (".flac", ".csv", ".json")  # what one performance consists of
@@ -25,14 +26,17 @@ MADE = (".flac", ".csv", ".json")  # what one performance consists of
 
 @dataclass(frozen=True)
 class Performance:
-    """One way of playing a piece."""
+    """One way of playing a piece; `copy` counts the varied ones from 1, 0 is plain."""
 
     soundfont: SoundFont
     tempo_factor: float
+    copy: int = 0
 
     @property
     def name(self) -> str:
-        """File name without suffix, e.g. ``FluidR3_GM-x1.25``."""
+        """File name without suffix, e.g. ``FluidR3_GM-x1.25``, ``FluidR3_GM-varied1``."""
+        if self.copy:
+            return f"{self.soundfont.name}-varied{self.copy}"
         two = f"{self.tempo_factor:.2f}"
         exact = two if float(two) == self.tempo_factor else f"{self.tempo_factor:g}"
         return f"{self.soundfont.name}-x{exact}"
@@ -49,6 +53,8 @@ class Job:
     gain: float
     program: int
     fluidsynth: str  # version
+    augment: AugmentParams
+    seed: int
 
 
 def choose(
@@ -66,16 +72,25 @@ def choose(
     tuple of Performance
         All combinations of sound font and tempo factor, or `params.per_piece` distinct ones,
         drawn by a generator seeded with (`seed`, `piece`). The first is always the first sound
-        font at the tempo factor nearest to 1, so that every piece has its plain version.
+        font at the tempo factor nearest to 1, so that every piece has its plain version. Varied
+        ones follow, `params.augment.copies` of them, each with a sound font drawn.
     """
     factors = sorted(set(params.tempo_factors), key=lambda f: (abs(np.log(f)), f))
     fonts = {font.name: font for font in soundfonts}.values()
     every = [Performance(font, factor) for font in fonts for factor in factors]
+    varied = []
+    for copy in range(1, params.augment.copies + 1):
+        drawn_font = int(_generator(seed, piece, copy).integers(len(soundfonts)))
+        varied.append(Performance(soundfonts[drawn_font], 1.0, copy))
     if params.per_piece is None or params.per_piece >= len(every):
-        return tuple(every)
-    rng = np.random.default_rng([seed, zlib.crc32(piece.encode())])
+        return (*every, *varied)
+    rng = _generator(seed, piece)
     drawn = 1 + rng.permutation(len(every) - 1)[: params.per_piece - 1]
-    return (every[0], *(every[i] for i in sorted(drawn)))
+    return (every[0], *(every[i] for i in sorted(drawn)), *varied)
+
+
+def _generator(seed: int, piece: str, *numbers: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(piece.encode()), *numbers])
 
 
 def synthesize_piece(job: Job) -> int:
@@ -107,19 +122,32 @@ def synthesize_piece(job: Job) -> int:
         if _is_made(job.out, performance.name, recipe):
             continue
         midi = midi or read_midi(score)
-        samples = synthesize_midi(
-            midi,
-            performance.soundfont.path,
-            gain=job.gain,
-            program=job.program,
-            tempo_factor=performance.tempo_factor,
-        )
+        samples, onset_s = _play(job, performance, midi, onsets)
         (job.out / f"{performance.name}.json").unlink(missing_ok=True)
         write_flac(job.out / f"{performance.name}.flac", samples)
-        _write_onsets(job.out / f"{performance.name}.csv", onsets / performance.tempo_factor)
+        write_onsets(job.out / f"{performance.name}.csv", onset_s)
         write_json(job.out / f"{performance.name}.json", recipe)  # last: it says all is there
         made += 1
     return made
+
+
+def _play(
+    job: Job, performance: Performance, midi: Midi, onset_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and onsets of one performance."""
+    rng = _generator(job.seed, job.piece, performance.copy, 1)
+    if performance.copy:
+        midi, onset_s = vary(midi, onset_s, job.augment, rng)
+    samples = synthesize_midi(
+        midi,
+        performance.soundfont.path,
+        gain=job.gain,
+        program=job.program,
+        tempo_factor=performance.tempo_factor,
+    )
+    if performance.copy:
+        samples = disguise(samples, job.augment, rng)
+    return samples, onset_s / performance.tempo_factor
 
 
 def score_onsets(noteheads: Path) -> np.ndarray:
@@ -153,7 +181,11 @@ def score_onsets(noteheads: Path) -> np.ndarray:
 
 def _recipe(job: Job, performance: Performance, source: dict[str, str]) -> dict:
     font = asdict(performance.soundfont)
-    return {
+    varied = {}
+    if performance.copy:
+        settings = job.augment.model_dump(mode="json", exclude={"copies"})
+        varied = {"copy": performance.copy, "seed": job.seed, "augment": settings}
+    return varied | {
         "format": FORMAT,
         "piece": job.piece,
         "tempo_factor": performance.tempo_factor,
@@ -174,7 +206,9 @@ def _is_made(folder: Path, name: str, recipe: dict) -> bool:
         return False
 
 
-def _write_onsets(path: Path, onset_s: np.ndarray) -> None:
-    rows = [f"{time:.6f},{index}\n" for index, time in enumerate(onset_s)]
+def write_onsets(path: Path, onset_s: np.ndarray, score_onset: np.ndarray | None = None) -> None:
+    """Write performed onsets (s) with the score onset of each; None: they are all, in order."""
+    indices = range(len(onset_s)) if score_onset is None else score_onset
+    rows = [f"{time:.6f},{index}\n" for time, index in zip(onset_s, indices, strict=True)]
     with replacing(path) as temporary:
         temporary.write_text("onset_s,score_onset\n" + "".join(rows), "utf-8")

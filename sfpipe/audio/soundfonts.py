@@ -59,6 +59,14 @@ DECLARED = {
             "MIT (S. Christian Collins and others)",
             "musescore-general-soundfont",
         ),
+        # Its piano (Splendid Grand) shares no samples with those of the training sound fonts.
+        Declared(
+            "MuseScore_General_Lite",
+            ("MuseScore_General_Lite.sf3",),
+            "916aaca6b0eb9f9083eb42399614acb2ff4ec72ce28dffff1814592a9696b479",
+            "MIT (S. Christian Collins and others)",
+            "musescore-general-soundfont-small",
+        ),
         Declared(
             "FluidR3Mono_GM",
             ("FluidR3Mono_GM.sf3",),

@@ -78,6 +78,8 @@ def synthesize(
                 params.gain,
                 params.program,
                 fluidsynth,
+                getattr(params, kind).augment,
+                seed,
             )
         )
     _remove_others(out, set(split_of))
@@ -184,7 +186,7 @@ def _analyse(item: _Recordings) -> list[dict[str, Any]]:
     for description in sorted(item.folder.glob("[!.]*.json")):
         tempo_factor, soundfont = _read_recipe(description)
         samples = load_audio(description.with_suffix(".flac"), exact=True)
-        onset_s, score_onset = _read_onsets(description.with_suffix(".csv"))
+        onset_s, score_onset = read_onsets(description.with_suffix(".csv"))
         duration = len(samples) / SAMPLE_RATE
         if onset_s[-1] >= duration:
             raise SfpipeError(
@@ -221,7 +223,14 @@ def _read_recipe(path: Path) -> tuple[float, str]:
         ) from None
 
 
-def _read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Performed onsets in s and the score onset of each, from the CSV beside a recording.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, lists none or is no such list.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [(float(r["onset_s"]), int(r["score_onset"])) for r in csv.DictReader(file)]

@@ -37,7 +37,8 @@ class Sources:
         font = self.synthesize.train.soundfonts[0]
         for record in read_performances(self.spectrograms, pieces=[piece]):
             # A font given as a file goes by the file's name.
-            if record.tempo_factor == 1 and record.soundfont in (font, Path(font).stem):
+            plain = record.tempo_factor == 1 and not record.condition
+            if plain and record.soundfont in (font, Path(font).stem):
                 return record
         return None
 

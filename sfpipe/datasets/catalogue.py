@@ -84,7 +84,25 @@ MSMD = Dataset(
     pieces=None,
 )
 
-CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM, MSMD)}
+_VIENNA = "decce458a2ae1fa41395fc71117180f91cff4aa4"
+VIENNA = Dataset(
+    name="vienna4x22",
+    title="Vienna 4x22 Piano Corpus",
+    homepage="https://github.com/CPJKU/vienna4x22",
+    licence="for research (see the homepage)",
+    citation=(
+        "W. Goebl, The Vienna 4x22 Piano Corpus, 1999, doi:10.21939/4X22; match files and scores: "
+        f"github.com/CPJKU/vienna4x22 @{_VIENNA[:7]}"
+    ),
+    url=f"https://github.com/CPJKU/vienna4x22/archive/{_VIENNA}.tar.gz",
+    mirror_file=f"vienna4x22-{_VIENNA[:7]}.tar.gz",
+    prefix=f"vienna4x22-{_VIENNA}/",
+    index="vienna4x22_index.csv",
+    split_rule="all four excerpts are test pieces",
+    pieces=None,
+)
+
+CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM, MSMD, VIENNA)}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from sfpipe.files import read_json, sha256
 class Piece:
     """One entry of the index; file names are relative to the folder of `index.json`.
 
-    `includes`: name -> SHA-256 of the files that the source includes (LilyPond).
+    `includes`: name -> SHA-256 of the files that the source includes (LilyPond). `engine`:
+    ``lilypond`` for a MusicXML source that is piano music. `performances`: name -> SHA-256 of the
+    files of human performances.
     """
 
     id: str
@@ -27,6 +29,8 @@ class Piece:
     header: str | None = None
     header_sha256: str | None = None
     includes: dict[str, str] | None = None
+    engine: str | None = None
+    performances: dict[str, str] | None = None
 
 
 @dataclass
@@ -93,6 +97,7 @@ def validate(folder: Path) -> Validation:
     files: dict[str, str] = {}  # several pieces may include one
     for piece in read_index(folder).pieces:
         files |= {piece.source: piece.sha256, **(piece.includes or {})}
+        files |= piece.performances or {}
         if piece.header is not None:
             files[piece.header] = piece.header_sha256 or ""
     for name, digest in files.items():

@@ -15,6 +15,7 @@ from sfpipe.datasets.nottingham import nottingham_tunes
 from sfpipe.datasets.ryan import ryan_tunes
 from sfpipe.datasets.split import split_tunes, take
 from sfpipe.datasets.tunes import Tune
+from sfpipe.datasets.vienna import vienna_pieces
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 from sfpipe.parallel import StageReport
@@ -33,7 +34,8 @@ def download(
 ) -> StageReport:
     """Write the pieces of `dataset` that a run uses to `out`, with `index.json`.
 
-    MSMD comes with its own split. Of the collections of melodies, tunes of more than one voice
+    MSMD comes with its own split; the four pieces of Vienna 4x22 are for testing, whatever
+    `max_pieces` says. Of the collections of melodies, tunes of more than one voice
     are left out (and listed in the index with the reason); the rest is split as
     `sfpipe.datasets.split` says.
 
@@ -52,9 +54,12 @@ def download(
     declared = find_dataset(dataset, params.folders)
     max_pieces = declared.pieces if params.max_pieces == "auto" else params.max_pieces
     report = StageReport()
-    if declared.name == "msmd":
+    if declared.name in ("msmd", "vienna4x22"):
         files = fetch_files(declared, mirror=mirror)
-        pieces = msmd_pieces(files, max_pieces, seed)
+        if declared.name == "msmd":
+            pieces = msmd_pieces(files, max_pieces, seed)
+        else:
+            pieces = vienna_pieces(files)
         with replacing(out) as folder:
             _write_pieces(folder, declared, pieces, files)
         report.done += [piece.id for piece in pieces]
@@ -136,7 +141,8 @@ def _write_pieces(
 ) -> None:
     """Pieces whose sources keep their places in the repository, since they include each other."""
     folder.mkdir(parents=True)
-    for name in {n for piece in pieces for n in (piece.source, *(piece.includes or {}))}:
+    names = {name for p in pieces for name in (p.source, *(p.includes or {}))}
+    for name in names | {name for p in pieces for name in p.performances or {}}:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(files[name])
     write_index(folder, Index(dataset.name, dataset.licence, dataset.citation, pieces))

@@ -2,7 +2,9 @@
 
 ``score/<piece>.npz`` holds the unrolled strip (``sheet``), the note heads' centres (``coords``,
 (y, x) in px) and ``coord2onset``: note head -> place in the onset-sorted notes of the MIDI file.
-``performance/<piece>.mid`` or ``.wav`` is what is heard.
+``performance/<piece>.mid`` or ``.wav`` is what is heard. Human performances lie beside it, one
+folder per condition: ``performance_score``, ``performance_performance``, ``performance_direct``,
+``performance_room`` (section 6), with the MIDI that says when each note was played.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ def import_tismir(
 ) -> StageReport:
     """Read a folder in the authors' layout into a score store and a spectrogram store.
 
-    MIDI performances are synthesised; for WAV performances the onsets come from the MIDI file of
+    Human performances are marked with their condition. MIDI performances are synthesised; for WAV
+    performances the onsets come from the MIDI file of
     the same name, beside the recording or else beside the score. Pieces that cannot be used are
     left out and listed with the reason in both stores.
 
@@ -114,9 +117,10 @@ def import_tismir(
             batch = pieces[start : start + BATCH]
             for outcome in map_pieces(work, batch, label="import", jobs=jobs):
                 if outcome.error is None:
-                    score, performance = outcome.value
+                    score, heard = outcome.value
                     scores.add(outcome.item, split=split, title=outcome.item, **score)
-                    specs.add(outcome.item, split=split, **performance)
+                    for performance in heard:
+                        specs.add(outcome.item, split=split, **performance)
                     report.done.append(outcome.item)
                 else:
                     report.skipped[outcome.item] = outcome.error
@@ -185,56 +189,100 @@ def onset_map(score: Score, note_s: np.ndarray, note_quarter: np.ndarray) -> Ons
 
 def _import_piece(
     piece: str, folder: Path, soundfont: Path, name: str, gain: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments for the two stores' ``add``."""
-    from sfpipe.audio.files import load_audio
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Arguments for the two stores' ``add``: of the score, and of each performance."""
     from sfpipe.audio.midi import read_midi
+
+    score = read_score(folder / "score" / f"{piece}.npz")
+    written = folder / "score" / f"{piece}.mid"
+    heard = []
+    places: OnsetMap | None = None
+    for place in _performance_folders(folder, piece):
+        played, recording = place / f"{piece}.mid", place / f"{piece}.wav"
+        condition = place.name.removeprefix("performance").removeprefix("_")
+        if not played.is_file():
+            # A recording without its own MIDI: that of the plain performance, else the score's.
+            plain = folder / "performance" / f"{piece}.mid"
+            played = plain if condition and plain.is_file() else written
+        if not played.is_file():
+            raise SfpipeError("no performance", file=played, remedy="download it again")
+        midi = read_midi(played)
+        note_s = np.sort([note.start_s for note in midi.notes])
+        score_midi = read_midi(written) if written.is_file() else midi
+        if len(score_midi.notes) != len(midi.notes):
+            score_midi = midi
+        quarter = np.sort([note.quarter for note in score_midi.notes])
+        onsets = onset_map(score, note_s, quarter)
+        performance = _heard(recording, midi, soundfont, name, gain, onsets)
+        if condition:
+            performance["performance"] += f"-{condition}"
+            performance["condition"] = condition
+        if places is None:
+            places = onsets
+        else:
+            performance["score_onset"] = _nearest(places, onsets)
+        heard.append(performance)
+    if places is None:
+        raise SfpipeError(
+            "no performance",
+            file=folder / "performance" / f"{piece}.mid",
+            remedy="download it again",
+        )
+    height = score.sheet.shape[0]
+    return (
+        {
+            "strip": score.sheet,
+            "onset_x_px": places.x_px,
+            "onset_y_px": places.y_px,
+            "onset_quarter": places.quarter,
+            "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
+            "px_per_cm": PX_PER_CM,
+        },
+        heard,
+    )
+
+
+def _performance_folders(folder: Path, piece: str) -> list[Path]:
+    """``performance``, then those of conditions, that have something of the piece."""
+    every = sorted(path for path in folder.glob("performance*") if path.is_dir())
+    return [p for p in every if any((p / f"{piece}{s}").is_file() for s in (".mid", ".wav"))]
+
+
+def _nearest(places: OnsetMap, onsets: OnsetMap) -> np.ndarray:
+    """Index into `places` of each onset: the same place on the strip, played at another time."""
+    order = np.argsort(places.x_px, kind="stable")
+    at = np.searchsorted(places.x_px[order], onsets.x_px).clip(0, len(order) - 1)
+    before = (at - 1).clip(0)
+    x = places.x_px[order]
+    closer = np.abs(x[before] - onsets.x_px) < np.abs(x[at] - onsets.x_px)
+    return order[np.where(closer, before, at)]
+
+
+def _heard(
+    recording: Path, midi: Any, soundfont: Path, name: str, gain: float, onsets: OnsetMap
+) -> dict[str, Any]:
+    """One performance: the recording if there is one, else its MIDI synthesised."""
+    from sfpipe.audio.files import load_audio
     from sfpipe.audio.spectrogram import spectrogram
     from sfpipe.audio.synthesis import synthesize_midi
     from sfpipe.store.schema import SAMPLE_RATE
 
-    score = read_score(folder / "score" / f"{piece}.npz")
-    written = folder / "score" / f"{piece}.mid"
-    played = folder / "performance" / f"{piece}.mid"
-    recording = played.with_suffix(".wav")
-    if not played.is_file():
-        if not recording.is_file() or not written.is_file():
-            raise SfpipeError("no performance", file=played, remedy="download it again")
-        played = written
-    midi = read_midi(played)
     if recording.is_file():
         samples, label = load_audio(recording), "recording"
     else:
         samples = synthesize_midi(midi, soundfont, gain=gain)
         label = f"{name}-x1.00"
-    note_s = np.sort([note.start_s for note in midi.notes])
-    score_midi = read_midi(written) if written.is_file() else midi
-    if len(score_midi.notes) != len(midi.notes):
-        score_midi = midi
-    quarter = np.sort([note.quarter for note in score_midi.notes])
-    onsets = onset_map(score, note_s, quarter)
     if onsets.onset_s[-1] >= len(samples) / SAMPLE_RATE:
         raise SfpipeError("the last onset lies behind the end of the audio", file=recording)
-    height = score.sheet.shape[0]
-    return (
-        {
-            "strip": score.sheet,
-            "onset_x_px": onsets.x_px,
-            "onset_y_px": onsets.y_px,
-            "onset_quarter": onsets.quarter,
-            "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
-            "px_per_cm": PX_PER_CM,
-        },
-        {
-            "performance": label,
-            "spectrogram": spectrogram(samples, SAMPLE_RATE),
-            "onset_s": onsets.onset_s,
-            "score_onset": np.arange(len(onsets.onset_s)),
-            "tempo_factor": 1.0,
-            "soundfont": "" if label == "recording" else name,
-            "duration_s": len(samples) / SAMPLE_RATE,
-        },
-    )
+    return {
+        "performance": label,
+        "spectrogram": spectrogram(samples, SAMPLE_RATE),
+        "onset_s": onsets.onset_s,
+        "score_onset": np.arange(len(onsets.onset_s)),
+        "tempo_factor": 1.0,
+        "soundfont": "" if label == "recording" else name,
+        "duration_s": len(samples) / SAMPLE_RATE,
+    }
 
 
 def _coord2onset(path: Path) -> dict[Any, Any]:

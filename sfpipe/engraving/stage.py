@@ -1,6 +1,7 @@
 """`engrave`: every downloaded piece as staff images, MIDI and note-head list.
 
-LilyPond sources are set by LilyPond (`sfpipe.engraving.lilypond`), all others by Verovio.
+LilyPond sources and piano music are set by LilyPond (`sfpipe.engraving.lilypond`), all others by
+Verovio.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _fingerprint(piece: Piece, params: EngraveParams) -> str:
 
 
 def _is_lilypond(piece: Piece) -> bool:
-    return Path(piece.source).suffix == ".ly"
+    return Path(piece.source).suffix == ".ly" or piece.engine == "lilypond"
 
 
 def _prepare(out: Path, wanted: set[str]) -> None:

@@ -213,6 +213,19 @@ def _draw_errors(games: Sequence[PlayedGame]) -> Any:
     return figure
 
 
+def draw_real(games: Mapping[str, PlayedGame], title: str) -> Any:
+    """Tracking error over time of one game of each player, all of the same performance."""
+    figure, axes = new_axes(7, 1.4 * len(games) + 0.8, rows=len(games))
+    for axis, (player, game) in zip(axes, games.items(), strict=True):
+        _draw_game(axis, game)
+        lost = ", lost" if game.lost else ""
+        axis.set_title(LABELS.get(player, player) + lost, fontsize=8, loc="left")
+    axes[-1].set_xlabel("time since the first onset (s)")
+    figure.supylabel("tracking error (px)", fontsize=9)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def _draw_game(axis: Axes, game: PlayedGame) -> None:
     seconds = np.arange(len(game.error_px) + 1) / FPS
     error = np.concatenate([[0.0], game.error_px])

@@ -35,7 +35,12 @@ class ScoreRecord:
 
 @dataclass(frozen=True)
 class PerformanceRecord:
-    """One performance of a spectrogram store (fields as in `schema.SPECTROGRAM_DATASETS`)."""
+    """One performance of a spectrogram store (fields as in `schema.SPECTROGRAM_DATASETS`).
+
+    Of human performances, `condition` says how the music got to the microphone (`sfpipe.real`;
+    empty: not said), and `simulated` that this was computed. Of one that is not `aligned` only
+    the first and the last sound are known, as its two onsets.
+    """
 
     piece: str
     performance: str
@@ -45,6 +50,9 @@ class PerformanceRecord:
     score_onset: np.ndarray
     tempo_factor: float
     soundfont: str
+    condition: str = ""
+    simulated: bool = False
+    aligned: bool = True
 
 
 @contextmanager
@@ -222,6 +230,9 @@ def performance_record(
         _array(group, "score_onset"),
         float(group.attrs["tempo_factor"]),
         str(group.attrs["soundfont"]),
+        str(group.attrs.get("condition", "")),
+        bool(group.attrs.get("simulated", False)),
+        bool(group.attrs.get("aligned", True)),
     )
     check_performance(
         f"{piece}/{performance}", record.spectrogram, record.onset_s, record.score_onset

@@ -103,6 +103,9 @@ class SpectrogramStoreWriter:
         tempo_factor: float = 1.0,
         soundfont: str = "",
         duration_s: float | None = None,
+        condition: str = "",
+        simulated: bool = False,
+        aligned: bool = True,
     ) -> None:
         """Add one performance of a piece.
 
@@ -114,6 +117,8 @@ class SpectrogramStoreWriter:
             float [shape=(n_played,)], performed onsets in s, not decreasing.
         score_onset:
             int [shape=(n_played,)], index of each into the piece's ``onset_x_px``.
+        condition, simulated, aligned:
+            Of a human performance, see `sfpipe.store.reader.PerformanceRecord`.
 
         Raises
         ------
@@ -136,6 +141,8 @@ class SpectrogramStoreWriter:
             soundfont=soundfont,
             duration_s=float(spec.shape[1] / FPS if duration_s is None else duration_s),
         )
+        if condition:
+            sub.attrs.update(condition=condition, simulated=simulated, aligned=aligned)
         sub.create_dataset("spectrogram", data=spec.astype(np.float32))
         sub.create_dataset("onset_s", data=np.asarray(onset_s, np.float64))
         sub.create_dataset("score_onset", data=np.asarray(score_onset, np.int32))

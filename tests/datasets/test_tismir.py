@@ -183,3 +183,26 @@ def test_onset_map_takes_the_first_head_of_each_onset():
     assert found.onset_s.tolist() == [0, 1]
     assert (found.x_px.tolist(), found.y_px.tolist()) == ([10, 20], [5, 7])
     assert found.quarter.tolist() == [0, 2]
+
+
+def test_human_performances_under_named_conditions(tmp_path):
+    folder = write_piece(tmp_path / "in")
+    slow = mido.MidiFile(str(folder / "performance/tune.mid"))
+    slow.ticks_per_beat = 240
+    for condition in ("direct", "room"):
+        (folder / f"performance_{condition}").mkdir()
+        slow.save(str(folder / f"performance_{condition}" / "tune.mid"))
+    samples = np.full(3 * 22050, 100, np.int16)
+    soundfile.write(folder / "performance_room/tune.wav", samples, 22050)
+    run(folder, tmp_path)
+    with h5py.File(tmp_path / "specs.h5") as specs:
+        assert set(specs["tune"]) == {
+            "TimGM6mb-x1.00",
+            "TimGM6mb-x1.00-direct",
+            "recording-room",
+        }
+        assert "condition" not in specs["tune/TimGM6mb-x1.00"].attrs
+        room = specs["tune/recording-room"]
+        assert (room.attrs["condition"], room.attrs["simulated"]) == ("room", False)
+        assert room["onset_s"][()] == pytest.approx([0, 1.0])
+        assert room["score_onset"][()].tolist() == [0, 1]

@@ -41,6 +41,7 @@ ROOMS = (
     ("engraving",),
     ("cleaning",),
     ("audio", "score"),
+    ("real",),
     ("game",),
     ("agents",),
     ("live", "baselines"),
@@ -69,6 +70,22 @@ def filled(value, item: str):
     if isinstance(value, list):
         return [filled(v, item) for v in value]
     return value.replace("${item}", item) if isinstance(value, str) else value
+
+
+# The second pipeline: its stages and the modules that they run.
+REAL = {
+    "download": "sfpipe.datasets.stage",
+    "engrave": "sfpipe.engraving.stage",
+    "clean": "sfpipe.cleaning.stage",
+    "scores": "sfpipe.score.stage",
+    "performances": "sfpipe.real.stage",
+    "evaluate": "sfpipe.evaluation.real",
+}
+
+
+@cache
+def real_stages() -> dict:
+    return YAML(typ="safe").load((ROOT / "pipelines/real/dvc.yaml").read_text("utf-8"))["stages"]
 
 
 def names(entries: list) -> list[str]:
@@ -155,7 +172,8 @@ def test_params_are_those_that_the_command_passes(stage):
 
 
 def test_every_parameter_is_used():
-    used = {name for stage in stages().values() for name in stage["params"]}
+    every = [*stages().values(), *real_stages().values()]
+    used = {name.split(".")[0] for stage in every for name in stage["params"]}
     assert set(Params.model_fields) - used == set()
 
 
@@ -200,6 +218,38 @@ def test_a_baseline_stage_for_each_name_of_the_parameters():
     params = load_params(ROOT / "params.yaml")
     assert params.baselines.names
     assert set(params.baselines.names) <= set(BASELINES)
+
+
+@pytest.mark.parametrize("stage", REAL)
+def test_deps_of_the_pipeline_of_human_performances(stage):
+    assert tuple(real_stages()) == tuple(REAL)
+    found = real_stages()[stage]
+    assert found["cmd"].split()[:2] == ["sfpipe", stage]
+    assert found["cmd"].endswith("--dataset vienna4x22")
+    covered: set[str] = set()
+    for dep in (d for d in found["deps"] if d.startswith("sfpipe/")):
+        path = ROOT / dep
+        assert path.exists(), dep
+        inside = path.rglob("*.py") if path.is_dir() else [path]
+        covered |= {str(p.relative_to(ROOT)) for p in inside}
+    needed = closure(REAL[stage]) - NOT_TRACKED
+    assert needed == {file for file in covered if file.endswith(".py")}
+    made = {o for s in REAL for o in names(real_stages()[s]["outs"])} | {"models/agent"}
+    assert {d for d in found["deps"] if not d.startswith("sfpipe/")} <= made
+    params = {name.split(".")[0] for name in found["params"]}
+    if stage in stages():
+        command = {"seed"} | set(stages()[stage]["params"])
+        assert params - {"synthesize", "baselines"} <= command
+
+
+def test_performances_get_the_parameters_and_paths_of_their_pipeline():
+    found = real_stages()["performances"]
+    passed = attributes_of("performances", "p")
+    assert passed == {name.split(".")[0] for name in found["params"]}
+    paths = Paths("vienna4x22")
+    given = {str(getattr(paths, name)) for name in attributes_of("performances", "paths")}
+    data = {d for d in found["deps"] if d.startswith("data/")}
+    assert given == data | set(names(found["outs"]))
 
 
 def test_every_input_is_made_by_an_earlier_stage():

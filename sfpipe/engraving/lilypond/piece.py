@@ -1,4 +1,4 @@
-"""One LilyPond source -> systems, note heads and MIDI in ``out/<piece>``."""
+"""One source for LilyPond -> systems, note heads and MIDI in ``out/<piece>``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sfpipe.engraving.lilypond.jail import (
     run_confined,
     walls,
 )
+from sfpipe.engraving.lilypond.musicxml import MUSICXML_FORMAT
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
 from sfpipe.engraving.lilypond.program import find_lilypond
@@ -48,6 +49,8 @@ def fingerprint(piece: Piece) -> str:
     """Hash of everything that determines an engraved piece; equal: nothing to do again."""
     inputs = [FORMAT, piece.sha256, piece.includes, piece.title, piece.split, piece.licence]
     inputs += [find_lilypond().version, hashlib.sha256(HOOK.read_bytes()).hexdigest()]
+    if piece.engine:
+        inputs += [piece.engine, MUSICXML_FORMAT]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 

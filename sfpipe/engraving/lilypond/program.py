@@ -20,12 +20,17 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class LilyPond:
-    """The programs `lilypond` and `convert_ly` of one installation in the folder `prefix`."""
+    """The programs of one installation in the folder `prefix`."""
 
     lilypond: Path
     convert_ly: Path
     prefix: Path
     version: str
+
+    @property
+    def musicxml2ly(self) -> Path:
+        """The converter from MusicXML."""
+        return self.convert_ly.with_name("musicxml2ly")
 
 
 @lru_cache(maxsize=1)

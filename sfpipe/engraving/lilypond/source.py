@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.jail import plain_file, run_confined
+from sfpipe.engraving.lilypond.musicxml import convert_musicxml
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
 
@@ -34,7 +35,7 @@ def prepare(piece: Piece, raw: Path, folder: Path, lilypond: LilyPond) -> PurePo
     Raises
     ------
     SfpipeError
-        If a file is missing, or convert-ly fails.
+        If a file is missing, or convert-ly or musicxml2ly fails.
     """
     names = [piece.source, *(piece.includes or {})]
     for name in names:
@@ -46,6 +47,8 @@ def prepare(piece: Piece, raw: Path, folder: Path, lilypond: LilyPond) -> PurePo
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(decode((raw / name).read_bytes()), "utf-8")
+    if PurePosixPath(piece.source).suffix != ".ly":
+        return convert_musicxml(PurePosixPath(piece.source), raw, folder, lilypond)
     _convert(names, folder, lilypond)
     return PurePosixPath(piece.source)
 

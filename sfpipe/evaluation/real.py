@@ -1,0 +1,263 @@
+"""`evaluate --real-performances`: everybody, human performances, four conditions (Table 4).
+
+Writes ``metrics/real.json``::
+
+    conditions   condition -> label, simulated, entrants: name -> figures as in eval.json
+    coverage     recordings without an alignment: "piece/performance" -> entrant -> figures
+    meta         data set, window, algorithm, trials, seed
+
+and ``metrics/plots/real_<condition>.png``: the tracking error of one performance over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sfpipe.agents.agent import load_agent
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
+from sfpipe.agents.rollout import Actor
+from sfpipe.baselines.registry import Sources, find_baseline
+from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.agents import agent_and_yardsticks
+from sfpipe.evaluation.counting import count_onsets
+from sfpipe.evaluation.coverage import cover
+from sfpipe.evaluation.entrants import Entrant, FollowerEntrant
+from sfpipe.evaluation.games import LABELS
+from sfpipe.evaluation.plots import draw_real
+from sfpipe.evaluation.programme import Programme
+from sfpipe.evaluation.report import figures_of
+from sfpipe.files import replacing, write_json
+from sfpipe.game.following import Follower
+from sfpipe.game.play import PlayedGame
+from sfpipe.live.follower import AgentFollower
+from sfpipe.params import EvaluateParams
+from sfpipe.real.conditions import CONDITIONS, shown
+from sfpipe.real.conditions import LABELS as CONDITION_LABELS
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord, dataset_of
+from sfpipe.store.records import load_records
+from sfpipe.store.window import window_by_name
+
+Games = dict[str, list[PlayedGame]]  # by entrant
+
+
+def evaluate_real(
+    params: EvaluateParams,
+    sources: Sources,
+    agent: Path,
+    out: Path,
+    *,
+    seed: int,
+    baselines: Sequence[str] = (),
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Let everybody follow every human performance under every condition.
+
+    Parameters
+    ----------
+    params:
+        `real_trials` games of each performance where there is chance.
+    sources:
+        What baselines are made from; its `spectrograms` are the store that `sfpipe performances`
+        (or an import) wrote.
+    agent:
+        Folder of weights and `agent.json`; its window is that of all.
+    baselines:
+        Names of those that take part.
+
+    Returns
+    -------
+    dict
+        The content of `real.json`.
+
+    Raises
+    ------
+    SfpipeError
+        If a store or the agent cannot be read, there is no such baseline, or there are no human
+        performances.
+    """
+    device = choose_device(params.device)
+    keep_memory()
+    network, card = load_agent(agent, device)
+    window = window_by_name(card["window"])
+    scores, records = load_records(sources.scores, sources.spectrograms, window)
+    aligned, unaligned = group(records, sources.spectrograms)
+    actor = Actor(
+        network,
+        torch.Generator(device).manual_seed(seed),
+        choose_bfloat16(params.precision, device),
+    )
+    yardsticks = agent_and_yardsticks(
+        actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
+    )
+    labels = _labels(agent.name, card, params.deterministic)
+    entrants: dict[str, Entrant] = {labels[name][0]: e for name, e in yardsticks.items()}
+    followers: dict[str, Follower] = {labels["agent_argmax"][0]: AgentFollower(network)}
+    for name in baselines:
+        found = find_baseline(name)
+        followers[name] = found.build(sources)
+        entrants[name] = FollowerEntrant(found.label, followers[name], chance=found.chance)
+        labels[name] = name, found.label
+    dataset = dataset_of(sources.scores)
+    results: dict[str, Games] = {}
+    for condition, heard in aligned.items():
+        programme = Programme(scores, heard, window, dataset, device)
+        results[condition] = {
+            name: entrant.play(programme, params.real_trials) for name, entrant in entrants.items()
+        }
+    threshold = float(window.threshold_px)
+    written = {
+        "conditions": {
+            condition: {
+                "label": CONDITION_LABELS.get(condition, condition),
+                "simulated": any(record.simulated for record in aligned[condition]),
+                "performances": len(aligned[condition]),
+                "entrants": _figures(games, dict(labels.values()), seed),
+            }
+            for condition, games in results.items()
+        },
+        "coverage": {
+            f"{record.piece}/{record.performance}": {
+                name: _covered(follower, scores[record.piece], record, threshold)
+                for name, follower in followers.items()
+            }
+            for record in unaligned
+        },
+        "meta": {
+            "dataset": dataset,
+            "window": window.name,
+            "agent": agent.name,
+            "algo": card.get("algo"),
+            "policy": "argmax" if params.deterministic else "stochastic",
+            "trials": params.real_trials,
+            "seed": seed,
+        },
+    }
+    write_json(out / "real.json", written)
+    _plot(results, written, out / "plots")
+    if not quiet:
+        print(table(written))
+    return written
+
+
+def group(
+    records: Sequence[PerformanceRecord], file: Path
+) -> tuple[dict[str, list[PerformanceRecord]], list[PerformanceRecord]]:
+    """The aligned human performances by condition, easiest first, and those not aligned.
+
+    Raises
+    ------
+    SfpipeError
+        If there are no human performances at all.
+    """
+    human = [record for record in records if record.condition]
+    if not human:
+        raise SfpipeError(
+            "holds no human performances",
+            file=file,
+            remedy="run: sfpipe performances --dataset vienna4x22",
+        )
+    names = dict.fromkeys(r.condition for r in human)
+    order = [*(c for c in CONDITIONS if c in names), *(c for c in names if c not in CONDITIONS)]
+    grouped = {c: [r for r in human if r.condition == c and r.aligned] for c in order}
+    aligned = {condition: heard for condition, heard in grouped.items() if heard}
+    return aligned, [record for record in human if not record.aligned]
+
+
+def table(evaluation: Mapping[str, Any]) -> str:
+    """R_tue, R_on and mean |dx| in cm of every entrant under every condition, as text."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    conditions = evaluation["conditions"]
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn.add_column("R_tue / R_on / |dx| cm", no_wrap=True)
+    for of in conditions.values():
+        drawn.add_column(shown(of["label"], of["simulated"]), justify="right", no_wrap=True)
+    every = {
+        name: figures for of in conditions.values() for name, figures in of["entrants"].items()
+    }
+    for name, figures in every.items():
+        cells = [_cell(of["entrants"].get(name)) for of in conditions.values()]
+        drawn.add_row(figures["label"], *cells)
+    console = Console(width=140, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(drawn)
+    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines() if conditions]
+    for name, covered in evaluation["coverage"].items():
+        for entrant, figures in covered.items():
+            end = "reached the end" if figures["reached_end"] else "did not reach the end"
+            share = f"{figures['share']:.0%} of the strip"
+            lines.append(f"{name} (no alignment): {entrant} covered {share}, {end}")
+    return "\n".join(lines)
+
+
+def _labels(agent: str, card: Mapping[str, Any], deterministic: bool) -> dict[str, tuple[str, str]]:
+    """Player of an evaluation -> its name among the entrants, as the paper's rows go, and label."""
+    algo = card.get("algo") or "agent"
+    drawn = "argmax" if deterministic else "sampled"
+    return {
+        "agent": (algo, f"{agent} ({algo}, {drawn})"),
+        "agent_argmax": (f"{algo}-argmax", f"{agent} ({algo}, argmax)"),
+        "planner": ("planner", LABELS["planner"]),
+        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
+    }
+
+
+def _figures(games: Games, labels: Mapping[str, str], seed: int) -> dict[str, Any]:
+    """Figures of every entrant, with its label."""
+    first = next(iter(games))
+    whole = figures_of(games, first, meta={}, seed=seed)
+    others = whole.pop("players")
+    whole.pop("meta")
+    return {name: {**f, "label": labels[name]} for name, f in {first: whole, **others}.items()}
+
+
+def _cell(figures: Mapping[str, Any] | None) -> str:
+    if figures is None:
+        return "-"
+    numbers = (figures["r_tue"], figures["r_on"], figures["abs_dx_cm"]["mean"])
+    return " / ".join("-" if n is None else f"{n:.2f}" for n in numbers)
+
+
+def _covered(
+    follower: Follower, score: ScoreRecord, record: PerformanceRecord, threshold_px: float
+) -> dict[str, Any]:
+    found = cover(follower, score, record, threshold_px)
+    return {"share": found.share, "reached_end": found.reached_end}
+
+
+def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -> None:
+    """Of every condition the same performance: the agent's middle one where it is hardest."""
+    if not results:
+        return
+    hardest = list(results.values())[-1]
+    ratio: dict[tuple[str, str], list[float]] = {}
+    for game in next(iter(hardest.values())):
+        count = count_onsets(game)
+        ratio.setdefault(_played(game), []).append(count.n_reached / count.n_onsets)
+    ordered = sorted(ratio, key=lambda key: (float(np.mean(ratio[key])), key))
+    chosen = ordered[len(ordered) // 2]
+    for condition, by_entrant in results.items():
+        about = written["conditions"][condition]
+        first = {
+            about["entrants"][name]["label"]: next((g for g in games if _played(g) == chosen), None)
+            for name, games in by_entrant.items()
+        }
+        found = {name: game for name, game in first.items() if game is not None}
+        if not found:
+            continue
+        title = f"{shown(about['label'], about['simulated'])}: {chosen[0]}, {chosen[1]}"
+        figure = draw_real(found, title)
+        with replacing(out / f"real_{condition}.png") as temporary:
+            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+
+
+def _played(game: PlayedGame) -> tuple[str, str]:
+    """Piece, and the performance's name without its condition."""
+    return game.piece, game.performance.rpartition("-")[0] or game.performance

@@ -1,0 +1,119 @@
+"""The four conditions of section 6 in which a performance is heard, easiest first.
+
+``score``        the score's MIDI, synthesised, at the performance's mean tempo
+``performance``  the performance's MIDI, synthesised with a sound font of the training
+``direct``       the performance on a piano that no training piece heard, recorded at its strings
+``room``         that piano in an office of 5 x 6 m, a microphone 2 m away, with background noise
+
+Where there are recordings, they are `direct` and `room`. Where there are none, both are simulated
+(another sound font; image sources and pink noise), and every output says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.audio.files import to_int16
+from sfpipe.audio.midi import Midi
+from sfpipe.audio.room import Room, add_noise, reverberate
+from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.params import PerformancesParams, RoomParams
+
+CONDITIONS = ("score", "performance", "direct", "room")
+LABELS = {
+    "score": "score MIDI",
+    "performance": "performance MIDI",
+    "direct": "direct",
+    "room": "room",
+}
+SIMULATED = ("direct", "room")  # unless recorded
+RECORDED_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What plays: a sound font, a General MIDI program, FluidSynth's gain."""
+
+    soundfont: Path
+    program: int
+    gain: float
+
+
+def room_of(params: RoomParams) -> Room:
+    """The office."""
+    length, width, height = params.size_m
+    return Room(length, width, height, rt60_s=params.rt60_s, distance_m=params.distance_m)
+
+
+def hear(
+    condition: str,
+    score: Midi,
+    performance: Midi,
+    tempo_factor: float,
+    voices: Mapping[str, Voice],
+    room: RoomParams,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """A performance as heard under a simulated condition.
+
+    Parameters
+    ----------
+    tempo_factor:
+        At which the score's MIDI is played in condition ``score``.
+    voices:
+        ``training`` and ``direct``.
+    rng:
+        Of the background noise.
+
+    Returns
+    -------
+    np.ndarray [shape=(N,), dtype=int16]
+        Mono at 22,050 Hz.
+    """
+    voice = voices["direct" if condition in SIMULATED else "training"]
+    dry = synthesize_midi(
+        score if condition == "score" else performance,
+        voice.soundfont,
+        gain=voice.gain,
+        program=voice.program,
+        tempo_factor=tempo_factor if condition == "score" else 1.0,
+    )
+    if condition != "room":
+        return dry
+    return to_int16(add_noise(reverberate(dry, room_of(room)), room.snr_db, rng))
+
+
+def find_recording(folders: Mapping[Any, str], condition: str, name: str) -> Path | None:
+    """The recording of performance `name` under a condition; None if it is to be simulated."""
+    folder = folders.get(condition)
+    if folder is None:
+        return None
+    found = (Path(folder).expanduser() / f"{name}{suffix}" for suffix in RECORDED_SUFFIXES)
+    return next((path for path in found if path.is_file()), None)
+
+
+def shown(label: str, simulated: bool) -> str:
+    """A condition's name in tables and plots: nobody shall take a simulated one for real."""
+    return f"{label} (simulated)" if simulated else label
+
+
+def describe(params: PerformancesParams) -> dict[str, str]:
+    """What each condition is, in words, for the report; recorded ones name their folder."""
+    room = params.room
+    size = " x ".join(f"{side:g}" for side in room.size_m)
+    told = {
+        "score": f"score MIDI at the performance's mean tempo, {params.soundfont}",
+        "performance": f"performance MIDI, {params.soundfont}",
+        "direct": f"simulated: performance MIDI, {params.direct_soundfont}",
+        "room": (
+            f"simulated: as direct, in a room of {size} m (reverberation time {room.rt60_s:g} s), "
+            f"omnidirectional microphone {room.distance_m:g} m away, pink noise at "
+            f"{room.snr_db:g} dB SNR"
+        ),
+    }
+    return told | {c: f"recordings in {folder}" for c, folder in params.recordings.items()}
