@@ -38,6 +38,23 @@ Piece = Annotated[
     str | None, typer.Option("--piece", help="Piece; default: one of the test pieces.")
 ]
 Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
+Agents = Annotated[
+    list[str] | None, typer.Option("--agent", help="Agent, folder or name; may be repeated.")
+]
+Baselines = Annotated[
+    list[str] | None, typer.Option("--baseline", help="E.g. midi-odtw; may be repeated.")
+]
+Players = Annotated[
+    list[str] | None, typer.Option("--player", help="optimal or constant; may be repeated.")
+]
+Real = Annotated[bool, typer.Option("--real-performances", help="Human performances.")]
+Split = Annotated[str, typer.Option("--split", help="What a piece is drawn from.")]
+Drawn = Annotated[str | None, typer.Option("--piece", help="A piece; default: drawn by the seed.")]
+Performance = Annotated[str | None, typer.Option("--performance", help="One of the piece's.")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+]
+File = Annotated[Path | None, typer.Option("--out", help="The file.")]
 PARAMS = Path("params.yaml")
 AGENT = Path("models/agent")
 LOOKED = Path("inspection")
@@ -196,6 +213,70 @@ def evaluate(
         return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
     stores = (packed, packed) if packed else (paths.scores, paths.spectrograms)
     stage(chosen, *stores, folder, out, seed=p.seed)
+
+
+@app.command()
+def watch(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Annotated[str | None, typer.Option(help="Agent, folder or name.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="E.g. midi-odtw.")] = None,
+    player: Annotated[str | None, typer.Option(help="optimal or constant.")] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    explain: Annotated[bool, typer.Option(help="Show what speaks for the actions.")] = False,
+    out: File = None,
+) -> None:
+    """Film a follower on a piece, with sound: watch/<piece>-<performance>-<follower>.mp4."""
+    from sfpipe.viewing.contestants import one_entry
+    from sfpipe.viewing.watch import watch as film
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = one_entry(agent=agent, baseline=baseline, player=player)
+    print(film(p, paths, who, which, deterministic=deterministic, explain=explain, out=out))
+
+
+@app.command()
+def page(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agents = None,
+    baseline: Baselines = None,
+    player: Players = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    out: File = None,
+) -> None:
+    """Show followers on the printed page, in a browser: pages/<piece>-<performance>.html."""
+    from sfpipe.viewing.contestants import entries
+    from sfpipe.viewing.page import page as make
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = entries(agents=agent or [], baselines=baseline or [], players=player or [])
+    print(make(p, paths, who, which, deterministic=deterministic, out=out))
+
+
+@app.command()
+def play(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Annotated[str | None, typer.Option(help="To compare with; folder or name.")] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+) -> None:
+    """Play yourself, in a window: arrow keys change your reading speed."""
+    from sfpipe.viewing.play import play as start
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    print(start(p, paths, agent, which).text())
 
 
 @app.command()
@@ -503,6 +584,22 @@ def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> No
     files = (paths.scores, store, paths.engraved)
     sources = Sources(*files, p.baselines, p.synthesize)
     evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)
+
+
+def _shown(
+    params: Path,
+    dataset: str | None,
+    real: bool,
+    split: str,
+    piece: str | None,
+    performance: str | None,
+):
+    """The parameters, the paths, and which performance is looked at."""
+    from sfpipe.viewing.choose import Wanted
+
+    name = dataset or (REAL if real else None)
+    p, _, paths = _setting(params, name)
+    return p, paths, Wanted(split, piece, performance, real)
 
 
 def _setting(params: Path, dataset: str | None):

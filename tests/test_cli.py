@@ -47,6 +47,9 @@ COMMANDS = (
     "import-tismir",
     "import-msmd",
     "import-recordings",
+    "watch",
+    "page",
+    "play",
     "doctor",
 )
 HEAVY = (
@@ -59,6 +62,7 @@ HEAVY = (
     "cv2",
     "dvclive",
     "captum",
+    "pygame",
     "partitura",
     "pyroomacoustics",
 )
@@ -567,3 +571,26 @@ def test_pack_trains_evaluates_and_unpacks(project, sfpipe):
 
 def test_pack_over_the_limit(refuses):
     refuses("pack", "--limit", "0.01", file="data/packed/toy.h5", says="over 0.01 MiB")
+
+
+def test_watch_and_page(project, sfpipe):
+    code, out, err = sfpipe("watch", "--player", "optimal", "--piece", "tune1")
+    assert (code, out) == (0, "watch/tune1-plain-optimal.mp4\n")
+    assert err == "sfpipe: no recording of tune1-plain is here: the film is silent\n"
+    assert (project / "watch/tune1-plain-optimal.mp4").stat().st_size > 1000
+    code, out, _ = sfpipe("page", "--player", "optimal", "--player", "constant")
+    assert (code, out) == (0, "pages/tune2-plain.html\n")
+    text = (project / "pages/tune2-plain.html").read_text("utf-8")
+    assert "optimal player" in text and "constant speed" in text
+
+
+def test_watch_page_and_play_of_what_is_not_there(refuses):
+    refuses("watch", "--player", "best", file="", says="unknown player 'best'")
+    refuses("watch", "--baseline", "dtw", file="", says="unknown baseline 'dtw'")
+    refuses("watch", "--agent", "a", "--player", "optimal", file="", says="shows one follower")
+    refuses("watch", "--agent", "other", file="other/agent.json", says="no such file")
+    refuses("page", "--piece", "tune9", file=SPECTROGRAMS, says="has no piece 'tune9'")
+    refuses("page", "--performance", "plane", file=SPECTROGRAMS, says="no performance 'plane'")
+    refuses("play", "--split", "all", file=SPECTROGRAMS, says="no performance in split all")
+    missing = "data/real/vienna4x22/performances.h5"
+    refuses("watch", "--real-performances", file=missing, says="no such file")

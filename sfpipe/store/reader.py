@@ -190,6 +190,22 @@ def strip_height(path: str | Path) -> int:
         return min(heights)
 
 
+def list_performances(path: str | Path, split: str | None = None) -> dict[str, list[str]]:
+    """The names of a spectrogram store's performances (of one split) by piece, both sorted.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with open_store(path, "spectrograms") as file:
+        return {
+            piece: sorted(group)
+            for piece, group in sorted(file.items())
+            if split is None or group.attrs["split"] == split
+        }
+
+
 def read_performances(
     path: str | Path, split: str | None = None, pieces: Collection[str] | None = None
 ) -> list[PerformanceRecord]:

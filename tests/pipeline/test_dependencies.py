@@ -48,6 +48,7 @@ ROOMS = (
     ("evaluation",),
     ("inspection",),
     ("doctor", "publishing"),
+    ("viewing",),
     ("cli",),
 )
 # Not sources of the pipeline but ways into the stores, past all stages.
