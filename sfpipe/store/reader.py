@@ -112,8 +112,10 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             ) from None
 
 
-def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRecord]:
-    """All pieces (of one split) of a score store, by name.
+def read_scores(
+    path: str | Path, split: str | None = None, pieces: Collection[str] | None = None
+) -> dict[str, ScoreRecord]:
+    """All pieces (of one split, or only some) of a score store, by name.
 
     Raises
     ------
@@ -125,6 +127,7 @@ def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRe
             piece: score_record(group, piece)
             for piece, group in file.items()
             if split is None or group.attrs["split"] == split
+            if pieces is None or piece in pieces
         }
 
 
