@@ -31,7 +31,33 @@ Scheduler = Annotated[
 Packed = Annotated[
     Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
 ]
+Agent = Annotated[
+    Path, typer.Option("--agent", help="Folder of the agent, or the name of a pretrained one.")
+]
+Piece = Annotated[
+    str | None, typer.Option("--piece", help="Piece; default: one of the test pieces.")
+]
+Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
+Agents = Annotated[
+    list[str] | None, typer.Option("--agent", help="Agent, folder or name; may be repeated.")
+]
+Baselines = Annotated[
+    list[str] | None, typer.Option("--baseline", help="E.g. midi-odtw; may be repeated.")
+]
+Players = Annotated[
+    list[str] | None, typer.Option("--player", help="optimal or constant; may be repeated.")
+]
+Real = Annotated[bool, typer.Option("--real-performances", help="Human performances.")]
+Split = Annotated[str, typer.Option("--split", help="What a piece is drawn from.")]
+Drawn = Annotated[str | None, typer.Option("--piece", help="A piece; default: drawn by the seed.")]
+Performance = Annotated[str | None, typer.Option("--performance", help="One of the piece's.")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+]
+File = Annotated[Path | None, typer.Option("--out", help="The file.")]
 PARAMS = Path("params.yaml")
+AGENT = Path("models/agent")
+LOOKED = Path("inspection")
 REAL = "vienna4x22"  # the data set of --real-performances
 
 
@@ -164,9 +190,7 @@ def evaluate(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     packed: Packed = None,
-    agent: Annotated[
-        Path, typer.Option(help="Folder of the agent, or the name of a pretrained one.")
-    ] = Path("models/agent"),
+    agent: Agent = Path("models/agent"),
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
@@ -189,6 +213,70 @@ def evaluate(
         return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
     stage(chosen, scores, spectrograms, folder, out, seed=p.seed)
+
+
+@app.command()
+def watch(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Annotated[str | None, typer.Option(help="Agent, folder or name.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="E.g. midi-odtw.")] = None,
+    player: Annotated[str | None, typer.Option(help="optimal or constant.")] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    explain: Annotated[bool, typer.Option(help="Show what speaks for the actions.")] = False,
+    out: File = None,
+) -> None:
+    """Film a follower on a piece, with sound: watch/<piece>-<performance>-<follower>.mp4."""
+    from sfpipe.viewing.contestants import one_entry
+    from sfpipe.viewing.watch import watch as film
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = one_entry(agent=agent, baseline=baseline, player=player)
+    print(film(p, paths, who, which, deterministic=deterministic, explain=explain, out=out))
+
+
+@app.command()
+def page(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agents = None,
+    baseline: Baselines = None,
+    player: Players = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    out: File = None,
+) -> None:
+    """Show followers on the printed page, in a browser: pages/<piece>-<performance>.html."""
+    from sfpipe.viewing.contestants import entries
+    from sfpipe.viewing.page import page as make
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = entries(agents=agent or [], baselines=baseline or [], players=player or [])
+    print(make(p, paths, who, which, deterministic=deterministic, out=out))
+
+
+@app.command()
+def play(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Annotated[str | None, typer.Option(help="To compare with; folder or name.")] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+) -> None:
+    """Play yourself, in a window: arrow keys change your reading speed."""
+    from sfpipe.viewing.play import play as start
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    print(start(p, paths, agent, which).text())
 
 
 @app.command()
@@ -339,6 +427,79 @@ def show_alignment(
 
 
 @app.command()
+def embed(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    max_states: Annotated[int, typer.Option(min=0, help="States in the map; 0: all.")] = 20_000,
+    out: Looked = LOOKED,
+) -> None:
+    """Map the states an agent visits by its network's embedding (section 5.1)."""
+    from sfpipe.inspection.embedding import embed as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split=split)
+    places = {"scores": paths.scores, "engraved": paths.engraved}
+    for path in draw(subject, out, **places, seed=p.seed, max_states=max_states):
+        print(path)
+
+
+@app.command()
+def explain(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    piece: Piece = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of the performance.")] = None,
+    offset: Annotated[float | None, typer.Option(help="How far behind and ahead, px.")] = None,
+    out: Looked = LOOKED,
+) -> None:
+    """Show what an agent does behind and ahead of the target, and why (section 5.2)."""
+    from sfpipe.inspection.policy import explain as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
+    which = subject.performance(piece, p.seed)
+    for path in draw(subject, out, performance=which, frame=frame, offset_px=offset):
+        print(path)
+
+
+@app.command()
+def tempo(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    piece: Piece = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How much of the piece to draw.")] = 20,
+    out: Looked = LOOKED,
+) -> None:
+    """Draw a piece's optimal tempo and actions beside the agent's own (section 3.5)."""
+    from sfpipe.inspection.tempo_curve import tempo as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
+    which = subject.performance(piece, p.seed)
+    for path in draw(subject, out, performance=which, seconds=seconds):
+        print(path)
+
+
+@app.command()
+def report(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
+) -> None:
+    """Write one page about the current experiment: tables, curves, errors, worst pieces."""
+    from sfpipe.inspection.report import report as write
+
+    _, _, paths = _setting(params, dataset)
+    print(write(metrics, out, engraved=paths.engraved, pages=pages))
+
+
+@app.command()
 def import_tismir(
     folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
     dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
@@ -428,6 +589,22 @@ def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> No
     evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)
 
 
+def _shown(
+    params: Path,
+    dataset: str | None,
+    real: bool,
+    split: str,
+    piece: str | None,
+    performance: str | None,
+):
+    """The parameters, the paths, and which performance is looked at."""
+    from sfpipe.viewing.choose import Wanted
+
+    name = dataset or (REAL if real else None)
+    p, _, paths = _setting(params, name)
+    return p, paths, Wanted(split, piece, performance, real)
+
+
 def _setting(params: Path, dataset: str | None):
     """The parameters, the data set's name, and the paths of its files."""
     from sfpipe.params import load_params
@@ -436,6 +613,16 @@ def _setting(params: Path, dataset: str | None):
     loaded = load_params(params)
     name = dataset or loaded.dataset
     return loaded, name, Paths(name)
+
+
+def _subject(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
+    """The agent, and what it is studied on."""
+    from sfpipe.agents.agent import find_agent
+    from sfpipe.inspection.states import load_subject
+
+    folder = find_agent(agent)
+    stores = paths.scores, paths.spectrograms
+    return load_subject(folder, *stores, split=split, piece=piece, seed=seed)
 
 
 def _cluster(scheduler: str | None):

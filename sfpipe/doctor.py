@@ -161,10 +161,15 @@ def _git() -> Check:
 
 
 def _ffmpeg() -> Check:
-    version = _first_line("ffmpeg", "-version")
+    import imageio_ffmpeg
+
+    try:
+        version = _first_line(imageio_ffmpeg.get_ffmpeg_exe(), "-version")
+    except RuntimeError:
+        version = None
     if version is None:
-        remedy = "only for videos (sfpipe watch): apt-get install ffmpeg"
-        return Check("", "not there (optional)", False, remedy)
+        remedy = "for sfpipe watch and page: install ffmpeg, or name one in IMAGEIO_FFMPEG_EXE"
+        return Check("", "not there", False, remedy)
     return Check("", version.split(" Copyright")[0], True)
 
 

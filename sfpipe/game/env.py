@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +21,10 @@ from sfpipe.game.single import SingleGame
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import Window, window_by_name
+
+if TYPE_CHECKING:
+    # Not at run time: pygame is there for those who look.
+    from sfpipe.game.screen import Screen
 
 # 2048 full-scale samples under the Hann window sum to 1024: log10(1 + 1024) < 3.1.
 LOUDEST = 3.1
@@ -68,13 +72,17 @@ class ScoreFollowingEnv(gym.Env):
     `scores`, `spectrograms`: the stores (`sfpipe inspect` lists pieces), or `bank`: a loaded
     one. `piece`: play only this piece; otherwise every reset draws a performance (or takes
     `options={"performance": index}`). `split`: only this split. `window`: `"nottingham"` or
-    `"msmd"`. `render_mode`: `"rgb_array"`.
+    `"msmd"`. `render_mode`: `"rgb_array"`, or `"human"` for a window that shows every state at
+    20 frames per second (needs pygame: `pip install sfpipe[play]`).
 
     ## Version history
     * v0: first version.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  # as Gymnasium
+    metadata = {  # noqa: RUF012  # as Gymnasium
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 20,
+    }
 
     def __init__(
         self,
@@ -93,11 +101,14 @@ class ScoreFollowingEnv(gym.Env):
         self.observation_space = observation_space(self.window)
         self.action_space = action_space(actions)
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise SfpipeError(f"unknown render mode '{render_mode}'", remedy="use 'rgb_array'")
+            raise SfpipeError(
+                f"unknown render mode '{render_mode}'", remedy="use 'rgb_array' or 'human'"
+            )
         self.render_mode = render_mode
         self.game: SingleGame | None = None
         self._score_so_far = 0.0
         self._reward = 0.0
+        self._screen: Screen | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -111,6 +122,8 @@ class ScoreFollowingEnv(gym.Env):
             raise SfpipeError(f"performance {chosen} does not exist, there are {len(self.bank)}")
         self.game = SingleGame(self.bank, chosen)
         self._score_so_far = self._reward = 0.0
+        if self.render_mode == "human":
+            self.render()
         return self._look(), self._info(lost=False)
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
@@ -121,16 +134,24 @@ class ScoreFollowingEnv(gym.Env):
         self._reward = out.reward
         self._score_so_far += self._reward
         over = out.lost or out.finished
+        if self.render_mode == "human":
+            self.render()
         return self._look(), self._reward, over, False, self._info(lost=out.lost)
 
     def render(self) -> np.ndarray | None:
-        """The present state as a picture: uint8 [shape=(height, width, 3)]."""
+        """The present state as a picture, uint8 [shape=(height, width, 3)]; None if in a window.
+
+        Raises
+        ------
+        SfpipeError
+            If there is no pygame or no display for a window.
+        """
         if self.render_mode is None or self.game is None:
             return None
         from sfpipe.game.render import render_state
 
         seen, info = self._look(), self._info(lost=False)
-        return render_state(
+        picture = render_state(
             score=seen["score"][0],
             spectrogram=seen["spectrogram"][0],
             position_px=info["position_px"],
@@ -139,6 +160,20 @@ class ScoreFollowingEnv(gym.Env):
             window_px=self.window.width,
             info={**info, "reward": self._reward, "score": self._score_so_far},
         )
+        if self.render_mode == "rgb_array":
+            return picture
+        if self._screen is None:
+            from sfpipe.game.screen import Screen
+
+            self._screen = Screen(info["piece"])
+        self._screen.show(picture, fps=self.metadata["render_fps"])
+        return None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
 
     def _look(self) -> dict[str, np.ndarray]:
         assert self.game is not None

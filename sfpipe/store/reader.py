@@ -112,8 +112,10 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             ) from None
 
 
-def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRecord]:
-    """All pieces (of one split) of a score store, by name.
+def read_scores(
+    path: str | Path, split: str | None = None, pieces: Collection[str] | None = None
+) -> dict[str, ScoreRecord]:
+    """All pieces (of one split, or only some) of a score store, by name.
 
     Raises
     ------
@@ -125,6 +127,7 @@ def read_scores(path: str | Path, split: str | None = None) -> dict[str, ScoreRe
             piece: score_record(group, piece)
             for piece, group in file.items()
             if split is None or group.attrs["split"] == split
+            if pieces is None or piece in pieces
         }
 
 
@@ -188,6 +191,22 @@ def strip_height(path: str | Path) -> int:
         if not heights:
             raise SfpipeError("holds no strips", file=path, remedy="run 'dvc repro scores'")
         return min(heights)
+
+
+def list_performances(path: str | Path, split: str | None = None) -> dict[str, list[str]]:
+    """The names of a spectrogram store's performances (of one split) by piece, both sorted.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with open_store(path, "spectrograms") as file:
+        return {
+            piece: sorted(group)
+            for piece, group in sorted(file.items())
+            if split is None or group.attrs["split"] == split
+        }
 
 
 def read_performances(

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfpipe.errors import SfpipeError
-from sfpipe.game.render import AGENT, BAD, TARGET, render_state
+from sfpipe.game.lettering import shortened, width_of, write
+from sfpipe.game.render import AGENT, BAD, INK, TARGET, Saliency, draw_state, render_state
 
 BLANK = np.zeros((40, 150), np.float32)
 SILENCE = np.zeros((78, 40), np.float32)
@@ -123,3 +124,46 @@ def test_every_figure_shows():
 def test_bad_input(change, message):
     with pytest.raises(SfpipeError, match=message):
         _draw(**change)
+
+
+def test_hidden_target_is_nowhere():
+    paper = np.full((160, 600), 255, np.uint8)
+
+    def draw(target):
+        return draw_state(
+            paper, SILENCE, per_px=4, position_px=400.0, target_px=target, threshold_px=50.0
+        )
+
+    assert len(_columns_like(draw(410.0), TARGET)) and not len(_columns_like(draw(None), TARGET))
+    assert draw(None).shape == draw(410.0).shape
+
+
+def test_saliency_colours_what_speaks_for_and_against():
+    score, sound = np.zeros((40, 150)), np.zeros((78, 40))
+    score[:, :20], score[:, -20:], sound[:10] = 1, -1, 1
+    paper = np.full((160, 600), 255, np.uint8)
+    picture = draw_state(
+        paper,
+        SILENCE,
+        per_px=4,
+        position_px=400.0,
+        target_px=400.0,
+        threshold_px=70.0,
+        saliency=Saliency(score, sound),
+    ).astype(int)
+    red, blue = picture[100, 60], picture[100, 580]
+    assert red[0] > red[2] + 80 and blue[2] > blue[0] + 80
+    low = picture[-30, 100]  # low notes are at the bottom
+    assert low[0] > low[2] + 80
+    assert (picture[-150, 100] > 240).all()
+
+
+def test_text_of_any_kind_and_too_long_text():
+    canvas = np.full((40, 100, 3), 255, np.uint8)
+    write(canvas, "a\nb\u0301\x00\U0001f3b5", 5, 20, INK)
+    assert (canvas < 100).any()
+    write(canvas, "x", 500, 300, INK)  # outside: nothing happens
+    assert shortened("short", 200) == "short"
+    cut = shortened("a very long title of a piece " * 9, 120)
+    assert cut.endswith("…") and width_of(cut) <= 120 and len(cut) > 8
+    assert shortened("abc", 0) == ""

@@ -46,7 +46,9 @@ ROOMS = (
     ("agents",),
     ("live", "baselines"),
     ("evaluation",),
+    ("inspection",),
     ("doctor", "publishing"),
+    ("viewing",),
     ("cli",),
 )
 # Not sources of the pipeline but ways into the stores, past all stages.

@@ -1,0 +1,50 @@
+"""What speaks for an agent's actions, state by state, to be laid over a film (section 5.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sfpipe.errors import SfpipeError
+from sfpipe.game.render import Saliency
+from sfpipe.inspection.integrated_gradients import explain_states
+from sfpipe.inspection.saliency import full_colour
+from sfpipe.viewing.contestants import Contestant
+from sfpipe.viewing.track import observations
+
+# Gradients averaged per state at first: films need no completeness within 1 %.
+STEPS = 16
+TOLERANCE = 0.1
+
+
+def saliency(one: Contestant) -> list[Saliency]:
+    """Integrated gradients of each state's most probable action.
+
+    The attributions of a plane and of its change are added per pixel, and divided by what is
+    drawn in full colour, the same in all states.
+
+    Returns
+    -------
+    list of Saliency
+        One per state of the track.
+
+    Raises
+    ------
+    SfpipeError
+        If the follower is no agent, or captum is not installed.
+    """
+    if one.network is None:
+        raise SfpipeError(
+            f"only an agent's network can be explained, not {one.track.name}",
+            remedy="name an agent with --agent, or leave --explain out",
+        )
+    scores, sounds = [], []
+    for seen in observations(one.game, one.bank, 0):
+        found = explain_states(one.network, seen, steps=STEPS, tolerance=TOLERANCE)
+        scores.append(found.score.sum(1))
+        sounds.append(found.spectrogram.sum(1))
+    score, sound = np.concatenate(scores), np.concatenate(sounds)
+    tops = [max(full_colour(plane), 1e-12) for plane in (score, sound)]
+    return [
+        Saliency(s, a)
+        for s, a in zip((score / tops[0]).clip(-1, 1), (sound / tops[1]).clip(-1, 1), strict=True)
+    ]

@@ -1,0 +1,154 @@
+"""`sfpipe page`: one self-contained HTML file of a piece, with sound and a cursor per follower."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.errors import SfpipeError
+from sfpipe.files import replacing
+from sfpipe.params import Params
+from sfpipe.paths import Paths
+from sfpipe.store.schema import FPS
+from sfpipe.viewing.choose import Shown, Wanted, choose, sound_of
+from sfpipe.viewing.contestants import Entry, play
+from sfpipe.viewing.rows import Row, sheet
+from sfpipe.viewing.track import Track
+from sfpipe.viewing.video import encode_sound
+
+FOLDER = Path("pages")
+TRUTH = "#de6e12"  # the target's orange
+# Of the followers: told apart also by people who see colours differently.
+COLOURS = ("#1f5fa8", "#3a8f4d", "#8a4fb0", "#00818a", "#b0336f", "#6b5b2e")
+SPACE_PX = 8.0  # of the staff on the page, CSS px
+
+
+def page(
+    params: Params,
+    paths: Paths,
+    entries: Sequence[Entry],
+    wanted: Wanted,
+    *,
+    deterministic: bool = False,
+    out: Path | None = None,
+) -> Path:
+    """Let all entries follow one performance, and write the page that shows them.
+
+    Parameters
+    ----------
+    entries:
+        Who follows, in the order of the legend.
+    wanted, deterministic:
+        As `sfpipe.viewing.watch.watch`.
+    out:
+        The file; by default ``pages/<piece>-<performance>.html``.
+
+    Raises
+    ------
+    SfpipeError
+        If a store, an agent or the recording cannot be read, or ffmpeg fails.
+    """
+    shown = choose(paths, wanted, seed=params.seed)
+    tracks = [
+        play(shown, entry, params, paths, deterministic=deterministic).track for entry in entries
+    ]
+    samples = sound_of(shown, params.synthesize)
+    if samples is None:
+        print(f"sfpipe: no recording of {shown.name} is here: the page is silent", file=sys.stderr)
+    path = out or FOLDER / f"{shown.name}.html"
+    with replacing(path) as temporary:
+        temporary.write_text(write_page(shown, tracks, samples), "utf-8")
+    return path
+
+
+def write_page(shown: Shown, tracks: Sequence[Track], samples: np.ndarray | None) -> str:
+    """The page's HTML: pictures, sound, style and script all inside.
+
+    Parameters
+    ----------
+    samples:
+        int16 [shape=(N,)], mono at 22,050 Hz; None: no sound, the clock of the machine runs.
+
+    Raises
+    ------
+    SfpipeError
+        If there are no followers' tracks, or ffmpeg fails.
+    """
+    if not tracks:
+        raise SfpipeError("nobody follows", remedy="name an agent, a baseline or a player")
+    music = sheet(shown)
+    record, score = shown.performance, shown.score
+    data = {
+        "fps": FPS,
+        "duration": record.spectrogram.shape[1] / FPS,
+        "scale": round(SPACE_PX / score.staff_space_px, 3),
+        "rows": [_row(row) for row in music.rows],
+        "notes": [
+            [round(h.time_s, 3), h.row, round(h.x_px, 1), round(h.y_px, 1)] for h in music.heads
+        ],
+        "followers": [_truth(shown), *(_follower(t, i) for i, t in enumerate(tracks))],
+        "sound": None if samples is None else _base64(encode_sound(samples)),
+    }
+    subtitle = f"{record.piece} · {record.performance}"
+    title = score.title or record.piece
+    fields = {
+        "TITLE": html.escape(title),
+        "SUBTITLE": html.escape(subtitle),
+        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
+    }
+    template = files("sfpipe.viewing").joinpath("page.html").read_text("utf-8")
+    return _filled(template, fields)
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    return re.sub(r"%%([A-Z]+)%%", lambda match: fields[match[1]], template)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    import cv2
+
+    done, png = cv2.imencode(".png", row.image)
+    assert done
+    height, width = row.image.shape
+    return {"x": row.x_px, "width": width, "height": height, "image": _base64(png.tobytes())}
+
+
+def _truth(shown: Shown) -> dict[str, Any]:
+    """Where the music is, as the game's target: onsets by frame, linear in between."""
+    record, x = shown.performance, shown.score.onset_x_px
+    frames, first = np.unique(
+        np.floor(record.onset_s * FPS + 1e-9).astype(np.int64), return_index=True
+    )
+    every = np.arange(frames[0], frames[-1] + 1)
+    target = np.interp(every, frames, x[record.score_onset[first]])
+    return _cursor("music", TRUTH, int(frames[0]), target, lost=False)
+
+
+def _follower(one: Track, index: int) -> dict[str, Any]:
+    colour = COLOURS[index % len(COLOURS)]
+    return _cursor(one.name, colour, one.start_frame, one.position_px, lost=one.lost)
+
+
+def _cursor(
+    name: str, colour: str, start: int, position: np.ndarray, *, lost: bool
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "colour": colour,
+        "start": start,
+        "x": [round(float(p), 1) for p in position],
+        "lost": lost,
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

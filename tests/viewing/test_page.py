@@ -1,0 +1,146 @@
+"""The page, as HTML and in a browser."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.viewing.choose import Wanted
+from sfpipe.viewing.contestants import Entry
+from sfpipe.viewing.page import page, write_page
+from tests.viewing.conftest import ONSET_S, WIDTHS, X
+
+ENTRIES = [Entry("player", "optimal"), Entry("agent", "models/agent")]
+
+
+def data_of(text: str) -> dict:
+    return json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', text, re.S)[1])
+
+
+def test_everything_is_inside(params, paths):
+    path = page(params, paths, ENTRIES, Wanted())
+    assert str(path) == "pages/clicks-plain.html"
+    text = path.read_text("utf-8")
+    assert "://" not in text
+    loaded = re.findall(r"<(?:link|img|iframe|script|audio|source)\b[^>]*", text)
+    assert [tag for tag in loaded if "src" in tag or "href" in tag] == []
+    assert "<h1>Clicks &amp; &lt;Ticks&gt;<small>" in text
+    data = data_of(text)
+    assert len(data["rows"]) == 2 and len(data["notes"]) == 16 and data["sound"]
+    assert [f["name"] for f in data["followers"]] == ["music", "optimal player", "agent"]
+    assert [f["lost"] for f in data["followers"]] == [False, False, True]
+
+
+def test_text_cannot_leave_its_place(shown):
+    object.__setattr__(shown.score, "title", "</script><script>alert(1)")
+    object.__setattr__(shown.performance, "performance", "</script>%%DATA%%")
+    from sfpipe.viewing.track import Track
+
+    one = Track(
+        "</script>", 6, np.array([30.0]), np.array([30.0]), np.zeros(1), np.zeros(1), 50, False
+    )
+    text = write_page(shown, [one], None)
+    assert text.count("</script>") == 2 and "alert(1)" in text
+    assert data_of(text)["followers"][1]["name"] == "</script>"
+
+
+def test_nobody_follows(shown):
+    with pytest.raises(SfpipeError, match="nobody follows"):
+        write_page(shown, [], None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    with api.sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(
+                executable_path=program,
+                args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+            )
+        except api.Error as error:
+            pytest.skip(f"no Chromium on this machine ({str(error).splitlines()[0]})")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser, params, paths):
+    path = page(params, paths, ENTRIES, Wanted()).resolve()
+    tab = browser.new_page(viewport={"width": 1200, "height": 900})
+    tab.set_default_timeout(120_000)  # ms; a busy machine takes its time
+    problems, requests = [], []
+    tab.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda e: problems.append(str(e)))
+    tab.on("request", lambda r: requests.append(r.url[:60]))
+    tab.goto(path.as_uri())
+    tab.wait_for_function("() => document.getElementById('sound').readyState > 0")
+    yield tab
+    assert problems == []
+    assert [u for u in requests if not u.startswith(("file:", "data:", "blob:"))] == []
+    tab.close()
+
+
+def line_at(tab, index):
+    """Where a cursor's line is on the sheet, px."""
+    return tab.evaluate(
+        """i => { const s = document.getElementById("sheet").getBoundingClientRect();
+                  const c = document.querySelectorAll(".cursor")[i].getBoundingClientRect();
+                  return [(c.left + c.right) / 2 - s.left, c.top - s.top]; }""",
+        index,
+    )
+
+
+@pytest.mark.parametrize("onset", [0, 5, 11])
+def test_the_cursor_is_at_the_note_head_that_sounds(opened, onset):
+    # Onsets belong to frames: the cursor is on the head at the frame's time.
+    frame_s = int(20 * ONSET_S[onset]) / 20
+    opened.evaluate("s => window.sfpipe.seek(s)", frame_s)
+    opened.wait_for_function("s => Math.abs(window.sfpipe.seconds - s) < 0.001", arg=frame_s)
+    opened.wait_for_timeout(100)
+    left, top = line_at(opened, 0)
+    assert left == pytest.approx(2 * X[onset], abs=1)
+    assert top == pytest.approx(0 if onset < 8 else 2 * 28 + 40, abs=1)
+    at = opened.evaluate("s => window.sfpipe.at(s)", frame_s)[0]
+    assert (at["row"], at["left"]) == (onset // 8, pytest.approx(2 * X[onset], abs=0.3))
+
+
+def test_a_click_on_a_head_seeks(opened):
+    for onset in (12, 3):
+        box = opened.locator("#sheet").bounding_box()
+        y = [14, 18, 22, 26][onset % 4]
+        top = 0 if onset < 8 else 2 * 28 + 40
+        opened.mouse.click(box["x"] + 2 * X[onset], box["y"] + top + 2 * (y - 6))
+        opened.wait_for_function(
+            "s => Math.abs(window.sfpipe.seconds - s) < 0.002", arg=float(ONSET_S[onset])
+        )
+    opened.mouse.click(box["x"] + 2 * WIDTHS[1] - 2, box["y"] + 2)  # far from every head
+    assert opened.evaluate("window.sfpipe.seconds") == pytest.approx(ONSET_S[3], abs=0.002)
+
+
+def test_it_plays_and_the_cursor_moves(opened):
+    opened.evaluate("window.sfpipe.seek(1); document.getElementById('sound').play()")
+    opened.wait_for_function("() => window.sfpipe.seconds > 1.3")
+    before = line_at(opened, 0)
+    opened.wait_for_timeout(500)
+    assert line_at(opened, 0) != before
+
+
+def test_loss_is_marked_and_leads_there(opened):
+    marks = opened.locator(".loss")
+    assert marks.count() == 1
+    assert "agent lost the music at 0:" in marks.get_attribute("title")
+    data = opened.evaluate("window.sfpipe.data.followers[2]")
+    end = (data["start"] + len(data["x"]) - 1) / 20
+    assert opened.evaluate("s => window.sfpipe.at(s)[2].lost", end)
+    assert not opened.evaluate("s => window.sfpipe.at(s)[2].lost", end - 0.1)
+    opened.get_by_role("button", name="lost at").click()
+    opened.wait_for_function("s => Math.abs(window.sfpipe.seconds - s) < 0.01", arg=max(end - 2, 0))
+    opened.get_by_label("agent", exact=False).last.uncheck()
+    assert not opened.locator(".cursor").nth(2).is_visible() and not marks.is_visible()
