@@ -103,6 +103,8 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
         try:
             yield file
         except SfpipeError as error:
+            if error.file is not None:
+                raise  # what is wrong is another file
             raise SfpipeError(
                 error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
             ) from None
