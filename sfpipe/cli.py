@@ -31,8 +31,17 @@ Scheduler = Annotated[
 Packed = Annotated[
     Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
 ]
+Agent = Annotated[
+    Path, typer.Option("--agent", help="Folder of the agent, or the name of a pretrained one.")
+]
+Piece = Annotated[
+    str | None, typer.Option("--piece", help="Piece; default: one of the test split.")
+]
+Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
 PARAMS = Path("params.yaml")
 REAL = "vienna4x22"  # the data set of --real-performances
+AGENT = Path("models/agent")
+LOOKED = Path("inspection")
 
 
 def main() -> None:
@@ -164,9 +173,7 @@ def evaluate(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     packed: Packed = None,
-    agent: Annotated[
-        Path, typer.Option(help="Folder of the agent, or the name of a pretrained one.")
-    ] = Path("models/agent"),
+    agent: Agent = Path("models/agent"),
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
@@ -339,6 +346,76 @@ def show_alignment(
 
 
 @app.command()
+def embed(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    max_states: Annotated[int, typer.Option(min=0, help="States in the map; 0: all.")] = 20_000,
+    out: Looked = LOOKED,
+) -> None:
+    """Map the states an agent visits by its network's embedding (section 5.1)."""
+    from sfpipe.inspection.embedding import embed as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split=split)
+    places = {"scores": paths.scores, "engraved": paths.engraved}
+    for path in draw(subject, out, **places, seed=p.seed, max_states=max_states):
+        print(path)
+
+
+@app.command()
+def explain(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    piece: Piece = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of the performance.")] = None,
+    offset: Annotated[float | None, typer.Option(help="How far behind and ahead, px.")] = None,
+    out: Looked = LOOKED,
+) -> None:
+    """Show what an agent does behind and ahead of the target, and why (section 5.2)."""
+    from sfpipe.inspection.policy import explain as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
+    which = subject.performance(piece, p.seed)
+    for path in draw(subject, out, performance=which, frame=frame, offset_px=offset):
+        print(path)
+
+
+@app.command()
+def tempo(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    agent: Agent = AGENT,
+    piece: Piece = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How much of the piece to draw.")] = 20,
+    out: Looked = LOOKED,
+) -> None:
+    """Draw a piece's optimal tempo and actions beside the agent's own (section 3.5)."""
+    from sfpipe.inspection.tempo_curve import tempo as draw
+
+    p, _, paths = _setting(params, dataset)
+    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
+    which = subject.performance(piece, p.seed)
+    for path in draw(subject, out, performance=which, seconds=seconds):
+        print(path)
+
+
+@app.command()
+def report(
+    metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
+) -> None:
+    """Write one page about the current experiment: tables, curves, errors, worst pieces."""
+    from sfpipe.inspection.report import report as write
+
+    print(write(metrics, out, pages=pages))
+
+
+@app.command()
 def import_tismir(
     folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
     dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
@@ -436,6 +513,16 @@ def _setting(params: Path, dataset: str | None):
     loaded = load_params(params)
     name = dataset or loaded.dataset
     return loaded, name, Paths(name)
+
+
+def _subject(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
+    """The agent, and what it is studied on."""
+    from sfpipe.inspection.states import load_subject
+    from sfpipe.publishing import find_agent
+
+    folder = find_agent(agent)
+    stores = paths.scores, paths.spectrograms
+    return load_subject(folder, *stores, split=split, piece=piece, seed=seed)
 
 
 def _cluster(scheduler: str | None):

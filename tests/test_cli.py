@@ -40,6 +40,10 @@ COMMANDS = (
     "unpack",
     "inspect",
     "show-alignment",
+    "embed",
+    "explain",
+    "tempo",
+    "report",
     "import-tismir",
     "import-msmd",
     "import-recordings",
@@ -56,6 +60,7 @@ HEAVY = (
     "dvclive",
     "partitura",
     "pyroomacoustics",
+    "captum",
 )
 PARAMS = """
 dataset: toy

@@ -46,6 +46,7 @@ ROOMS = (
     ("agents",),
     ("live", "baselines"),
     ("evaluation",),
+    ("inspection",),
     ("doctor", "publishing"),
     ("cli",),
 )

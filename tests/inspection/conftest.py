@@ -1,0 +1,47 @@
+"""A trained agent and small banks of random strips and sounds to study it on."""
+
+import pytest
+import torch
+
+from sfpipe.agents.agent import load_agent
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.rollout import Actor
+from sfpipe.inspection.states import Subject
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import WINDOWS
+from tests.pipeline.closure import ROOT
+from tests.toy import performance_record, score_record
+
+
+def bank_of(window: str) -> Bank:
+    """Two pieces with one performance each, the second a little slower than the first."""
+    height = WINDOWS[window].height
+    scores = {
+        "a": score_record("a", [20, 61, 110], width=160, height=height),
+        "b": score_record("b", [33, 80, 100], width=130, height=height, seed=1),
+    }
+    performances = [
+        performance_record("a", [0.2, 1.0, 2.0], frames=60),
+        performance_record("b", [0.5, 1.5, 2.5], frames=60, seed=1),
+    ]
+    return Bank(scores, performances, WINDOWS[window])
+
+
+def subject_of(window: str) -> Subject:
+    """The trained agent of Table 1, or a random one of Table 2."""
+    generator = torch.Generator().manual_seed(0)
+    if window == "nottingham":
+        network = load_agent(ROOT / "models/pretrained/ryan-dagger")[0]
+    else:
+        network = ActorCritic(WINDOWS[window]).initialise(generator).placed("cpu").eval()
+    return Subject(Actor(network, generator), bank_of(window))
+
+
+@pytest.fixture(scope="session")
+def trained() -> Subject:
+    return subject_of("nottingham")
+
+
+@pytest.fixture(scope="session")
+def random_msmd() -> Subject:
+    return subject_of("msmd")
