@@ -35,7 +35,7 @@ Agent = Annotated[
     Path, typer.Option("--agent", help="Folder of the agent, or the name of a pretrained one.")
 ]
 Piece = Annotated[
-    str | None, typer.Option("--piece", help="Piece; default: one of the test split.")
+    str | None, typer.Option("--piece", help="Piece; default: one of the test pieces.")
 ]
 Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
 PARAMS = Path("params.yaml")
@@ -405,6 +405,8 @@ def tempo(
 
 @app.command()
 def report(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
     metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
     pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
     out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
@@ -412,7 +414,8 @@ def report(
     """Write one page about the current experiment: tables, curves, errors, worst pieces."""
     from sfpipe.inspection.report import report as write
 
-    print(write(metrics, out, pages=pages))
+    _, _, paths = _setting(params, dataset)
+    print(write(metrics, out, engraved=paths.engraved, pages=pages))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from sfpipe.agents.agent import load_agent
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.rollout import Actor
 from sfpipe.evaluation.agents import agent_and_yardsticks
+from sfpipe.evaluation.closeup import write_closeup
 from sfpipe.evaluation.programme import load_programme
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.params import EvaluateParams
@@ -72,6 +73,7 @@ def evaluate(
         "agent_hours": card.get("hours"),
     }
     written = write_evaluation(results, out_dir=out, meta=meta, seed=seed)
+    write_closeup(results["agent"], programme.bank, programme.scores, out / "plots")
     if not quiet:
         print(piece_lines(results["agent"]))
         print(summary(written))

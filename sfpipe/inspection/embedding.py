@@ -15,7 +15,7 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.figures import GREY, new_figure, save
 from sfpipe.inspection.hover import write_hover
-from sfpipe.inspection.kinds import cluster, clefs_of, kinds_of, predictability
+from sfpipe.inspection.kinds import clefs_of, cluster, kinds_of, predictability
 from sfpipe.inspection.states import Seen, Subject, look, visit
 from sfpipe.store.reader import read_scores
 

@@ -1,0 +1,132 @@
+"""The report of a real evaluation on small stores."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.closeup import write_closeup
+from sfpipe.evaluation.report import write_evaluation
+from sfpipe.game.play import play_games
+from sfpipe.game.players import ConstantSpeed, Planner
+from sfpipe.inspection.charts import rank_correlation
+from sfpipe.inspection.report import polyphony, report
+from sfpipe.store.bank import load_bank
+from sfpipe.store.window import WINDOWS
+from tests.projects import write_stores
+from tests.tunes import engrave_toy
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory):
+    """Results of an 'agent' that moves at a constant speed, too fast."""
+    root = tmp_path_factory.mktemp("report")
+    write_stores(root)
+    stores = root / "data/scores/toy.h5", root / "data/spectrograms/toy.h5"
+    bank = load_bank(*stores, WINDOWS["nottingham"])
+    games = {
+        "agent": play_games(bank, ConstantSpeed(bank, 8.0)),
+        "planner": play_games(bank, Planner(bank)),
+    }
+    meta = {"split": "test", "algo": "ppo", "window": "nottingham", "policy": "argmax"}
+    write_evaluation(games, out_dir=root / "metrics", meta=meta, seed=1)
+    write_closeup(games["agent"], bank, *stores, root / "metrics/plots")
+    curves = root / "metrics/train/plots/metrics"
+    curves.mkdir(parents=True)
+    (curves / "validation_r_on.tsv").write_text("step\tvalidation_r_on\n0\t0.1\n500\t0.7\n")
+    return root / "metrics"
+
+
+class Page(HTMLParser):
+    """Headings, table cells and links of a page; complains about unbalanced elements."""
+
+    VOID = frozenset(("meta", "img", "br"))
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.links += [v for k, v in attrs if k in ("href", "src", "xlink:href") and v]
+
+    def handle_startendtag(self, tag, attrs):
+        self.links += [v for k, v in attrs if k in ("href", "src", "xlink:href") and v]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_has_everything_and_needs_nothing(metrics, tmp_path):
+    (metrics / "table4.md").write_text(
+        "## Table 4\n\n| follower | room |\n|---|---|\n| us | .9 |\n"
+    )
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for name in ("tune0-plain.html", "tune0.html", "tune01.html", "tune2_agent.html"):
+        (pages / name).write_text("x")
+    out = report(metrics, tmp_path / "out/report.html", pages=pages)
+    text = out.read_text("utf-8")
+    page = Page(text)
+    for title in (
+        "Results",
+        "Table 4",
+        "Learning curves",
+        "Errors at reached onsets",
+        "Against difficulty",
+        "The worst pieces",
+    ):
+        assert title in page.text
+    assert text.count("<svg") == 1 + 3 + 2
+    outside = [link for link in page.links if not link.startswith(("data:", "#"))]
+    assert outside == [
+        "../pages/tune0-plain.html",
+        "../pages/tune0.html",
+        "../pages/tune2_agent.html",
+    ]
+    # Names of XML are no resources.
+    assert not re.findall(r"https?://(?!www\.w3\.org/)", text)
+    assert "planner (optimal)" in page.text
+    assert "1.00 [1.00, 1.00]" in page.text
+
+
+def test_parts_without_files_say_what_makes_them(metrics, tmp_path):
+    (tmp_path / "eval.json").write_bytes((metrics / "eval.json").read_bytes())
+    text = report(tmp_path, tmp_path / "r.html", pages=tmp_path).read_text()
+    assert text.count("none yet") == 5
+    assert "<svg" not in text
+
+
+def test_no_results(tmp_path):
+    with pytest.raises(SfpipeError, match=r"eval\.json: no such file -> run 'dvc repro evaluate'"):
+        report(tmp_path, tmp_path / "r.html", pages=tmp_path)
+    (tmp_path / "eval.json").write_text('{"meta": {}}')
+    with pytest.raises(SfpipeError, match="is not the result of an evaluation"):
+        report(tmp_path, tmp_path / "r.html", pages=tmp_path)
+
+
+def test_polyphony(tmp_path):
+    _, engraved = engrave_toy(tmp_path)
+    chords, plain, absent = polyphony(engraved, ["chords", "plain", "absent"])
+    assert plain == 1
+    assert 1 < chords < 2
+    assert np.isnan(absent)
+
+
+def test_rank_correlation():
+    x = np.arange(9.0)
+    assert rank_correlation(x, x**3) == pytest.approx(1)
+    assert rank_correlation(x, -x) == pytest.approx(-1)
+    assert np.isnan(rank_correlation(x, np.ones(9)))
+    assert np.isnan(rank_correlation(x[:2], x[:2]))
