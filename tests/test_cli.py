@@ -446,12 +446,39 @@ def test_output_folder_is_a_file(project, sfpipe):
     assert (project / "taken").read_text() == "keep"
 
 
+def test_looking_inside(project, sfpipe):
+    for command, files in (
+        ("embed", ["embedding.png", "embedding.html", "embedding.json"]),
+        ("tempo", ["tempo.csv", "tempo.png"]),
+        ("explain", ["policy.png", "saliency.png", "explanation.json"]),
+    ):
+        code, out, err = sfpipe(command)
+        assert code == 0, err
+        assert out.splitlines() == [f"inspection/{name}" for name in files]
+        assert all((project / line).stat().st_size > 100 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("command", ["embed", "tempo", "explain"])
+def test_looking_inside_what_is_not_there(refuses, command):
+    refuses(command, "--agent", "other", file="other/agent.json", says="no such file")
+    refuses(command, "--dataset", "none", file="data/spectrograms/none.h5", says="no such file")
+    if command == "embed":
+        refuses(command, "--split", "tset", file=SPECTROGRAMS, says="no performance has a strip")
+    else:
+        refuses(command, "--piece", "tune9", file=SPECTROGRAMS, says="no piece 'tune9'")
+
+
+def test_report_needs_an_evaluation(refuses):
+    refuses("report", file="metrics/eval.json", says="no such file")
+
+
 def test_evaluate_and_summary(project, sfpipe):
     code, out, _ = sfpipe("evaluate", "--deterministic", "--trials", 5)
     assert code == 0
     assert re.search(r"^tune2 plain +tracking ratio: [01]\.\d\d", out, re.M)
     results = json.loads((project / "metrics/eval.json").read_text())
     assert results["meta"]["policy"] == "argmax"
+    assert sfpipe("report")[1] == "report.html\n"
     code, table, _ = sfpipe("summary")
     assert code == 0
     assert table.strip() in out

@@ -71,7 +71,7 @@ def bars(middles: Sequence[float], shares: Sequence[float], *, x: str, y: str) -
 
 def scatter(xs: Sequence[float], ys: Sequence[float], *, x: str, y: str) -> str:
     """Scatter plot with the rank correlation (Spearman's) above it."""
-    figure = new_figure(4.2, 2.9)
+    figure = new_figure(5.2, 2.9)
     axis = plain(figure.subplots())
     points = np.array([xs, ys], np.float64)
     points = points[:, np.isfinite(points).all(0)]

@@ -15,7 +15,7 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.figures import GREY, new_figure, save
 from sfpipe.inspection.hover import write_hover
-from sfpipe.inspection.kinds import clefs_of, cluster, kinds_of, predictability
+from sfpipe.inspection.kinds import clefs_of, cluster, kinds_of, predictability, rounded
 from sfpipe.inspection.states import Seen, Subject, look, visit
 from sfpipe.store.reader import read_scores
 
@@ -144,7 +144,7 @@ def facts_of(
             if mask.any()
         },
         "value_r2_of_neighbours": {
-            space: round(predictability(points, seen.value, piece, rng=rng), 4)
+            space: rounded(predictability(points, seen.value, piece, rng=rng))
             for space, points in spaces.items()
         },
     }

@@ -45,9 +45,14 @@ class Cluster:
         """How many times more often than by chance; 1 is no cluster."""
         return self.among_neighbours / self.share if self.share else float("nan")
 
-    def as_dict(self) -> dict[str, float]:
-        """Plain numbers, the lift among them."""
-        return {k: round(v, 4) for k, v in {**asdict(self), "lift": self.lift}.items()}
+    def as_dict(self) -> dict[str, float | None]:
+        """Plain numbers, the lift among them; None where there is none (one piece only)."""
+        return {k: rounded(v) for k, v in {**asdict(self), "lift": self.lift}.items()}
+
+
+def rounded(number: float) -> float | None:
+    """Four digits after the point; None for NaN, which is no JSON."""
+    return None if np.isnan(number) else round(number, 4)
 
 
 def kinds_of(
@@ -136,8 +141,11 @@ def predictability(
 ) -> float:
     """R² of a state's value predicted by the mean of its neighbours from other pieces."""
     asked = rng.choice(len(points), min(len(points), MOST_ASKED), replace=False)
-    guess = np.concatenate([value[near].mean(1) for near in neighbours(points, asked, piece)])
+    blocks = neighbours(points, asked, piece)
     spread = float(np.var(value[asked]))
+    if not blocks:  # there is one piece only
+        return float("nan")
+    guess = np.concatenate([value[near].mean(1) for near in blocks])
     return 1 - float(np.mean((guess - value[asked]) ** 2)) / spread if spread else float("nan")
 
 

@@ -41,8 +41,7 @@ table { border-collapse: collapse; font-size: 14px; margin: 10px 0; }
 th, td { padding: 4px 12px 4px 0; text-align: left; border-bottom: 1px solid #e6e6e4;
   vertical-align: top; }
 th { font-weight: 600; } td:not(:first-child) { font-variant-numeric: tabular-nums; }
-.row { display: flex; flex-wrap: wrap; gap: 8px 20px; }
-.row > * { flex: 1 1 320px; max-width: 540px; }
+.row { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 8px 20px; }
 .scroll { overflow-x: auto; } svg { width: 100%; height: auto; } img { max-width: 100%; }
 code { background: #f2f2f0; padding: 0 4px; }
 """

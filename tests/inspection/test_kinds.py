@@ -80,4 +80,5 @@ def test_fewer_points_than_neighbours(rng):
     found = cluster(points, np.ones(len(points), bool), piece, rng=rng)
     assert found.among_neighbours == 1.0
     alone = cluster(points, np.ones(len(points), bool), np.zeros(len(points)), rng=rng)
-    assert np.isnan(alone.among_neighbours)
+    assert alone.as_dict() == {"states": 10, "share": 1.0, "among_neighbours": None, "lift": None}
+    assert np.isnan(predictability(points, points[:, 0], np.zeros(len(points)), rng=rng))

@@ -22,9 +22,7 @@ from tests.pipeline.commands import KNOWN, RUN, blocks, names, program
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-WITH_COMMANDS = [
-    p for p in PAGES if any(language in ("bash", "console") for language, _ in blocks(p))
-]
+WITH_COMMANDS = [page for page in PAGES if {lang for lang, _ in blocks(page)} & set(RUN)]
 # The tutorial first, as a reader would.
 WITH_COMMANDS.sort(key=lambda page: (page.stem != "tutorial", page.stem))
 
