@@ -520,8 +520,8 @@ def _setting(params: Path, dataset: str | None):
 
 def _subject(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
     """The agent, and what it is studied on."""
+    from sfpipe.agents.agent import find_agent
     from sfpipe.inspection.states import load_subject
-    from sfpipe.publishing import find_agent
 
     folder = find_agent(agent)
     stores = paths.scores, paths.spectrograms

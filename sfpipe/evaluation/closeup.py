@@ -13,7 +13,7 @@ What `dvc plots` and the report show beside `sfpipe.evaluation.plots`, of the ag
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sfpipe.evaluation.timing import time_errors
 from sfpipe.files import replacing
 from sfpipe.game.play import PlayedGame
 from sfpipe.store.bank import Bank
-from sfpipe.store.reader import open_store
+from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import FPS
 
 N_WORST = 5
@@ -75,7 +75,7 @@ class Loss:
 
 
 def write_closeup(
-    games: Sequence[PlayedGame], bank: Bank, scores: Path, spectrograms: Path, out: Path
+    games: Sequence[PlayedGame], bank: Bank, scores: Mapping[str, ScoreRecord], out: Path
 ) -> list[Path]:
     """Write the five files into `out`.
 
@@ -85,13 +85,13 @@ def write_closeup(
         Of one player, all its trials.
     bank:
         What was played, for the strips.
-    scores, spectrograms:
-        The stores, for the tempi.
+    scores:
+        The pieces that were played (there may be more), for the tempi.
 
     Raises
     ------
     SfpipeError
-        If a store cannot be read or a file not be written.
+        If a file cannot be written.
     """
     widest = max(game.threshold_px / game.px_per_cm for game in games)
     cm = np.concatenate([_sizes_cm(game) for game in games])
@@ -100,7 +100,7 @@ def write_closeup(
     tables: dict[str, tuple[Sequence[str], list[Sequence[Any]]]] = {
         "error_histogram_cm.csv": (("error_cm", "agent"), _histogram(cm, widest)),
         "error_histogram_s.csv": (("error_s", "agent"), _histogram(seconds, S_RANGE)),
-        "difficulty.csv": (DIFFICULTY, difficulty(games, scores, spectrograms)),
+        "difficulty.csv": (DIFFICULTY, difficulty(games, scores)),
         "lost.csv": (LOST, [[getattr(loss, name) for name in LOST] for loss in losses]),
     }
     for name, (head, rows) in tables.items():
@@ -120,30 +120,26 @@ def worst(games: Sequence[PlayedGame], n: int = N_WORST) -> list[Loss]:
 
 
 def difficulty(
-    games: Sequence[PlayedGame], scores: Path, spectrograms: Path
+    games: Sequence[PlayedGame], scores: Mapping[str, ScoreRecord]
 ) -> list[Sequence[Any]]:
     """Rows of `DIFFICULTY`, in the order in which the games were played.
 
     The tempo is that of the performance: quarters between first and last onset over their time.
     """
-    rows: dict[tuple[str, str], list[Any]] = {}
-    ratio: dict[tuple[str, str], list[int]] = {}
-    with open_store(scores, "scores") as strips, open_store(spectrograms, "spectrograms") as heard:
-        for game in games:
-            key = (game.piece, game.performance)
-            count = count_onsets(game)
-            reached, onsets = ratio.get(key, [0, 0])
-            ratio[key] = [reached + count.n_reached, onsets + count.n_onsets]
-            if key in rows:
-                continue
-            quarter = np.asarray(strips[game.piece]["onset_quarter"][()])
-            played = heard[game.piece][game.performance]
-            at = np.asarray(played["score_onset"][()])[[0, -1]]
-            onset_s = np.asarray(played["onset_s"][()])
-            span = max(float(onset_s[-1] - onset_s[0]), 1e-9)
-            tempo = 60 * float(quarter[at[1]] - quarter[at[0]]) / span
-            rows[key] = [*key, tempo, (len(onset_s) - 1) / span]
-    return [[*row, ratio[key][0] / ratio[key][1]] for key, row in rows.items()]
+    groups: dict[tuple[str, str], list[PlayedGame]] = {}
+    for game in games:
+        groups.setdefault((game.piece, game.performance), []).append(game)
+    rows: list[Sequence[Any]] = []
+    for key, group in groups.items():
+        game, score = group[0], scores[key[0]]
+        # Which score onsets a performance began and ended with: those at their places.
+        ends = [int(np.argmin(np.abs(score.onset_x_px - x))) for x in game.onset_x_px[[0, -1]]]
+        quarters = float(score.onset_quarter[ends[1]] - score.onset_quarter[ends[0]])
+        seconds = max(float(game.onset_s[-1] - game.onset_s[0]), 1e-9)
+        counts = [count_onsets(g) for g in group]
+        ratio = sum(c.n_reached for c in counts) / sum(c.n_onsets for c in counts)
+        rows.append([*key, 60 * quarters / seconds, (len(game.onset_s) - 1) / seconds, ratio])
+    return rows
 
 
 def _loss(group: Sequence[PlayedGame]) -> Loss:

@@ -93,7 +93,7 @@ def _columns(
         "kind": ("Uint8Array", marks.astype("u1")),
     }
     return {
-        name: [kind, base64.b64encode(np.ascontiguousarray(column[keep])).decode()]
+        name: [kind, base64.b64encode(column[keep].tobytes()).decode()]
         for name, (kind, column) in table.items()
     }
 
@@ -101,7 +101,9 @@ def _columns(
 def _pictures(bank: Bank, most_bytes: int) -> tuple[list[dict[str, str]], list[int]]:
     """Strip and spectrogram of each performance, and the indices of those that fit."""
     strips: dict[str, str] = {}
-    pictures, fitting, used = [], [], 0
+    pictures: list[dict[str, str]] = []
+    fitting: list[int] = []
+    used = 0
     for index, info in enumerate(bank.infos):
         strip = strips.get(info.piece) or _png(_strip(bank, index))
         sound = _png(_sound(bank, index))

@@ -11,6 +11,7 @@ from sfpipe.evaluation.closeup import difficulty, worst, write_closeup
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Planner
 from sfpipe.store.bank import load_bank
+from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
 from tests.projects import write_stores
 
@@ -52,7 +53,7 @@ def test_difficulty(stores):
     """Two quarters in 1.1 s, three onsets."""
     bank = load_bank(*stores, WINDOWS["nottingham"])
     games = play_games(bank, Planner(bank), trials=2)
-    found = difficulty(games, *stores)
+    found = difficulty(games, read_scores(stores[0]))
     assert [row[:2] for row in found] == [[f"tune{i}", "plain"] for i in range(3)]
     for _, _, tempo, density, ratio in found:
         assert tempo == pytest.approx(60 * 2 / 1.1)
@@ -65,7 +66,7 @@ def test_files(stores, tmp_path, speed):
     bank = load_bank(*stores, WINDOWS["nottingham"])
     player = Planner(bank) if speed is None else ConstantSpeed(bank, speed)
     games = play_games(bank, player)
-    files = write_closeup(games, bank, *stores, tmp_path)
+    files = write_closeup(games, bank, read_scores(stores[0]), tmp_path)
     assert sorted(files) == sorted(tmp_path.iterdir())
     for unit in ("cm", "s"):
         shares = [float(row["agent"]) for row in rows(tmp_path / f"error_histogram_{unit}.csv")]

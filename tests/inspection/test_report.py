@@ -14,6 +14,7 @@ from sfpipe.game.players import ConstantSpeed, Planner
 from sfpipe.inspection.charts import rank_correlation
 from sfpipe.inspection.report import polyphony, report
 from sfpipe.store.bank import load_bank
+from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
 from tests.projects import write_stores
 from tests.tunes import engrave_toy
@@ -32,7 +33,7 @@ def metrics(tmp_path_factory):
     }
     meta = {"split": "test", "algo": "ppo", "window": "nottingham", "policy": "argmax"}
     write_evaluation(games, out_dir=root / "metrics", meta=meta, seed=1)
-    write_closeup(games["agent"], bank, *stores, root / "metrics/plots")
+    write_closeup(games["agent"], bank, read_scores(stores[0]), root / "metrics/plots")
     curves = root / "metrics/train/plots/metrics"
     curves.mkdir(parents=True)
     (curves / "validation_r_on.tsv").write_text("step\tvalidation_r_on\n0\t0.1\n500\t0.7\n")
