@@ -70,14 +70,16 @@ def bars(middles: Sequence[float], shares: Sequence[float], *, x: str, y: str) -
 
 
 def scatter(xs: Sequence[float], ys: Sequence[float], *, x: str, y: str) -> str:
-    """Scatter plot with the rank correlation (Spearman's) above it."""
+    """Scatter plot with the rank correlation (Spearman's), if there is one, above it."""
     figure = new_figure(5.2, 2.9)
     axis = plain(figure.subplots())
     points = np.array([xs, ys], np.float64)
     points = points[:, np.isfinite(points).all(0)]
     axis.plot(*points, "o", ms=4, color=AGENT, alpha=0.6, mew=0)
     axis.set_ylim(-0.03, 1.05)
-    axis.set_title(f"rank correlation {rank_correlation(*points):+.2f}", fontsize=8, loc="right")
+    rank = rank_correlation(*points)
+    if np.isfinite(rank):
+        axis.set_title(f"rank correlation {rank:+.2f}", fontsize=8, loc="right")
     _names(axis, x, y)
     return svg(figure, f"{y} over {x}")
 

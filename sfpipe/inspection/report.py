@@ -161,7 +161,7 @@ def _missing(what: str, command: str) -> str:
 def _tables(metrics: Path) -> str:
     texts = [(metrics / name).read_text("utf-8") for name in MARKDOWN if (metrics / name).is_file()]
     if not texts:
-        missing = _missing("Tables 3 and 4", "sfpipe evaluate --real-performances")
+        missing = _missing("Tables 3 and 4", "sfpipe tables")
         return _section("The paper's tables", missing)
     inside = "\n".join(f'<div class="scroll">{markdown(text)}</div>' for text in texts)
     return _section("The paper's tables", inside)
