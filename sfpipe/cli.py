@@ -59,6 +59,8 @@ PARAMS = Path("params.yaml")
 AGENT = Path("models/agent")
 LOOKED = Path("inspection")
 REAL = "vienna4x22"  # the data set of --real-performances
+AGENT = Path("models/agent")
+LOOKED = Path("inspection")
 
 
 def main() -> None:

@@ -65,6 +65,7 @@ HEAVY = (
     "pygame",
     "partitura",
     "pyroomacoustics",
+    "captum",
 )
 PARAMS = """
 dataset: toy

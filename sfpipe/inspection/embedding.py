@@ -105,7 +105,8 @@ def embed(
         states = dynamics.select(states, torch.from_numpy(which))
     seen = look(subject, states)
     mapped = project(seen.embedding, seed=seed)
-    kinds = kinds_of(subject.bank, states, clefs_of(read_scores(scores), engraved))
+    every = kinds_of(subject.bank, states, clefs_of(read_scores(scores), engraved))
+    kinds = {kind: mask for kind, mask in every.items() if mask.any()}
     facts = facts_of(subject, states, seen, mapped, kinds, visited, rng)
     write_json(out / "embedding.json", facts)
     return [
@@ -141,7 +142,6 @@ def facts_of(
                 for space, points in spaces.items()
             }
             for kind, mask in kinds.items()
-            if mask.any()
         },
         "value_r2_of_neighbours": {
             space: rounded(predictability(points, seen.value, piece, rng=rng))
@@ -164,11 +164,11 @@ def draw(points: np.ndarray, value: np.ndarray, kinds: dict[str, np.ndarray], pa
     figure.colorbar(shown, ax=left, shrink=0.7, label="value", pad=0.01)
     right.scatter(*points.T, c="#d5d5d8", s=size, lw=0)
     for kind, mask in kinds.items():
-        if mask.any():
-            colour = KIND_COLOURS.get(kind, GREY)
-            label = f"{kind} ({int(mask.sum()):,})"
-            right.scatter(*points[mask].T, c=colour, s=1.5 * size, lw=0, label=label)
-    right.legend(frameon=False, fontsize=8, markerscale=4, loc="upper right")
+        colour = KIND_COLOURS.get(kind, GREY)
+        label = f"{kind} ({int(mask.sum()):,})"
+        right.scatter(*points[mask].T, c=colour, s=1.5 * size, lw=0, label=label)
+    if kinds:
+        right.legend(frameon=False, fontsize=8, markerscale=4, loc="upper right")
     for axis in (left, right):
         axis.set(xticks=[], yticks=[], aspect="equal")
         axis.spines[:].set_visible(False)
