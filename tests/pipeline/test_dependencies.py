@@ -27,7 +27,7 @@ ORDER = (
 EACH = {"baseline": "midi-odtw"}
 
 # The package's __init__ holds the version and registers the Gymnasium environments; no stage's
-# result depends on it. (cli.py and paths.py say what dvc.yaml says, which is checked below.)
+# result depends on it. (commands/ and paths.py say what dvc.yaml says, which is checked below.)
 NOT_TRACKED = {"sfpipe/__init__.py"}
 
 # Rooms from front to back; within a tuple, neither knows the other. ARCHITECTURE: a room imports
@@ -49,6 +49,7 @@ ROOMS = (
     ("inspection",),
     ("doctor", "publishing"),
     ("viewing",),
+    ("commands",),
     ("cli",),
 )
 # Not sources of the pipeline but ways into the stores, past all stages.
@@ -96,8 +97,9 @@ def names(entries: list) -> list[str]:
 
 @cache
 def commands() -> dict[str, ast.FunctionDef]:
-    tree = ast.parse((ROOT / "sfpipe/cli.py").read_text("utf-8"))
-    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    files = sorted((ROOT / "sfpipe/commands").glob("*.py"))
+    bodies = [ast.parse(file.read_text("utf-8")).body for file in files]
+    return {n.name: n for body in bodies for n in body if isinstance(n, ast.FunctionDef)}
 
 
 def attributes_of(command: str, variable: str) -> set[str]:

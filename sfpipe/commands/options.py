@@ -1,0 +1,78 @@
+"""What commands share: the application, their options, and what parameters and data they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="sfpipe",
+    help="Score following in sheet music images: pipeline, game, agents, evaluation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pipeline.")]
+Dataset = Annotated[
+    str | None, typer.Option("--dataset", help="Data set; default: that of the parameters.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per core.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
+]
+Packed = Annotated[
+    Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
+]
+Agent = Annotated[
+    Path, typer.Option("--agent", help="Folder of the agent, or the name of a pretrained one.")
+]
+Piece = Annotated[
+    str | None, typer.Option("--piece", help="Piece; default: one of the test pieces.")
+]
+Looked = Annotated[Path, typer.Option("--out", help="Folder of the pictures.")]
+Agents = Annotated[
+    list[str] | None, typer.Option("--agent", help="Agent, folder or name; may be repeated.")
+]
+Baselines = Annotated[
+    list[str] | None, typer.Option("--baseline", help="E.g. midi-odtw; may be repeated.")
+]
+Players = Annotated[
+    list[str] | None, typer.Option("--player", help="optimal or constant; may be repeated.")
+]
+Real = Annotated[bool, typer.Option("--real-performances", help="Human performances.")]
+Split = Annotated[str, typer.Option("--split", help="What a piece is drawn from.")]
+Drawn = Annotated[str | None, typer.Option("--piece", help="A piece; default: drawn by the seed.")]
+Performance = Annotated[str | None, typer.Option("--performance", help="One of the piece's.")]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+]
+File = Annotated[Path | None, typer.Option("--out", help="The file.")]
+PARAMS = Path("params.yaml")
+AGENT = Path("models/agent")
+LOOKED = Path("inspection")
+REAL = "vienna4x22"  # the data set of --real-performances
+
+
+def setting(params: Path, dataset: str | None):
+    """The parameters, the data set's name, and the paths of its files."""
+    from sfpipe.params import load_params
+    from sfpipe.paths import Paths
+
+    loaded = load_params(params)
+    name = dataset or loaded.dataset
+    return loaded, name, Paths(name)
+
+
+def cluster_of(scheduler: str | None):
+    """A Dask cluster as joblib's backend, or nothing."""
+    from contextlib import nullcontext
+
+    if scheduler is None:
+        return nullcontext()
+    from sfpipe.parallel import cluster
+
+    return cluster(scheduler)

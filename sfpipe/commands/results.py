@@ -1,0 +1,146 @@
+"""What agents and baselines reach, and putting it side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfpipe.commands.options import (
+    PARAMS,
+    REAL,
+    Agent,
+    Dataset,
+    Packed,
+    ParamsFile,
+    app,
+    setting,
+)
+
+
+@app.command()
+def evaluate(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    packed: Packed = None,
+    agent: Agent = Path("models/agent"),
+    trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
+    deterministic: Annotated[
+        bool | None, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    real: Annotated[
+        bool, typer.Option("--real-performances", help="Human performances, four conditions.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+) -> None:
+    """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
+    from sfpipe.agents.agent import find_agent
+    from sfpipe.evaluation.stage import evaluate as stage
+    from sfpipe.params import override
+
+    p, _, paths = setting(params, dataset)
+    chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
+    folder = find_agent(agent)
+    if real:
+        return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
+    scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
+    stage(chosen, scores, spectrograms, folder, out, seed=p.seed)
+
+
+@app.command()
+def baseline(
+    name: Annotated[str, typer.Argument(help="midi-odtw or mm-loc.")],
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
+    train: Annotated[bool, typer.Option("--train", help="Train its model again.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
+) -> None:
+    """Let a baseline follow all test pieces: metrics/baselines/<name>.json."""
+    from sfpipe.baselines.registry import Sources
+    from sfpipe.evaluation.baseline import evaluate_baseline as stage
+    from sfpipe.params import override
+
+    p, _, paths = setting(params, dataset)
+    chosen = override(p.evaluate, trials=trials, split=split)
+    files = (paths.scores, paths.spectrograms, paths.engraved)
+    models, checkpoints = Path("models/baselines"), Path("models/checkpoints")
+    sources = Sources(*files, p.baselines, p.synthesize, p.seed, models, checkpoints)
+    stage(name, chosen, sources, out, seed=p.seed, train=train)
+
+
+@app.command()
+def tables(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pretrained: Annotated[Path, typer.Option(help="Folder of the published agents.")] = Path(
+        "models/pretrained"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("metrics"),
+) -> None:
+    """Print Tables 3 and 4 beside the paper's, and write metrics/table3.md, table4.md."""
+    from sfpipe.evaluation.tables import write_tables
+
+    for path in write_tables(results, pretrained, out):
+        print(path.read_text("utf-8"))
+
+
+@app.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="Name, e.g. nottingham-ppo.")],
+    agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
+    results: Annotated[Path, typer.Option(help="Results of its evaluation.")] = Path(
+        "metrics/eval.json"
+    ),
+) -> None:
+    """Put a trained agent with its test figures under models/pretrained/."""
+    from sfpipe.publishing import publish as put
+
+    print(put(name, agent, results))
+
+
+@app.command()
+def summary(
+    results: Annotated[Path, typer.Argument(help="Results of an evaluation.")] = Path(
+        "metrics/eval.json"
+    ),
+) -> None:
+    """Print the result table of the last evaluation."""
+    from sfpipe.evaluation.report import summary as text
+    from sfpipe.files import read_json
+
+    print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
+
+
+@app.command()
+def curves(
+    agents: Annotated[list[Path] | None, typer.Argument(help="Agents whose curves to add.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of these trainings.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the curves.")] = Path("metrics/curves"),
+) -> None:
+    """Draw learning curves beside each other, and say when each reached R_on 0.9 and 0.99."""
+    from sfpipe.agents.agent import find_agent
+    from sfpipe.evaluation.curves import draw, read_curves, save_curve, table
+
+    for agent in agents or []:
+        save_curve(find_agent(agent), out, name)
+    found = read_curves(out)
+    print(table(found), end="")
+    print(draw(found, out / "curves.png"))
+
+
+def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> None:
+    """Human performances instead of a split of the data set."""
+    from sfpipe.baselines.registry import Sources
+    from sfpipe.evaluation.real import evaluate_real
+    from sfpipe.paths import Paths
+
+    paths = Paths(dataset or REAL)
+    # `sfpipe import-tismir` puts human performances where the synthesised ones are.
+    made = paths.performances.is_file() or not paths.spectrograms.is_file()
+    store = paths.performances if made else paths.spectrograms
+    files = (paths.scores, store, paths.engraved)
+    sources = Sources(*files, p.baselines, p.synthesize)
+    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)

@@ -1,0 +1,123 @@
+"""Stores: what is in them, packing, and other people's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, app, setting
+
+
+@app.command()
+def pack(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    out: Annotated[Path | None, typer.Option(help="Default: data/packed/<dataset>.h5.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    performances: Annotated[int | None, typer.Option(help="Per piece; default: all.")] = None,
+    step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 64,
+    limit: Annotated[float, typer.Option(help="Largest size, MiB.")] = 60.0,
+) -> None:
+    """Put all that training needs into one small file: data/packed/<dataset>.h5."""
+    from sfpipe.store.pack import pack as put
+
+    _, _, paths = setting(params, dataset)
+    packed = put(
+        paths.scores,
+        paths.spectrograms,
+        out or paths.packed,
+        splits=split or ("train", "valid"),
+        performances=performances,
+        step=step,
+        limit_mib=limit,
+    )
+    print(packed)
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="File of 'sfpipe pack'.")],
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+) -> None:
+    """Make both stores from a packed file: data/scores/, data/spectrograms/."""
+    from sfpipe.store.pack import unpack as make
+
+    _, _, paths = setting(params, dataset)
+    make(file, paths.scores, paths.spectrograms)
+    print(f"{paths.scores}\n{paths.spectrograms}")
+
+
+@app.command()
+def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
+    """Print what is inside an HDF5 store."""
+    from sfpipe.store.inspect import text
+
+    print(text(file))
+
+
+@app.command()
+def import_tismir(
+    folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    split: Annotated[str, typer.Option(help="Split of all its pieces.")] = "test",
+    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+) -> None:
+    """Read the 2019 authors' own file layout into the stores."""
+    from sfpipe.datasets.tismir import import_tismir as stage
+
+    p, _, paths = setting(params, dataset)
+    stage(
+        folder,
+        dataset,
+        paths.scores,
+        paths.spectrograms,
+        split=split,
+        soundfont=soundfont,
+        gain=p.synthesize.gain,
+    )
+
+
+@app.command()
+def import_msmd(
+    folder: Annotated[Path, typer.Argument(help="The unpacked archive, or one of its folders.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+    tempo: Annotated[
+        list[int] | None, typer.Option(help="Of MSMD v1.1, in thousandths; default: 1000.")
+    ] = None,
+) -> None:
+    """Read an original MSMD archive (v1.1 or page version) into the stores."""
+    from sfpipe.datasets.msmd_archive import import_msmd as stage
+
+    p, _, paths = setting(params, dataset)
+    stage(
+        folder,
+        dataset,
+        paths.scores,
+        paths.spectrograms,
+        soundfont=soundfont,
+        gain=p.synthesize.gain,
+        tempi=tempo or [1000],
+    )
+
+
+@app.command()
+def import_recordings(
+    folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
+) -> None:
+    """Read your own scores and recordings, for evaluate --real-performances."""
+    from sfpipe.real.recordings import import_recordings as stage
+
+    p, _, paths = setting(params, dataset)
+    outs = (paths.engraved, paths.scores, paths.performances)
+    engrave = p.engrave if melody else None
+    for line in stage(folder, dataset, *outs, melody=engrave):
+        print(line)
