@@ -99,7 +99,6 @@ class PerformanceParams(Section):
     soundfonts: list[str] = Field(default=["FluidR3_GM"], min_length=1)
     tempo_factors: list[TempoFactor] = Field(default=[1.0], min_length=1)
     per_piece: int | None = Field(default=None, ge=1)
-    augment: AugmentParams = AugmentParams()
 
 
 class SynthesizeParams(Section):
@@ -108,6 +107,7 @@ class SynthesizeParams(Section):
     gain: float = Field(default=0.2, gt=0, le=10)
     program: int = Field(default=0, ge=0, le=127)
     train: PerformanceParams = PerformanceParams()
+    augment: AugmentParams = AugmentParams()  # of training pieces
     test: PerformanceParams = PerformanceParams()
 
 

@@ -58,7 +58,12 @@ class Job:
 
 
 def choose(
-    params: PerformanceParams, soundfonts: Sequence[SoundFont], piece: str, seed: int
+    params: PerformanceParams,
+    soundfonts: Sequence[SoundFont],
+    piece: str,
+    seed: int,
+    *,
+    copies: int = 0,
 ) -> tuple[Performance, ...]:
     """Choose the performances of a piece.
 
@@ -66,6 +71,8 @@ def choose(
     ----------
     soundfonts:
         The sound fonts of `params.soundfonts`, in that order.
+    copies:
+        Varied performances beside them.
 
     Returns
     -------
@@ -73,13 +80,13 @@ def choose(
         All combinations of sound font and tempo factor, or `params.per_piece` distinct ones,
         drawn by a generator seeded with (`seed`, `piece`). The first is always the first sound
         font at the tempo factor nearest to 1, so that every piece has its plain version. Varied
-        ones follow, `params.augment.copies` of them, each with a sound font drawn.
+        ones follow, `copies` of them, each with a sound font drawn.
     """
     factors = sorted(set(params.tempo_factors), key=lambda f: (abs(np.log(f)), f))
     fonts = {font.name: font for font in soundfonts}.values()
     every = [Performance(font, factor) for font in fonts for factor in factors]
     varied = []
-    for copy in range(1, params.augment.copies + 1):
+    for copy in range(1, copies + 1):
         drawn_font = int(_generator(seed, piece, copy).integers(len(soundfonts)))
         varied.append(Performance(soundfonts[drawn_font], 1.0, copy))
     if params.per_piece is None or params.per_piece >= len(every):

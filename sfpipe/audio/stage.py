@@ -68,7 +68,8 @@ def synthesize(
     work = []
     for piece, split in split_of.items():
         kind = "train" if split == "train" else "test"
-        chosen = choose(getattr(params, kind), fonts[kind], piece, seed)
+        copies = params.augment.copies if kind == "train" else 0
+        chosen = choose(getattr(params, kind), fonts[kind], piece, seed, copies=copies)
         work.append(
             Job(
                 piece,
@@ -78,7 +79,7 @@ def synthesize(
                 params.gain,
                 params.program,
                 fluidsynth,
-                getattr(params, kind).augment,
+                params.augment,
                 seed,
             )
         )

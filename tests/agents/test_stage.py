@@ -126,8 +126,8 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
         "seed": 1,
         "train": params().model_dump(),
     }
-    settings["train"]["schedules"]["tiny"].update(max_frames=150)
-    settings["train"]["schedules"]["tiny"]["dagger"].update(frames=150)
+    settings["train"]["schedules"]["tiny"].update(max_frames=600)
+    settings["train"]["schedules"]["tiny"]["dagger"].update(frames=600)
     (project / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
     command = [sys.executable, "-c", "from sfpipe.cli import main; main()", "train", "--out"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
