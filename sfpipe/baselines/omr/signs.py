@@ -1,0 +1,86 @@
+"""Clefs, accidentals, rests, dots and time signatures of a band."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sfpipe.baselines.omr.band import SPACE, Band
+from sfpipe.baselines.omr.glyphs import Glyph
+from sfpipe.baselines.omr.matching import Match, apart, find_glyph
+
+# Staff positions of the glyphs' origins; rests of one voice among several are moved.
+CLEFS = {"clef_g": (2,), "clef_f": (6,), "clef_c": (0, 2, 4, 6)}
+ACCIDENTALS = ("sharp", "flat", "natural", "double_sharp", "double_flat")
+RESTS = {"rest_4": 1.0, "rest_8": 0.5, "rest_16": 0.25, "rest_32": 0.125, "rest_2": 2.0}
+WHOLE_REST = "rest_1"
+CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE, DOT_SCORE = 0.6, 0.62, 0.7, 0.65, 0.7
+
+
+def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
+    """Clefs by x; ``clef_g``, ``clef_f``, ``clef_c`` and, in the small size, ``..._change``."""
+    found: list[Match] = []
+    for name, positions in CLEFS.items():
+        for full in (name, name + "_change"):
+            if full in glyphs:
+                found += find_glyph(band, full, glyphs[full], positions, space, CLEF_SCORE)
+    return apart(found, 2.5 * SPACE, 9)
+
+
+def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
+    """Accidentals by x, those of key signatures among them."""
+    found: list[Match] = []
+    for name in ACCIDENTALS:
+        positions = range(-8, 17)
+        found += find_glyph(band, name, glyphs[name], positions, space, ACCIDENTAL_SCORE)
+    return apart(found, 0.8 * SPACE, 3)
+
+
+def find_rests(
+    band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool
+) -> list[Match]:
+    """Rests by x; with several `voices` they may stand above or below the middle."""
+    found: list[Match] = []
+    for name in (*RESTS, WHOLE_REST):
+        usual = {"rest_1": 6, "rest_2": 4}.get(name, 4)
+        moves = range(-8, 9, 2) if voices else range(-2, 3, 2)
+        positions = [usual + move for move in moves]
+        if name in ("rest_1", "rest_2") and not voices:
+            positions = [usual]
+        threshold = REST_SCORE + (0.1 if name in ("rest_1", "rest_2") else 0.0)
+        found += find_glyph(band, name, glyphs[name], positions, space, threshold)
+    return apart(found, 1.0 * SPACE, 5)
+
+
+def find_dots(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
+    """Augmentation dots by x: small, round, between two lines."""
+    positions = range(-7, 17, 2)
+    found = find_glyph(band, "dot", glyphs["dot"], positions, space, DOT_SCORE)
+    return apart(found, 0.5 * SPACE, 1)
+
+
+def find_meters(
+    band: Band, glyphs: dict[str, Glyph], space: float, font: str
+) -> list[tuple[float, float]]:
+    """Time signatures: (column in the band, quarters in a bar)."""
+    upper, lower = (6, 2) if font == "leipzig" else (4, 0)
+    digits: dict[int, list[Match]] = {}
+    for row in (upper, lower):
+        seen: list[Match] = []
+        for value in range(10):
+            name = f"digit_{value}"
+            seen += find_glyph(band, name, glyphs[name], (row,), space, TIME_SCORE)
+        digits[row] = apart(seen, 1.0 * SPACE, 1)
+    meters = []
+    for below in digits[lower]:
+        above = [m for m in digits[upper] if abs(m.x - below.x) < 1.6 * SPACE]
+        beats, value = _number(above), _number([below])
+        if value in (2, 4, 8, 16) and 1 <= beats <= 24:
+            meters.append((below.x, beats * 4 / value))
+    for name in ("time_common", "time_cut"):
+        for match in find_glyph(band, name, glyphs[name], (4,), space, 0.75):
+            meters.append((match.x, 4.0))
+    return sorted(meters)
+
+
+def _number(digits: Sequence[Match]) -> int:
+    return int("".join(m.name[-1] for m in sorted(digits, key=lambda m: m.x)) or 0)
