@@ -29,6 +29,7 @@ from sfpipe.baselines.omr.stems import Stem, count_beams, find_flags, find_stem,
 from sfpipe.errors import SfpipeError
 
 SCORES = {"leipzig": 0.8, "emmentaler": 0.72}  # correlation from which a head is one
+SURE_FLAG = 0.75  # correlation of a flag that is none of a beam's
 OPENING = 8.0  # staff spaces from a line break in which the clef stands
 
 
@@ -43,7 +44,6 @@ class Staff:
     stems: list[Stem | None] = field(default_factory=list)
     accidentals: list[Match] = field(default_factory=list)
     rests: list[Match] = field(default_factory=list)
-    dots: list[Match] = field(default_factory=list)
     meters: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -129,13 +129,16 @@ def _look(
     band = cut_band(dark, stretch.left, stretch.right, top, space)
     staff = Staff(band, stem_ink(band), signs.find_clefs(band, glyphs, space))
     staff.meters = signs.find_meters(band, glyphs, space, font)
-    staff.accidentals = signs.find_accidentals(band, glyphs, space)
-    staff.dots = signs.find_dots(band, glyphs, space)
     for head in find_heads(band, glyphs, space, SCORES[font]):
         stem = find_stem(staff.ink, head)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
             staff.heads.append(head)
             staff.stems.append(None if head.name == "head_whole" else stem)
+    staff.accidentals = [
+        m
+        for m in signs.find_accidentals(band, glyphs, space)
+        if not _inside(m, staff) and not _on_head(m, staff.heads)
+    ]
     rests = signs.find_rests(band, glyphs, space, voices=voices)
     staff.rests = [r for r in rests if not _inside(r, staff) and not _on_head(r, staff.heads)]
     return staff
@@ -211,7 +214,7 @@ class _Reading:
                 events.append(event)
             for rest in staff.rests:
                 if rest.name != signs.WHOLE_REST:
-                    value = signs.RESTS[rest.name] * _dotted(rest, staff.dots)
+                    value = signs.RESTS[rest.name] * _dotted(staff.band, rest)
                     x = rest.x / SPACE + staff.band.left / space
                     events.append(Event(x, number, value, rest=True))
             self.meters += [(x / SPACE + staff.band.left / space, m) for x, m in staff.meters]
@@ -277,20 +280,15 @@ def _values(
             left, right = count_beams(staff.band, stem)
             count = max(left, right)
             flags, score = find_flags(staff.band, stem, glyphs, space)
-            if flags and (left == 0 or right == 0) and score > 0.7:
-                count = max(flags, left)
+            # The root of a flag looks like a beam on the right.
+            if count == 0 or (left == 0 and score > SURE_FLAG):
+                count = flags
             beamed = right > 0
             value = 1.0 / 2**count
-        result.append((value * _dotted(head, staff.dots), beamed))
+        result.append((value * _dotted(staff.band, head), beamed))
     return result
 
 
-def _dotted(match: Match, dots: Sequence[Match]) -> float:
-    """1.5 if a dot stands right of a head or rest, 1.75 if two do, else 1."""
-    after = [
-        d
-        for d in dots
-        if 0.2 * SPACE < d.x - match.x - match.width / 2 < 1.9 * SPACE
-        and 0 <= d.position - match.position <= 1
-    ]
-    return (1.0, 1.5, 1.75)[min(len(after), 2)]
+def _dotted(band: Band, sign: Match) -> float:
+    """What the dots beside a head or rest make of its value."""
+    return (1.0, 1.5, 1.75)[signs.count_dots(band, sign)]

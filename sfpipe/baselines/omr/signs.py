@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfpipe.baselines.omr.band import SPACE, Band
+from sfpipe.baselines.omr.band import SPACE, Band, row_of
 from sfpipe.baselines.omr.glyphs import Glyph
 from sfpipe.baselines.omr.matching import Match, apart, find_glyph
 
@@ -13,7 +13,8 @@ CLEFS = {"clef_g": (2,), "clef_f": (6,), "clef_c": (0, 2, 4, 6)}
 ACCIDENTALS = ("sharp", "flat", "natural", "double_sharp", "double_flat")
 RESTS = {"rest_4": 1.0, "rest_8": 0.5, "rest_16": 0.25, "rest_32": 0.125, "rest_2": 2.0}
 WHOLE_REST = "rest_1"
-CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE, DOT_SCORE = 0.6, 0.62, 0.7, 0.65, 0.7
+CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE = 0.75, 0.72, 0.7, 0.65
+DOT_INK = 0.25  # darkness (0-1) of a dot, averaged over three rows
 
 
 def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
@@ -51,11 +52,31 @@ def find_rests(
     return apart(found, 1.0 * SPACE, 5)
 
 
-def find_dots(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
-    """Augmentation dots by x: small, round, between two lines."""
-    positions = range(-7, 17, 2)
-    found = find_glyph(band, "dot", glyphs["dot"], positions, space, DOT_SCORE)
-    return apart(found, 0.5 * SPACE, 1)
+def count_dots(band: Band, sign: Match) -> int:
+    """Augmentation dots right of a note head or rest: small dark spots in the space beside it."""
+    position = sign.position + 1 - sign.position % 2
+    row = round(row_of(position))
+    left = round(sign.x + sign.width / 2 + 0.15 * SPACE)
+    part = band.dark[row - 1 : row + 2, left : left + 2 * SPACE].mean(axis=0)
+    dots, x, reach = 0, 2, SPACE // 2
+    while x < len(part) - 2:
+        around = part[max(x - reach - 1, 0) : x + reach + 2]
+        edges = max(around[:2].min(), part[min(x + reach, len(part) - 1)])
+        if part[x] > DOT_INK and part[x] >= part[x - 1 : x + 2].max() and edges < part[x] / 2:
+            dots += _is_round(band, row, left + x)
+            x += reach
+        x += 1
+    return min(dots, 2)
+
+
+def _is_round(band: Band, row: int, x: int) -> bool:
+    """Whether the ink ends above and below as staff lines alone would have it."""
+    reach = SPACE // 2
+    for y in (row - reach, row + reach):
+        beside = min(band.dark[y, max(x - reach, 0)], band.dark[y, x + reach])
+        if band.dark[y, x] > beside + 0.3:
+            return False
+    return True
 
 
 def find_meters(

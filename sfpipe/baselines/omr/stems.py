@@ -15,7 +15,7 @@ SHORTEST = 1.7  # staff spaces from a head's centre to its stem's end
 BEAM, PITCH = 0.5, 0.77  # staff spaces: thickness of a beam, from one beam to the next
 BEAM_INK = 0.5  # darkness (0-1)
 BEAM_OFFSETS = (4, 6)  # px beside the stem where beams are looked for
-FLAG_SCORE = 0.55
+FLAG_SCORE = 0.45
 
 
 @dataclass(frozen=True)
