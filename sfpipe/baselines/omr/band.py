@@ -16,6 +16,7 @@ REACH = 7  # staff spaces above and below the staff
 TOP_ROW = REACH * SPACE  # row of the top line
 BOTTOM_ROW = TOP_ROW + SPACES * SPACE  # row of the bottom line: staff position 0
 HEIGHT = (2 * REACH + SPACES) * SPACE + 1
+MARGIN = (0.25, 0.15)  # staff spaces of paper beside, and above and below, a glyph compared
 LINE_SPACES = 0.12  # staff spaces: thickness of a staff line
 
 
@@ -69,7 +70,7 @@ def draw_template(
     native_space: float,
     *,
     lines: Sequence[float] = (),
-    margin: tuple[float, float] = (0.25, 0.15),
+    margin: tuple[float, float] = MARGIN,
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """A glyph as a band shows it, blurred as the strip's own pixels blur it.
 

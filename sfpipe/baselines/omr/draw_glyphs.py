@@ -15,6 +15,8 @@ import numpy as np
 from sfpipe.baselines.omr.glyphs import GLYPH_SPACE, TABLE, pack
 
 UNITS = 250.0  # font units per staff space, in both fonts
+# Verovio draws augmentation dots as circles of 0.2 staff spaces, not with the font.
+VEROVIO_DOT = "M-50 0a50 50 0 1 0 100 0a50 50 0 1 0 -100 0z"
 # our name: (SMuFL code in Leipzig, name in Emmentaler)
 NAMES = {
     "head_black": ("E0A4", "noteheads.s2"),
@@ -71,6 +73,7 @@ def _leipzig() -> dict[str, dict]:
             if path is None:
                 raise ValueError(f"{code}.xml has no outline")
             glyphs[name] = rasterize_outline(path[1])
+    glyphs["dot"] = rasterize_outline(VEROVIO_DOT)
     return glyphs
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfpipe.baselines.omr.band import Band, draw_template, lines_near, row_of
-from sfpipe.baselines.omr.glyphs import Glyph
+from sfpipe.baselines.omr.band import MARGIN, Band, draw_template, lines_near, row_of
+from sfpipe.baselines.omr.glyphs import GLYPH_SPACE, Glyph
 
 SHIFT = 1  # px of a band by which a glyph may be off its row
 COVERED = 0.7  # share of a glyph's ink below which a place is not compared
@@ -35,12 +35,17 @@ def find_glyph(
     positions: Iterable[int],
     native_space: float,
     threshold: float,
+    *,
+    margin: tuple[float, float] = MARGIN,
 ) -> list[Match]:
     """All places at which the glyph's origin may stand on one of `positions`, with its score."""
     cover, anchor = _cover(band, glyph, native_space)
     found: list[Match] = []
     for position in positions:
-        found += _along(band, name, glyph, cover, anchor, position, native_space, threshold)
+        reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / GLYPH_SPACE + margin[1]
+        lines = lines_near(position, reach + 0.25)
+        drawn = draw_template(glyph, native_space, lines=lines, margin=margin)
+        found += _along(band, name, glyph, cover, anchor, position, drawn, threshold)
     return found
 
 
@@ -64,11 +69,10 @@ def _along(
     cover: np.ndarray,
     anchor: tuple[float, float],
     position: int,
-    native_space: float,
+    drawn: tuple[np.ndarray, tuple[float, float]],
     threshold: float,
 ) -> list[Match]:
-    reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / 16 + 0.5
-    template, (x0, y0) = draw_template(glyph, native_space, lines=lines_near(position, reach))
+    template, (x0, y0) = drawn
     height, width = template.shape
     row = round(row_of(position))
     first, corner = round(row - y0) - SHIFT, round(row - anchor[1])

@@ -49,7 +49,9 @@ def key_signature(
     for match in sorted(accidentals, key=lambda m: m.x):
         if match.x <= x:
             continue
-        if match.x - x > reach * SPACE or match.name not in ("sharp", "flat"):
+        if match.name not in ("sharp", "flat"):
+            continue
+        if match.x - x > reach * SPACE:
             break
         order = SHARPS if match.name == "sharp" else FLATS
         if chain and match.name != chain[0].name:

@@ -40,10 +40,12 @@ class Staff:
     band: Band
     ink: np.ndarray
     clefs: list[Match]
+    font: str
     heads: list[Match] = field(default_factory=list)
     stems: list[Stem | None] = field(default_factory=list)
     accidentals: list[Match] = field(default_factory=list)
     rests: list[Match] = field(default_factory=list)
+    dots: list[Match] = field(default_factory=list)
     meters: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -127,8 +129,9 @@ def _look(
 ) -> Staff:
     space = stretch.space
     band = cut_band(dark, stretch.left, stretch.right, top, space)
-    staff = Staff(band, stem_ink(band), signs.find_clefs(band, glyphs, space))
+    staff = Staff(band, stem_ink(band), signs.find_clefs(band, glyphs, space), font)
     staff.meters = signs.find_meters(band, glyphs, space, font)
+    staff.dots = signs.find_dots(band, glyphs, space, font)
     for head in find_heads(band, glyphs, space, SCORES[font]):
         stem = find_stem(staff.ink, head)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
@@ -214,7 +217,7 @@ class _Reading:
                 events.append(event)
             for rest in staff.rests:
                 if rest.name != signs.WHOLE_REST:
-                    value = signs.RESTS[rest.name] * _dotted(staff.band, rest)
+                    value = signs.RESTS[rest.name] * _dotted(staff, rest)
                     x = rest.x / SPACE + staff.band.left / space
                     events.append(Event(x, number, value, rest=True))
             self.meters += [(x / SPACE + staff.band.left / space, m) for x, m in staff.meters]
@@ -285,10 +288,10 @@ def _values(
                 count = flags
             beamed = right > 0
             value = 1.0 / 2**count
-        result.append((value * _dotted(staff.band, head), beamed))
+        result.append((value * _dotted(staff, head), beamed))
     return result
 
 
-def _dotted(band: Band, sign: Match) -> float:
+def _dotted(staff: Staff, sign: Match) -> float:
     """What the dots beside a head or rest make of its value."""
-    return (1.0, 1.5, 1.75)[signs.count_dots(band, sign)]
+    return (1.0, 1.5, 1.75)[signs.count_dots(sign, staff.dots, staff.heads, staff.font)]
