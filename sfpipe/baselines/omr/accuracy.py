@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -87,10 +88,8 @@ def accuracy(notes: Sequence[Note], truth: Truth, space: float) -> Accuracy:
     for note, j in pairs:
         read_at.setdefault(round(float(truth.onset[j]), 4), []).append(note.onset)
     known = sorted(set(np.round(truth.onset, 4).tolist()))
-    steps = [(a, b) for a, b in zip(known[:-1], known[1:], strict=True) if {a, b} <= set(read_at)]
-    gaps = [
-        (b - a, float(np.median(read_at[b]) - np.median(read_at[a]))) for a, b in steps
-    ]
+    steps = [(a, b) for a, b in itertools.pairwise(known) if {a, b} <= set(read_at)]
+    gaps = [(b - a, float(np.median(read_at[b]) - np.median(read_at[a]))) for a, b in steps]
     return Accuracy(
         heads=len(truth.x_px),
         read=len(notes),

@@ -56,9 +56,7 @@ def _cover(band: Band, glyph: Glyph, native_space: float) -> tuple[np.ndarray, t
     template, origin = draw_template(glyph, native_space, margin=(0.0, 0.0))
     kernel = np.where(template > 0.4 * template.max(), template, 0)
     kernel = kernel / float((kernel * template).sum())
-    share = cv2.filter2D(
-        band.dark, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT
-    )
+    share = cv2.filter2D(band.dark, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
     return share, origin
 
 

@@ -37,9 +37,7 @@ def midi_pitch(step: int, alter: int) -> int:
     return 12 * (octave + 1) + SEMITONES[letter] + alter
 
 
-def key_signature(
-    start: float, gap: float, accidentals: Sequence[Match], base: int
-) -> list[Match]:
+def key_signature(start: float, gap: float, accidentals: Sequence[Match], base: int) -> list[Match]:
     """The accidentals of the key signature that begins within `gap` spaces right of column `start`.
 
     Its letters must come in the order of all key signatures.

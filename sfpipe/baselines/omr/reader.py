@@ -174,8 +174,7 @@ def _one_staff_each(staffs: Sequence[Staff]) -> None:
     for _, i, head, x, y in claims:
         space = staffs[i].band.scale * SPACE
         if any(
-            j != i and abs(x - u) < 0.7 * space and abs(y - v) < 0.7 * space
-            for j, _, u, v in kept
+            j != i and abs(x - u) < 0.7 * space and abs(y - v) < 0.7 * space for j, _, u, v in kept
         ):
             gone.add((i, id(head)))
         else:
@@ -272,9 +271,7 @@ def _column(head: Match, stem: Stem | None) -> float:
     return stem.x - head.width / 2 if stem.up else stem.x + head.width / 2
 
 
-def _values(
-    staff: Staff, glyphs: dict[str, Glyph], space: float
-) -> list[tuple[float, bool]]:
+def _values(staff: Staff, glyphs: dict[str, Glyph], space: float) -> list[tuple[float, bool]]:
     """Written value of each head in quarters, and whether a beam goes on to the right."""
     result = []
     for head, stem in zip(staff.heads, staff.stems, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ def split_bars(events: Sequence[Event], barlines: Sequence[float], end: float) -
     """The events by bar; bars without events are left out."""
     edges = [float("-inf"), *sorted(barlines), end]
     bars = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in itertools.pairwise(edges):
         inside = tuple(e for e in events if left <= e.x < right)
         if inside:
             bars.append(Bar(inside, left, right))

@@ -13,7 +13,7 @@ CLEFS = {"clef_g": (2,), "clef_f": (6,), "clef_c": (0, 2, 4, 6)}
 ACCIDENTALS = ("sharp", "flat", "natural", "double_sharp", "double_flat")
 RESTS = {"rest_4": 1.0, "rest_8": 0.5, "rest_16": 0.25, "rest_32": 0.125, "rest_2": 2.0}
 WHOLE_REST = "rest_1"
-CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE = 0.75, 0.78, 0.7, 0.65
+CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE = 0.75, 0.72, 0.7, 0.65
 # By font: correlation of a dot, and from where to where right of a head's edge it stands (spaces;
 # measured on the training pieces: what looks like a dot elsewhere is part of something else).
 DOTS = {"leipzig": (0.42, 0.35, 0.78), "emmentaler": (0.7, 0.2, 1.3)}
@@ -40,9 +40,7 @@ def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list
     return apart(found, 0.8 * SPACE, 3)
 
 
-def find_rests(
-    band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool
-) -> list[Match]:
+def find_rests(band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool) -> list[Match]:
     """Rests by x; with several `voices` they may stand above or below the middle."""
     found: list[Match] = []
     for name in (*RESTS, WHOLE_REST):

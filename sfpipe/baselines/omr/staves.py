@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def find_staves(strip: np.ndarray) -> list[Staves]:
     space = _staff_space(_profiles(strip, range(0, max(width - CHUNK, 0) + 1, CHUNK), CHUNK))
     cuts = _joining_lines(strip, space)
     edges = [0, *cuts, width]
-    parts = [(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > 3 * space]
+    parts = [(a, b) for a, b in itertools.pairwise(edges) if b - a > 3 * space]
     found: list[Staves] = []
     for left, right in parts:
         tops = _tops(_profiles(strip, [left + 2], right - left - 3)[0], space)

@@ -32,9 +32,9 @@ def stem_ink(band: Band) -> np.ndarray:
     """Ink in the 5 px around each pixel of a row, float32 [shape=(145, width)], px."""
     import cv2
 
-    return cv2.boxFilter(
-        band.dark, -1, (5, 1), normalize=False, borderType=cv2.BORDER_CONSTANT
-    ) - 0.0
+    return (
+        cv2.boxFilter(band.dark, -1, (5, 1), normalize=False, borderType=cv2.BORDER_CONSTANT) - 0.0
+    )
 
 
 def find_stem(ink: np.ndarray, head: Match) -> Stem | None:
