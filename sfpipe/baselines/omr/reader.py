@@ -143,7 +143,11 @@ def _look(
         if not _inside(m, staff) and not _on_head(m, staff.heads)
     ]
     rests = signs.find_rests(band, glyphs, space, voices=voices)
-    staff.rests = [r for r in rests if not _inside(r, staff) and not _on_head(r, staff.heads)]
+    staff.rests = [
+        r
+        for r in rests
+        if not _inside(r, staff) and not _on_head(r, [*staff.heads, *staff.accidentals])
+    ]
     return staff
 
 

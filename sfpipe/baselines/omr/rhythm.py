@@ -68,6 +68,9 @@ def onsets(bar: Bar, length: float | None) -> tuple[list[float], float]:
     if length is None or abs(total - length) < EPSILON:
         return times, total
     if total > length:
+        without = _without_a_rest(bar, length)
+        if without is not None:
+            return without, length
         mended = _with_triplets(bar, total - length)
         if mended is not None:
             times, total = _by_values(mended)
@@ -102,6 +105,17 @@ def _by_values(bar: Bar) -> tuple[list[float], float]:
             times[i] = now
             pending.append((now + bar.events[i].value, bar.events[i].staff))
     return times, max((end for end, _ in pending), default=now)
+
+
+def _without_a_rest(bar: Bar, length: float) -> list[float] | None:
+    """The onsets with one of the rests taken for something misread, if the bar then is right."""
+    for i, event in enumerate(bar.events):
+        if event.rest:
+            others = replace(bar, events=bar.events[:i] + bar.events[i + 1 :])
+            if others.events and abs(_by_values(others)[1] - length) < EPSILON:
+                times = _by_values(others)[0]
+                return [*times[:i], 0.0, *times[i:]]
+    return None
 
 
 def _with_triplets(bar: Bar, excess: float) -> Bar | None:
