@@ -10,14 +10,11 @@ import numpy as np
 from sfpipe.audio.soundfonts import resolve
 from sfpipe.baselines.omr.midi import likely_tempo, omr_midi, omr_score_map
 from sfpipe.baselines.omr.notes import Reader
-from sfpipe.baselines.omr.reader import read_strip
 from sfpipe.baselines.score_sound import ScoreSound, from_midi
 from sfpipe.params import SynthesizeParams
 
 
-def sound_of_image(
-    strip: np.ndarray, params: SynthesizeParams, reader: Reader = read_strip
-) -> ScoreSound:
+def sound_of_image(strip: np.ndarray, params: SynthesizeParams, reader: Reader) -> ScoreSound:
     """Read a strip, synthesise the notes, and keep where each was read.
 
     Parameters

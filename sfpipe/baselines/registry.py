@@ -134,10 +134,13 @@ def _mm_loc_together(sources: Sources, bank: Bank) -> list[PlayedGame]:
 
 def _omr_odtw(sources: Sources) -> Follower:
     from sfpipe.baselines.odtw import OdtwFollower
+    from sfpipe.baselines.omr.readers import find_reader
     from sfpipe.baselines.omr_odtw import sound_of_image
 
+    reader = find_reader(sources.baselines.omr)
     return OdtwFollower(
-        lambda score: sound_of_image(score.strip, sources.synthesize), sources.baselines.odtw
+        lambda score: sound_of_image(score.strip, sources.synthesize, reader),
+        sources.baselines.odtw,
     )
 
 

@@ -258,7 +258,8 @@ class _Reading:
         result: list[Note] = []
         start = 0.0
         for bar in self.bars:
-            length = ([m for x, m in self.meters if x < bar.right] or [usual])[-1]
+            meters = [m for x, m in self.meters if x < bar.right]
+            length = meters[-1] if meters else usual
             times, total = onsets(bar, length)
             for event, time in zip(bar.events, times, strict=True):
                 if not event.rest:
