@@ -40,6 +40,15 @@ def load_glyphs(font: str) -> dict[str, Glyph]:
     return {name: _unpack(entry) for name, entry in table.items()}
 
 
+def shrink(glyph: Glyph, size: float) -> Glyph:
+    """The glyph `size` times as large."""
+    import cv2
+
+    height, width = (max(round(n * size), 1) for n in glyph.ink.shape)
+    ink = cv2.resize(glyph.ink, (width, height), interpolation=cv2.INTER_AREA)
+    return Glyph(ink, glyph.left * size, glyph.top * size)
+
+
 def pack(ink: np.ndarray, left: float, top: float) -> dict:
     """A glyph as it is kept in the JSON file; `ink` uint8 [shape=(height, width)], 255 black."""
     data = base64.b64encode(zlib.compress(ink.tobytes(), 9)).decode("ascii")

@@ -132,16 +132,15 @@ def _look(
     staff = Staff(band, stem_ink(band), signs.find_clefs(band, glyphs, space), font)
     staff.meters = signs.find_meters(band, glyphs, space, font)
     staff.dots = signs.find_dots(band, glyphs, space, font)
+    signs_seen = [m for m in signs.find_accidentals(band, glyphs, space) if not _inside(m, staff)]
     for head in find_heads(band, glyphs, space, SCORES[font]):
+        if _in_accidental(head, signs_seen):
+            continue
         stem = find_stem(staff.ink, head)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
             staff.heads.append(head)
             staff.stems.append(None if head.name == "head_whole" else stem)
-    staff.accidentals = [
-        m
-        for m in signs.find_accidentals(band, glyphs, space)
-        if not _inside(m, staff) and not _on_head(m, staff.heads)
-    ]
+    staff.accidentals = [m for m in signs_seen if not _on_head(m, staff.heads)]
     rests = signs.find_rests(band, glyphs, space, voices=voices)
     staff.rests = [
         r
@@ -160,6 +159,17 @@ def _inside(match: Match, staff: Staff) -> bool:
 def _on_head(rest: Match, heads: Sequence[Match]) -> bool:
     return any(
         abs(rest.x - h.x) < 0.8 * SPACE and abs(rest.position - h.position) < 4 for h in heads
+    )
+
+
+def _in_accidental(head: Match, found: Sequence[Match]) -> bool:
+    """Whether what looks like a head looks more like part of a sharp or natural."""
+    return any(
+        m.score > head.score
+        and abs(m.x - head.x) < 0.6 * SPACE
+        and abs(m.position - head.position) < 4
+        for m in found
+        if m.name in ("sharp", "natural")
     )
 
 
@@ -247,7 +257,11 @@ class _Reading:
             )
             keys.append((match.x, {(m.position + clef.base) % 7: ALTERS[m.name] for m in chain}))
             signature |= {id(m) for m in chain}
-        free = [m for m in staff.accidentals if id(m) not in signature]
+        free = [
+            m
+            for m in staff.accidentals
+            if id(m) not in signature and m.score >= signs.ACCIDENTAL_SCORE
+        ]
         attached = attach(free, staff.heads, barlines)
         self.keys[number], self.clefs[number] = keys[-1][1], clefs[-1]
         return alterations(staff.heads, attached, barlines, keys, clefs)

@@ -13,6 +13,7 @@ CLEFS = {"clef_g": (2,), "clef_f": (6,), "clef_c": (0, 2, 4, 6)}
 ACCIDENTALS = ("sharp", "flat", "natural", "double_sharp", "double_flat")
 RESTS = {"rest_4": 1.0, "rest_8": 0.5, "rest_16": 0.25, "rest_32": 0.125, "rest_2": 2.0}
 WHOLE_REST = "rest_1"
+KEY_SCORE = 0.62  # of an accidental in a key signature
 CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE = 0.75, 0.72, 0.7, 0.65
 # By font: correlation of a dot, and from where to where right of a head's edge it stands (spaces;
 # measured on the training pieces: what looks like a dot elsewhere is part of something else).
@@ -30,14 +31,19 @@ def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match
 
 
 def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
-    """Accidentals by x, those of key signatures among them."""
+    """Accidentals by x, those of key signatures among them.
+
+    Those with less than `ACCIDENTAL_SCORE` count only if they make up a key signature, where
+    neighbours touch.
+    """
     found: list[Match] = []
     for name in ACCIDENTALS:
         positions = range(-8, 17)
         # Its cross is seen in many things.
-        threshold = ACCIDENTAL_SCORE + (0.1 if name == "double_sharp" else 0)
+        weak = KEY_SCORE if name in ("sharp", "flat") else ACCIDENTAL_SCORE
+        threshold = ACCIDENTAL_SCORE + 0.1 if name == "double_sharp" else weak
         found += find_glyph(band, name, glyphs[name], positions, space, threshold)
-    return apart(found, 0.8 * SPACE, 3)
+    return apart(found, 0.6 * SPACE, 3)
 
 
 def find_rests(band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool) -> list[Match]:
