@@ -67,7 +67,12 @@ def match_notes(notes: Sequence[Note], truth: Truth, space: float) -> list[int]:
     """
     pairs: list[tuple[float, int, int]] = []
     for i, note in enumerate(notes):
-        distance = np.hypot(truth.x_px - note.x_px, truth.y_px - note.y_px)
+        if np.isnan(note.y_px):
+            # The reader does not tell: the pitch says which head of the column.
+            wrong = truth.midi_pitch != note.midi_pitch
+            distance = np.abs(truth.x_px - note.x_px) + 0.3 * space * wrong
+        else:
+            distance = np.hypot(truth.x_px - note.x_px, truth.y_px - note.y_px)
         pairs += [
             (float(distance[j]), i, int(j)) for j in np.flatnonzero(distance < NEAR_SPACES * space)
         ]

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfpipe.baselines.omr.accuracy import Truth, accuracy
+from sfpipe.baselines.omr.matching import Match
 from sfpipe.baselines.omr.midi import likely_tempo, omr_midi, omr_score_map
 from sfpipe.baselines.omr.overlay import PITCH, RIGHT, WRONG, draw_reading
-from sfpipe.baselines.omr.pitch import midi_pitch
+from sfpipe.baselines.omr.pitch import CLEF_STEPS, SEMITONES, alterations, clef_of, midi_pitch
 from sfpipe.baselines.omr.reader import read_strip
 from sfpipe.baselines.omr.staves import find_staves
-from sfpipe.engraving.read import read_noteheads, read_systems
+from sfpipe.baselines.omr.truth import strip_truth
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams
@@ -39,11 +40,7 @@ def engraved(tmp_path_factory):
 
 
 def strip_and_truth(folder):
-    strip = unroll_piece(folder, None)[0].image
-    system, heads = read_systems(folder)[0], read_noteheads(folder)
-    middle = (system.staff_top_px + system.staff_bottom_px) / 2
-    y = heads.y_px - round(middle - strip.shape[0] / 2)
-    return strip, Truth(heads.x_px, y, heads.onset_quarter, heads.midi_pitch)
+    return unroll_piece(folder, None)[0].image, strip_truth(folder)
 
 
 @pytest.mark.parametrize(("name", "length"), [("plain", 1), ("waltz", 1), ("varied", 0.95)])
@@ -98,3 +95,16 @@ def test_an_octave_is_seven_steps_and_twelve_semitones(step, alter):
     assert midi_pitch(step + 7, alter) == midi_pitch(step, alter) + 12
     assert midi_pitch(step, alter) == midi_pitch(step, 0) + alter
     assert midi_pitch(step + 1, 0) - midi_pitch(step, 0) in (1, 2)
+
+
+@given(st.sampled_from([("g", 2), ("f", 6), ("c", 4)]), st.integers(-11, 19), st.integers(-3, 3))
+def test_a_staff_position_is_a_pitch_and_back(clef, position, sharps):
+    kind, line = clef
+    found = clef_of(Match(f"clef_{kind}", 10.0, line, 1.0, 16.0))
+    head = Match("head_black", 50.0, position, 1.0, 10.0)
+    (pitch,) = alterations([head], {}, [], [(-1e9, {})], [found])
+    letter, octave = SEMITONES.index(pitch % 12), pitch // 12 - 1
+    assert 7 * octave + letter - CLEF_STEPS[kind] + line == position
+    key = {letter: (sharps > 0) - (sharps < 0)}
+    assert alterations([head], {}, [], [(-1e9, key)], [found]) == [pitch + key[letter]]
+    assert alterations([head], {0: "natural"}, [], [(-1e9, key)], [found]) == [pitch]
