@@ -99,7 +99,7 @@ def accuracy(notes: Sequence[Note], truth: Truth, space: float) -> Accuracy:
         heads=len(truth.x_px),
         read=len(notes),
         matched=len(pairs),
-        right_pitch=sum(note.midi_pitch == truth.midi_pitch[j] for note, j in pairs),
+        right_pitch=sum(note.midi_pitch == int(truth.midi_pitch[j]) for note, j in pairs),
         steps=len(gaps),
         in_order=sum(read > 0 for _, read in gaps),
         right_length=sum(abs(true - read) < 0.02 for true, read in gaps),
