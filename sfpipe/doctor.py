@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sfpipe.audio import binding
 from sfpipe.audio.soundfonts import DECLARED, find, resolve
+from sfpipe.baselines.omr.audiveris import find_audiveris
 from sfpipe.engraving.lilypond.jail import walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.errors import SfpipeError
@@ -52,6 +53,7 @@ def checks() -> list[Check]:
         ("git", True, _git),
         ("ffmpeg", False, _ffmpeg),
         ("LilyPond", False, _lilypond),
+        ("Audiveris", False, _audiveris),
         ("partitura", False, lambda: _extra("partitura")),
         ("pyroomacoustics", False, lambda: _extra("pyroomacoustics")),
         ("disk space", False, _disk),
@@ -188,6 +190,14 @@ def _extra(package: str) -> Check:
         remedy = "only for human performances and rooms: pip install 'sfpipe[real]'"
         return Check("", "not there (optional)", False, remedy)
     return Check("", importlib.metadata.version(package), True)
+
+
+def _audiveris() -> Check:
+    try:
+        return Check("", find_audiveris(), True)
+    except SfpipeError:
+        remedy = "only for omr-odtw with baselines.omr.reader: audiveris: see audiveris.github.io"
+        return Check("", "not there (optional)", False, remedy)
 
 
 def _disk() -> Check:

@@ -259,11 +259,18 @@ class OdtwParams(Section):
     fading: float = Field(default=0.7, ge=0, lt=1)
 
 
+class OmrParams(Section):
+    """Reading notes from score images."""
+
+    reader: Literal["builtin", "audiveris"] = "builtin"
+
+
 class BaselinesParams(Section):
     """`baseline`: which ones the pipeline evaluates, and their parameters."""
 
     names: list[str] = ["midi-odtw"]
     odtw: OdtwParams = OdtwParams()
+    omr: OmrParams = OmrParams()
     mm_loc: MmLocParams = MmLocParams()
 
 

@@ -32,6 +32,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "baseline",
+    "omr-accuracy",
     "tables",
     "publish",
     "summary",

@@ -16,7 +16,9 @@ def found():
 
 def test_lists_everything_with_a_remedy_for_what_is_missing(found):
     by_name = {check.name: check for check in found}
-    assert set(NAMES) | {"music21 corpus", "ffmpeg", "LilyPond", "disk space"} <= set(by_name)
+    assert set(NAMES) | {"music21 corpus", "ffmpeg", "LilyPond", "Audiveris", "disk space"} <= set(
+        by_name
+    )
     assert all(check.version for check in found)
     assert all(check.remedy for check in found if not check.ok)
     assert by_name["Python"].version.startswith(".".join(map(str, sys.version_info[:3])))

@@ -132,7 +132,20 @@ def _mm_loc_together(sources: Sources, bank: Bank) -> list[PlayedGame]:
     return follow_with_mm_loc(sources.models / "mm-loc", bank, label="MM-Loc")
 
 
+def _omr_odtw(sources: Sources) -> Follower:
+    from sfpipe.baselines.odtw import OdtwFollower
+    from sfpipe.baselines.omr.readers import find_reader
+    from sfpipe.baselines.omr_odtw import sound_of_image
+
+    reader = find_reader(sources.baselines.omr)
+    return OdtwFollower(
+        lambda score: sound_of_image(score.strip, sources.synthesize, reader),
+        sources.baselines.odtw,
+    )
+
+
 BASELINES = {
     "midi-odtw": Baseline("MIDI-ODTW", _midi_odtw),
+    "omr-odtw": Baseline("OMR-ODTW", _omr_odtw),
     "mm-loc": Baseline("MM-Loc", _mm_loc, ready=_mm_loc_ready, together=_mm_loc_together),
 }

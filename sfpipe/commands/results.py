@@ -51,7 +51,7 @@ def evaluate(
 
 @app.command()
 def baseline(
-    name: Annotated[str, typer.Argument(help="midi-odtw or mm-loc.")],
+    name: Annotated[str, typer.Argument(help="midi-odtw, omr-odtw or mm-loc.")],
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
@@ -70,6 +70,26 @@ def baseline(
     models, checkpoints = Path("models/baselines"), Path("models/checkpoints")
     sources = Sources(*files, p.baselines, p.synthesize, p.seed, models, checkpoints)
     stage(name, chosen, sources, out, seed=p.seed, train=train)
+
+
+@app.command("omr-accuracy")
+def omr_accuracy(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    pieces: Annotated[int | None, typer.Option(help="How many; default: all.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    out: Annotated[Path, typer.Option(help="The results.")] = Path("metrics/omr.json"),
+) -> None:
+    """Count what the reader of score images gets right and wrong: metrics/omr.json."""
+    from sfpipe.evaluation.reading import read_split, reading_table
+
+    p, name, paths = setting(params, dataset)
+    files = (paths.scores, paths.engraved, out)
+    result = read_split(
+        p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures
+    )
+    print(reading_table(result))
 
 
 @app.command()

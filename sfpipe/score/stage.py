@@ -83,12 +83,20 @@ def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
     about = read_description(folder)
     systems = read_systems(folder)
     images = [read_image(folder / system.file) for system in systems]
+    height, window = strip_geometry(about, height_px)
+    return unroll(systems, images, read_noteheads(folder), height, window=window), about
+
+
+def strip_geometry(about: dict, height_px: int | None) -> tuple[int, tuple[int, float] | None]:
+    """Height of a piece's strip in px, and the `window` with which `unroll` makes it.
+
+    `about`, `height_px`: as `unroll_piece` returns and takes them.
+    """
     geometry = geometry_of(str(about.get("engine")))
     height = geometry.height_px if height_px is None else height_px
-    window = None
-    if geometry.window_px < geometry.height_px:
-        window = (min(geometry.window_px, height), float(about["staff_space_px"]))
-    return unroll(systems, images, read_noteheads(folder), height, window=window), about
+    if geometry.window_px >= geometry.height_px:
+        return height, None
+    return height, (min(geometry.window_px, height), float(about["staff_space_px"]))
 
 
 def _tools() -> dict[str, str]:

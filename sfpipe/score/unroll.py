@@ -57,18 +57,14 @@ def unroll(
     SfpipeError
         If there is no onset, or one lies above or below the strip.
     """
-    places = {system.system: i for i, system in enumerate(systems)}
-    tops = [round(m - height_px / 2) for m in _middles(systems, heads, window)]
-    lefts = np.cumsum([0] + [image.shape[1] for image in images])
+    tops = _tops(systems, heads, height_px, window)
     strip = np.hstack(
         [_rows(image, top, height_px) for image, top in zip(images, tops, strict=True)]
     )
     groups = heads.onsets()
     if not groups:
         raise SfpipeError("has no onsets")
-    index = np.array([places[int(s)] for s in heads.system])
-    x = heads.x_px + lefts[index]
-    y = heads.y_px - np.array(tops)[index]
+    x, y = head_places(systems, heads, height_px, window=window)
     beyond = (y < 0) | (y > height_px - 1)
     outside = sum(bool(np.any(beyond[g]) if window is None else np.all(beyond[g])) for g in groups)
     if outside:
@@ -80,6 +76,37 @@ def unroll(
         onset_quarter=np.array([heads.onset_quarter[g[0]] for g in groups]),
         onset_s=np.array([heads.onset_s[g[0]] for g in groups]),
     )
+
+
+def head_places(
+    systems: Sequence[System],
+    heads: NoteHeads,
+    height_px: int,
+    *,
+    window: tuple[int, float] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the centres of all heads come to lie in the strip that `unroll` makes of the systems.
+
+    Returns
+    -------
+    (np.ndarray, np.ndarray)
+        x and y in px of the strip, float64 [shape=(n_heads,)]; y also outside of it.
+    """
+    places = {system.system: i for i, system in enumerate(systems)}
+    lefts = np.cumsum([0] + [system.width_px for system in systems])
+    tops = np.array(_tops(systems, heads, height_px, window))
+    index = np.array([places[int(s)] for s in heads.system], int)
+    return heads.x_px + lefts[index], heads.y_px - tops[index]
+
+
+def _tops(
+    systems: Sequence[System],
+    heads: NoteHeads,
+    height_px: int,
+    window: tuple[int, float] | None,
+) -> list[int]:
+    """Row of each system's image that becomes the strip's first."""
+    return [round(m - height_px / 2) for m in _middles(systems, heads, window)]
 
 
 def _middles(
