@@ -95,7 +95,8 @@ def test_players_and_their_names(shown, params, paths):
 def test_a_baseline_follows(shown, params, paths):
     """On the click track, which is its own score's sound too: the store has no other."""
     object.__setattr__(shown.performance, "soundfont", params.synthesize.train.soundfonts[0])
-    with pytest.raises(SfpipeError, match="unknown baseline 'midi-odtv' -> did you mean 'midi-odtw'"):
+    nearest = "unknown baseline 'midi-odtv' -> did you mean 'midi-odtw'"
+    with pytest.raises(SfpipeError, match=nearest):
         play(shown, Entry("baseline", "midi-odtv"), params, paths)
     with pytest.raises(SfpipeError, match=r"score\.mid: no such file"):
         play(shown, Entry("baseline", "midi-odtw"), params, paths)
