@@ -609,3 +609,8 @@ def test_watch_page_and_play_of_what_is_not_there(refuses):
     refuses("play", "--split", "all", file=SPECTROGRAMS, says="no performance in split all")
     missing = "data/real/vienna4x22/performances.h5"
     refuses("watch", "--real-performances", file=missing, says="no such file")
+
+
+def test_you_play_against_the_trained_agent(project, refuses):
+    (project / "models/agent/agent.json").write_text("{}")
+    refuses("play", file="models/agent/agent.json", says="names no window")

@@ -172,7 +172,9 @@ def page(
 def play(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
-    agent: Annotated[str | None, typer.Option(help="To compare with; folder or name.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="To compare with; default: models/agent, if it is there.")
+    ] = None,
     real: Real = False,
     split: Split = "test",
     piece: Drawn = None,
@@ -182,7 +184,8 @@ def play(
     from sfpipe.viewing.play import play as start
 
     p, paths, which = _shown(params, dataset, real, split, piece, performance)
-    print(start(p, paths, agent, which).text())
+    trained = str(AGENT) if AGENT.exists() else None
+    print(start(p, paths, agent or trained, which).text())
 
 
 def _shown(
