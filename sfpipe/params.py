@@ -169,6 +169,22 @@ class DaggerParams(Section):
     regret_loss: float = Field(default=0.0, ge=0)
 
 
+class StudyParams(Section):
+    """Learning from passages, before any game is played; horizon and temperature are dagger's."""
+
+    frames: int = Field(default=0, ge=0)  # states; 0: no such phase
+    share: float = Field(default=0.5, gt=0, le=1)  # of max_minutes, if that is sooner
+    passages: int = Field(default=8, ge=1)  # per update
+    windows: int = Field(default=9, ge=1)  # of a passage
+    excerpts: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    final_learning_rate: float = Field(default=1e-4, gt=0)
+    match_loss: float = Field(default=1.0, ge=0)
+    localise_loss: float = Field(default=1.0, ge=0)
+    read_loss: float = Field(default=1.0, ge=0)
+    evaluate_every: int = Field(default=500, ge=1)  # updates
+
+
 class Schedule(Section):
     """One training schedule: the hyper-parameters of Table 5, budget and stopping rule."""
 
@@ -191,6 +207,7 @@ class Schedule(Section):
     max_minutes: float | None = Field(default=None, gt=0)  # of the whole training
     ppo: PPOParams = PPOParams()
     dagger: DaggerParams = DaggerParams()
+    study: StudyParams = StudyParams()
 
 
 class TrainParams(Section):

@@ -53,8 +53,8 @@ class Dagger(Learner):
     def _games(self) -> int:
         return self.schedule.dagger.n_games
 
-    def _learning_rate(self) -> float:
-        return self.schedule.dagger.learning_rate
+    def _rates(self) -> tuple[float, float]:
+        return self.schedule.dagger.learning_rate, self.schedule.dagger.final_learning_rate
 
     def _localise_loss(self) -> float:
         return self.schedule.dagger.localise_loss

@@ -52,7 +52,7 @@ class Learner(ABC):
         self.shuffle = torch.Generator().manual_seed(seed + 2)
         torch.manual_seed(seed + 3)
         self.optimiser = torch.optim.Adam(
-            network.parameters(), lr=self._learning_rate(), betas=(0.9, 0.999), fused=True
+            network.parameters(), lr=self._rates()[0], betas=(0.9, 0.999), fused=True
         )
         self.localiser: Localiser | None = None
         if self._localise_loss():
@@ -64,8 +64,9 @@ class Learner(ABC):
     def _games(self) -> int:
         return self.schedule.n_games
 
-    def _learning_rate(self) -> float:
-        return self.schedule.learning_rate
+    def _rates(self) -> tuple[float, float]:
+        """Learning rate at the beginning and at the end; between them it decays exponentially."""
+        return self.schedule.learning_rate, self.schedule.learning_rate
 
     def _localise_loss(self) -> float:
         """Weight of the localiser's loss; 0 makes none."""
@@ -78,6 +79,13 @@ class Learner(ABC):
     @abstractmethod
     def update(self) -> dict[str, Any]:
         """Play and learn once; returns figures to log, `frames` (played) among them."""
+
+    def steer(self, progress: float) -> None:
+        """Told after every update which share of the phase is done; sets the learning rate."""
+        self.progress = progress
+        first, last = self._rates()
+        if last != first:  # else only refinement changes it
+            self.set_learning_rate(first * (last / first) ** progress)
 
     def set_learning_rate(self, rate: float) -> None:
         """Change the optimiser's learning rate."""

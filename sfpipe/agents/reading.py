@@ -52,9 +52,13 @@ class NoteReader(nn.Module):
             float32 [shape=(n, 24, 15)] of the score window and [shape=(n, 24, 8)] of the
             spectrogram excerpt, 1 where a note head or an onset is.
         """
-        score = _windows(self.heads, view.column, self.columns)
-        audio = _windows(self.onsets, view.frame - EXCERPT, EXCERPT)
-        return _any_per_part(score, SCORE_PARTS), _any_per_part(audio, AUDIO_PARTS)
+        return self._score_labels(view.column), self._sound_labels(view.frame)
+
+    def _score_labels(self, column: torch.Tensor) -> torch.Tensor:
+        return _any_per_part(_windows(self.heads, column, self.columns), SCORE_PARTS)
+
+    def _sound_labels(self, frame: torch.Tensor) -> torch.Tensor:
+        return _any_per_part(_windows(self.onsets, frame - EXCERPT, EXCERPT), AUDIO_PARTS)
 
     def loss(self, score: torch.Tensor, audio: torch.Tensor, view: View) -> torch.Tensor:
         """Binary cross-entropy of both maps, each summed over heights and averaged over parts.
@@ -64,13 +68,20 @@ class NoteReader(nn.Module):
         score, audio:
             Branch features [shape=(n, width)].
         """
-        heads, onsets = self.labels(view)
-        read = self.score(score).float().view_as(heads)
-        heard = self.audio(audio).float().view_as(onsets)
-        return HEIGHTS * (
-            F.binary_cross_entropy_with_logits(read, heads)
-            + F.binary_cross_entropy_with_logits(heard, onsets)
-        )
+        return self.score_loss(score, view.column) + self.sound_loss(audio, view.frame)
+
+    def score_loss(self, features: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        """The part of `loss` that is about windows that begin at packed columns."""
+        return _presence_loss(self.score(features), self._score_labels(column))
+
+    def sound_loss(self, features: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
+        """The part of `loss` that is about excerpts that end before packed frames."""
+        return _presence_loss(self.audio(features), self._sound_labels(frame))
+
+
+def _presence_loss(said: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    said = said.float().view_as(labels)
+    return HEIGHTS * F.binary_cross_entropy_with_logits(said, labels)
 
 
 def note_rolls(bank: Bank) -> tuple[torch.Tensor, torch.Tensor]:

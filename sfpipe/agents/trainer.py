@@ -21,6 +21,7 @@ from sfpipe.agents.ppo import PPO
 from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import playing
+from sfpipe.agents.study import Study
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.params import Schedule
@@ -34,6 +35,7 @@ LEARNERS: dict[str, type[Learner]] = {
     "a2c": A2C,
     "ppo": PPO,
     "dagger": Dagger,
+    "study": Study,
 }
 
 
@@ -111,7 +113,8 @@ class Trainer:
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.log = log or TrainingLog(None)
         warm = schedule.warm_start if schedule.warm_start != algo else None
-        self.phases = [name for name in (warm, algo) if name]
+        study = "study" if schedule.study.frames else None
+        self.phases = [name for name in (study, warm, algo) if name]
         self.course = Course()
         self.best_weights = _copy(network)
         self.learner = self._make_learner()
@@ -135,9 +138,9 @@ class Trainer:
             figures = self._finite(self._update)
             now = time.monotonic()
             self.course.seconds = before + now - started
-            if self.course.updates % self.schedule.evaluate_every == 0:
+            if self._to_be_judged():
                 self._finite(self._evaluate, figures)
-            self._steer()
+            self.learner.steer(self._progress())
             progress.advance(int(figures["frames"]), self._note(figures))
             if self._phase_over():
                 self._finite(self._next_phase, figures)
@@ -192,28 +195,44 @@ class Trainer:
         return None if None in planned else sum(p for p in planned if p is not None)
 
     def _limit(self, phase: str) -> int | None:
-        return self.schedule.dagger.frames if phase == "dagger" else self.schedule.max_frames
+        s = self.schedule
+        return {"study": s.study.frames, "dagger": s.dagger.frames}.get(phase, s.max_frames)
 
     def _progress(self) -> float:
         """Share of the present phase that is done: of its frames, or of all minutes if sooner."""
         limit, minutes = self._limit(self.phases[self.course.phase]), self.schedule.max_minutes
         done = 0.0 if limit is None else self.course.phase_frames / max(limit, 1)
         if minutes is not None:
-            planned = self._planned_frames()
-            # The time of a phase is its share of the planned frames.
-            share = 1.0 if planned is None or limit is None else limit / max(planned, 1)
-            earlier = (1 - share) if self.course.phase else 0.0
+            begin, end = self._time(self.course.phase)
             elapsed = self.course.seconds / 60 / minutes
-            done = max(done, (elapsed - earlier) / max(share, 1e-9))
+            done = max(done, (elapsed - begin) / max(end - begin, 1e-9))
         return min(done, 1.0)
 
-    def _steer(self) -> None:
-        """Dagger's learning rate decays over its frames; the others' only by refinement."""
-        if isinstance(self.learner, Dagger):
-            d = self.schedule.dagger
-            self.learner.progress = self._progress()
-            decay = (d.final_learning_rate / d.learning_rate) ** self.learner.progress
-            self.learner.set_learning_rate(d.learning_rate * decay)
+    def _time(self, phase: int) -> tuple[float, float]:
+        """When a phase begins and ends, as shares of all minutes.
+
+        Study has a share of its own, for its states cost less than frames of play; the others'
+        times are as their planned frames. A phase without a limit has what is left.
+        """
+        study = self.schedule.study.share if self.phases[0] == "study" else 0.0
+        if self.phases[phase] == "study":
+            return 0.0, study
+        played = [self._limit(name) for name in self.phases if name != "study"]
+        if any(limit is None for limit in played):
+            return 0.0, 1.0
+        total = max(sum(limit or 0 for limit in played), 1)
+        at = phase - (len(self.phases) - len(played))
+        before = sum(limit or 0 for limit in played[:at]) / total
+        after = before + (played[at] or 0) / total
+        return study + (1 - study) * before, study + (1 - study) * after
+
+    def _studies(self) -> bool:
+        return self.phases[self.course.phase] == "study"
+
+    def _to_be_judged(self) -> bool:
+        s = self.schedule
+        every = s.study.evaluate_every if self._studies() else s.evaluate_every
+        return self.course.updates % every == 0
 
     def _evaluate(self, figures: dict[str, float]) -> None:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
@@ -222,7 +241,8 @@ class Trainer:
         player = playing(Actor(self.network, generator, self.bfloat16), self.valid_bank)
         games = play_games(self.valid_bank, player, performances=self._validation_set())
         r_on, error = share_of_onsets(games), mean_error(games)
-        if (r_on, -error) > (course.best, -course.best_error):
+        # How a student plays says little about what it knows: study hands on its last weights.
+        if self._studies() or (r_on, -error) > (course.best, -course.best_error):
             course.best, course.best_error = r_on, error
             course.best_frames, course.waited = course.frames, 0
             self.best_weights = _copy(self.network)
@@ -264,7 +284,7 @@ class Trainer:
     def _next_phase(self, figures: dict[str, float]) -> None:
         """Judge the last weights too, load the best, and make the next phase's learner."""
         course = self.course
-        if course.updates % self.schedule.evaluate_every:
+        if not self._to_be_judged():
             self._evaluate(figures)
         self.network.load_state_dict(self.best_weights)
         course.phase += 1

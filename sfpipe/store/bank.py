@@ -147,15 +147,6 @@ class Bank:
         self.strip_width = table("strip_width", torch.float64)
         self.strip_base, self.frame_base = table("strip_base"), table("frame_base")
         self.phase_stride = table("phase_stride")
-        height, width = window.height // window.shrink, window.width // window.shrink
-        columns = self.strip.shape[1]
-        self._strip_view = self.strip.as_strided(
-            (columns - width + 1, height, width), (1, columns, 1)
-        )
-        total = self.spectrogram.shape[1]
-        self._frame_view = self.spectrogram.as_strided(
-            (total - EXCERPT + 1, BINS, EXCERPT), (1, total, 1)
-        )
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -178,14 +169,19 @@ class Bank:
 
     def score_windows(self, columns: torch.Tensor) -> torch.Tensor:
         """Gather windows: uint8 ink [shape=(n, height, width)] as the network sees them."""
-        return self._strip_view[columns]
+        return _every(self.strip, self.window.seen[1])[columns]
 
     def excerpts(self, frames: torch.Tensor) -> torch.Tensor:
         """Gather the 40 frames before each packed frame index: float32 [shape=(n, 78, 40)]."""
-        return self._frame_view[frames - EXCERPT]
+        return _every(self.spectrogram, EXCERPT)[frames - EXCERPT]
 
     def score_pairs(
-        self, column: torch.Tensor, previous: torch.Tensor, layout: Layout = PLANES
+        self,
+        column: torch.Tensor,
+        previous: torch.Tensor,
+        layout: Layout = PLANES,
+        *,
+        width: int | None = None,
     ) -> torch.Tensor:
         """Windows and what changed since the previous ones, ink in [0, 1].
 
@@ -193,26 +189,39 @@ class Bank:
         ----------
         column, previous:
             int64 [shape=(n,)], first packed columns.
+        width:
+            Columns as the network sees them; by default those of the window.
 
         Returns
         -------
         torch.Tensor
             [shape=(n, 2, height, width)].
         """
+        width = width or self.window.seen[1]
         if self.device.type == "cpu":
-            return self._cut(self.strip, column, previous, self.window.seen[1], 1 / 255, layout)
-        now, before = (self.score_windows(c).to(torch.float32) for c in (column, previous))
+            return self._cut(self.strip, column, previous, width, 1 / 255, layout)
+        view = _every(self.strip, width)
+        now, before = (view[c].to(torch.float32) for c in (column, previous))
         now, before = now * (1 / 255), before * (1 / 255)
         return layout.apply(torch.stack([now, now - before], dim=1))
 
     def excerpt_pairs(
-        self, frame: torch.Tensor, previous: torch.Tensor, layout: Layout = PLANES
+        self,
+        frame: torch.Tensor,
+        previous: torch.Tensor,
+        layout: Layout = PLANES,
+        *,
+        width: int = EXCERPT,
     ) -> torch.Tensor:
-        """Excerpts and what changed since the previous ones [shape=(n, 2, 78, 40)]."""
+        """Excerpts and what changed since the previous ones [shape=(n, 2, 78, width)].
+
+        All begin 40 frames before their packed frame index, also those of another `width`.
+        """
+        first, second = frame - EXCERPT, previous - EXCERPT
         if self.device.type == "cpu":
-            first, second = frame - EXCERPT, previous - EXCERPT
-            return self._cut(self.spectrogram, first, second, EXCERPT, 1.0, layout)
-        now, before = self.excerpts(frame), self.excerpts(previous)
+            return self._cut(self.spectrogram, first, second, width, 1.0, layout)
+        view = _every(self.spectrogram, width)
+        now, before = view[first], view[second]
         return layout.apply(torch.stack([now, now - before], dim=1))
 
     def score_pair(self, column: int, previous: int) -> np.ndarray:
@@ -265,6 +274,12 @@ _TABLES = (
     "frame_base",
     "phase_stride",
 )
+
+
+def _every(image: torch.Tensor, width: int) -> torch.Tensor:
+    """Every window of an image as a view: [shape=(columns - width + 1, rows, width)]."""
+    rows, columns = image.shape
+    return image.as_strided((columns - width + 1, rows, width), (1, columns, 1))
 
 
 def load_bank(

@@ -1,0 +1,142 @@
+"""Study: the first phase of an imitation, on passages, without playing.
+
+The policy learns what the planner would do in every state of a passage, as under `dagger`; three
+aids, dropped afterwards, make both branches learn to read, to hear and to match: `NoteReader`,
+`Matcher` and `Localiser`. The states are not those the agent will meet, so that dagger, or a
+policy gradient, follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.agents.learner import Learner
+from sfpipe.agents.localising import Localiser
+from sfpipe.agents.matching import Matcher
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.passages import Passages, PassageSampler
+from sfpipe.agents.reading import NoteReader
+from sfpipe.agents.shared import SharedBranch
+from sfpipe.game import dynamics
+from sfpipe.game.players import Planner
+from sfpipe.params import Schedule
+from sfpipe.store.bank import Bank, Layout
+from sfpipe.store.schema import BINS, EXCERPT
+
+# A state counts 1 / (|error| + this share of the threshold): games are played near the target.
+_NEAR = 0.08
+
+
+class Study(Learner):
+    """Draws passages and descends on all their states at once."""
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        bank: Bank,
+        schedule: Schedule,
+        *,
+        seed: int,
+        bfloat16: bool = False,
+    ):
+        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
+        s = schedule.study
+        self.score = SharedBranch(network.score, network.channels, network.window.seen)
+        self.sound = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
+        self.sampler = PassageSampler(bank, self.score, self.sound, s.windows, s.excerpts)
+        self.layout = Layout(channels_last=True, bfloat16=bfloat16)
+        self.planner = Planner(bank, schedule.dagger.horizon)
+        self.localiser = localiser = Localiser(bank, network.width)
+        self.place_loss = localiser.loss
+        self.matcher = Matcher(self.score, self.sound, network.window).to(bank.device)
+        self.reader = NoteReader(bank, *network.branch_widths)
+        for aid in self._aids().values():
+            self.optimiser.add_param_group({"params": list(aid.parameters())})
+
+    def _games(self) -> int:
+        return 1  # that nobody plays
+
+    def _rates(self) -> tuple[float, float]:
+        return self.schedule.study.learning_rate, self.schedule.study.final_learning_rate
+
+    def _aids(self) -> dict[str, nn.Module]:
+        return super()._aids() | {"matcher": self.matcher, "reader": self.reader}
+
+    def update(self) -> dict[str, Any]:
+        """One step on `study.passages` passages; `frames` counts their states."""
+        s, network = self.schedule.study, self.network
+        passages = self.sampler.draw(s.passages, self.shuffle)
+        which = passages.playable.nonzero().unbind(1)
+        states = passages.states(which)
+        network.train()
+        with self.actor.arithmetic():
+            seen = self.sampler.look(passages, self.layout)
+            maps, heard = (
+                self.score.maps(seen.score),
+                self.sound.cut(self.sound.maps(seen.spectrogram)),
+            )
+            match_loss, distance = self.matcher.loss(maps, heard, passages)
+            score, sound = self.score.dense(self.score.cut(maps)), self.sound.dense(heard)
+            embedding = self._join(score, sound, which)
+            logits, _ = network.heads(embedding)
+            localise_loss = self.place_loss(embedding, dynamics.view(self.bank, states))
+            read_loss = self._read_loss(score, sound, passages)
+        cost = self.planner.costs(states).to(torch.float32)
+        policy_loss, regret = self._judge(logits, cost, passages.error[which])
+        loss = policy_loss + s.match_loss * match_loss
+        loss = loss + s.localise_loss * localise_loss + s.read_loss * read_loss
+        norm = self._descend(loss)
+        n = len(cost)
+        self.frames += n
+        threshold = self.bank.window.threshold_px
+        return {
+            "frames": n,
+            "reward": 1 - passages.error[which].abs().mean() / threshold,
+            "policy_loss": policy_loss.detach(),
+            "regret": regret.detach(),
+            "match_loss": match_loss.detach(),
+            "match_px": distance,
+            "localise_loss": localise_loss.detach(),
+            "read_loss": read_loss.detach(),
+            "agreement": (logits.argmax(1) == cost.argmin(1)).float().mean(),
+            "gradient_norm": norm,
+        }
+
+    def _join(
+        self, score: torch.Tensor, sound: torch.Tensor, which: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """The joint embedding of states: each branch's part of the sum is computed once."""
+        linear = self.network.joint[0]
+        assert isinstance(linear, nn.Linear)
+        to_score, to_sound = linear.weight.split(self.network.branch_widths, dim=1)
+        passage, window, excerpt = which
+        seen = F.linear(score, to_score, linear.bias)[passage, window]
+        summed = seen + F.linear(sound, to_sound)[passage, excerpt]
+        return self.network.joint[1](summed)
+
+    def _read_loss(
+        self, score: torch.Tensor, sound: torch.Tensor, passages: Passages
+    ) -> torch.Tensor:
+        bank = self.bank
+        performance = passages.performance[:, None]
+        columns = bank.columns(performance, passages.position)
+        frames = bank.frame_base[performance] + passages.frame
+        return self.reader.score_loss(score.flatten(0, 1), columns.flatten()) + (
+            self.reader.sound_loss(sound.flatten(0, 1), frames.flatten())
+        )
+
+    def _judge(
+        self, logits: torch.Tensor, cost: torch.Tensor, error: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Divergence from the planner's soft labels, and expected regret in px."""
+        d = self.schedule.dagger
+        weight = 1 / (error.abs().to(torch.float32) + _NEAR * self.bank.window.threshold_px)
+        weight = weight / weight.sum()
+        labels = (-cost / d.temperature).softmax(1)
+        divergence = F.kl_div(logits.log_softmax(1), labels, reduction="none").sum(1)
+        regret = (cost - cost.amin(1, keepdim=True)) / d.horizon
+        return (divergence * weight).sum(), ((logits.softmax(1) * regret).sum(1) * weight).sum()

@@ -1,0 +1,32 @@
+"""A branch on a wide image: every window's features equal those of the window alone."""
+
+import pytest
+import torch
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.shared import SharedBranch
+from sfpipe.store.schema import BINS, EXCERPT
+from sfpipe.store.window import WINDOWS
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("part", ["score", "spectrogram"])
+def test_windows_share_convolutions(name, part):
+    window = WINDOWS[name]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
+    branch = getattr(network, part)
+    rows, columns = window.seen if part == "score" else (BINS, EXCERPT)
+    shared = SharedBranch(branch, 2, (rows, columns))
+    image = torch.rand(2, 2, rows, shared.width(4), generator=torch.Generator().manual_seed(1))
+    features = shared.dense(shared.cut(shared.maps(image)))
+    for i in range(4):
+        alone = branch(image[..., i * shared.stride : i * shared.stride + columns])
+        torch.testing.assert_close(features[:, i], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_gradients_reach_the_branch():
+    network = ActorCritic(WINDOWS["nottingham"]).initialise(torch.Generator().manual_seed(0))
+    shared = SharedBranch(network.spectrogram, 2, (BINS, EXCERPT))
+    image = torch.rand(1, 2, BINS, shared.width(3))
+    shared.dense(shared.cut(shared.maps(image))).sum().backward()
+    assert all(bool(p.grad.abs().sum() > 0) for p in network.spectrogram.parameters())
