@@ -57,7 +57,10 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
 def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The card, Markdown."""
     schedule = card["schedule"]
-    phases = [p for p in (schedule.get("warm_start"), card["algo"]) if p]
+    study = (schedule.get("study") or {}).get("frames")
+    phases = [
+        p for p in ("study" if study else None, schedule.get("warm_start"), card["algo"]) if p
+    ]
     way = " then ".join(dict.fromkeys(phases))
     if started := card.get("start_from"):
         way += f", from the weights of `{started['agent']}` ({started['frames']:,} frames)"
@@ -73,7 +76,7 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
         f"| network | window `{card['window']}`, Table {TABLES[card['window']]} of the paper |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
-        f"| frames | {card['frames']:,} |",
+        f"| frames | {card['frames']:,}{', the states of study among them' if study else ''} |",
         f"| hours | {card['hours']:.2f} on {card['device']}"
         f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
         f"| trained on | {card['training_pieces']} pieces,"

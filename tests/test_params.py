@@ -242,5 +242,5 @@ def test_every_shipped_schedule_names_every_key():
     for name, schedule in shipped()["train"]["schedules"].items():
         missing = missing_fields(Schedule, schedule)
         if schedule["warm_start"] is None:
-            missing = [key for key in missing if key != "dagger"]
+            missing = [key for key in missing if key not in ("dagger", "study")]
         assert missing == [], name

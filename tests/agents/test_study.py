@@ -1,5 +1,7 @@
 """Study: passages are states of the game; the losses of play come out the same; it teaches."""
 
+import copy
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.passages import PassageSampler
 from sfpipe.agents.shared import SharedBranch
 from sfpipe.agents.study import Study
+from sfpipe.agents.trainer import Trainer
+from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
-from sfpipe.params import Schedule, StudyParams
+from sfpipe.params import DaggerParams, Schedule, StudyParams
 from sfpipe.store.bank import Bank, Layout
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
@@ -125,3 +129,92 @@ def test_it_goes_on_where_it_stopped():
     other.load_state_dict(one.state_dict())
     first, second = one.update(), other.update()
     assert {k: float(v) for k, v in first.items()} == {k: float(v) for k, v in second.items()}
+
+
+def course(tmp_path=None, **options):
+    """Study, then imitation, then A2C."""
+    window = WINDOWS["nottingham"]
+    plan = Schedule(
+        dropout=0,
+        warm_start="dagger",
+        evaluate_every=2,
+        n_games=2,
+        t_max=4,
+        max_frames=3 * 8,
+        study=StudyParams(frames=400, passages=2, windows=3, excerpts=4, evaluate_every=3),
+        dagger=DaggerParams(frames=4 * 8, n_games=2, t_max=4, batch=4),
+    )
+    bank = ramp_bank(3, window)
+    network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
+    return Trainer(network, bank, bank, algo="a2c", schedule=plan, seed=1, **options)
+
+
+def test_study_comes_first_and_hands_on_its_last_weights():
+    trainer = course()
+    handed_on = []
+    make = trainer._make_learner
+
+    def watch():
+        handed_on.append((trainer.course.phase, copy.deepcopy(trainer.network.state_dict())))
+        return make()
+
+    trainer._make_learner = watch
+    last = {}
+    update = trainer.learner.update
+
+    def study_update():
+        figures = update()
+        last.update(copy.deepcopy(trainer.network.state_dict()))
+        return figures
+
+    trainer.learner.update = study_update
+    done = trainer.run()
+    assert trainer.phases == ["study", "dagger", "a2c"]
+    assert {row["phase"] for row in done.evaluations} == {0, 1, 2}
+    phase, weights = handed_on[0]
+    assert phase == 1
+    assert all(torch.equal(v, weights[k]) for k, v in last.items())
+
+
+@pytest.mark.parametrize("updates", [2, 9])
+def test_a_course_with_study_resumes_exactly(tmp_path, updates):
+    whole, file, asked = course(), tmp_path / "c.pt", []
+    whole.run()
+
+    def stop():
+        asked.append(1)
+        return len(asked) == updates
+
+    with pytest.raises(SfpipeError, match="interrupted"):
+        course(checkpoint=file, should_stop=stop).run()
+    resumed = course(checkpoint=file)
+    resumed.run()
+    assert resumed.course.frames == whole.course.frames
+    weights = resumed.network.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in whole.network.state_dict().items())
+
+
+def test_time_is_shared_between_the_phases():
+    """Study has its share of the minutes, the others what is left, by their frames."""
+    plan = Schedule(
+        warm_start="dagger",
+        max_minutes=10,
+        max_frames=100,
+        study=StudyParams(frames=10**9, share=0.4),
+        dagger=DaggerParams(frames=500),
+    )
+    bank = ramp_bank(3, WINDOWS["nottingham"])
+    trainer = Trainer(
+        ActorCritic(WINDOWS["nottingham"]), bank, bank, algo="ppo", schedule=plan, seed=1
+    )
+    assert [trainer._time(phase) for phase in range(3)] == [
+        pytest.approx((0, 0.4)),
+        pytest.approx((0.4, 0.9)),
+        pytest.approx((0.9, 1)),
+    ]
+    trainer.course.seconds = 2 * 60
+    assert trainer._progress() == pytest.approx(0.5)
+    trainer.course.phase, trainer.course.seconds = 1, 6.5 * 60
+    assert trainer._progress() == pytest.approx(0.5)
+    trainer.course.phase_frames = 400
+    assert trainer._progress() == pytest.approx(0.8)
