@@ -17,7 +17,7 @@ def pack(
     out: Annotated[Path | None, typer.Option(help="Default: data/packed/<dataset>.h5.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     performances: Annotated[int | None, typer.Option(help="Per piece; default: all.")] = None,
-    step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 64,
+    step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 36,
     limit: Annotated[float, typer.Option(help="Largest size, MiB.")] = 60.0,
 ) -> None:
     """Put all that training needs into one small file: data/packed/<dataset>.h5."""

@@ -32,7 +32,7 @@ from sfpipe.store.validation import check_split
 from sfpipe.store.writer import write_scores, write_spectrograms
 
 MIB = 1 << 20
-STEP = 1 / 64  # log10(1 + magnitude): half a step is under 0.01, on a scale up to about 1
+STEP = 1 / 36  # log10(1 + magnitude): half a step is 0.014, on a scale up to about 1
 LIMIT_MIB = 60.0
 
 

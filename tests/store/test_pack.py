@@ -61,7 +61,7 @@ def test_a_packed_file_is_read_as_either_store(stores, tmp_path):
     before, after = read_performances(stores[1]), read_performances(out)
     assert len(before) == len(after) == 4
     for a, b in zip(before, after, strict=True):
-        same(a, b, spectrogram=1 / 128 + 1e-6)
+        same(a, b, spectrogram=1 / 72 + 1e-6)
     rounded = np.abs(before[0].spectrogram - after[0].spectrogram).max()
     assert rounded > 1 / 256, "nothing was rounded: the test shows nothing"
 
@@ -90,7 +90,7 @@ def test_the_game_is_the_same_but_for_the_rounding(stores, tmp_path):
     a, b = load_bank(*stores, window), load_bank(out, out, window)
     for name in ("strip", "targets", "first_frame", "last_frame", "start_x", "strip_base"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert np.abs(a.spectrogram - b.spectrogram).max() <= 1 / 128 + 1e-6
+    assert np.abs(a.spectrogram - b.spectrogram).max() <= 1 / 72 + 1e-6
 
 
 def test_by_default_what_training_needs(stores, tmp_path):
@@ -114,12 +114,12 @@ def test_the_file_tells_where_it_comes_from(stores, tmp_path):
             "spectrograms": sha256(stores[1]),
         }
         params = json.loads(file.attrs["params"])
-        assert (params["pack"], params["spectrograms"]) == ({"step": 1 / 64}, {"a": 1})
+        assert (params["pack"], params["spectrograms"]) == ({"step": 1 / 36}, {"a": 1})
         assert {"made", "sfpipe", "h5py"} <= set(json.loads(file.attrs["tools"]))
         assert json.loads(file.attrs["skipped"]) == {"lost": "has no notes"}
     shown = text(out)
     assert "packed of 'toy', schema version 1" in shown
-    assert "(40, 200)" in shown and "uint8 x 0.015625" in shown
+    assert "(40, 200)" in shown and "uint8 x 0.0277778" in shown
 
 
 def test_too_large_says_how_large_and_leaves_nothing(stores, tmp_path):
