@@ -255,7 +255,10 @@ class MmLocParams(Section):
     checkpoint_seconds: float = Field(default=60, ge=0)
     buckets: int = Field(default=40, ge=2, le=512)
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    batch: int = Field(default=128, ge=1)
+    passages: int = Field(default=8, ge=1)  # per update
+    windows: int = Field(default=9, ge=1)  # of a passage
+    excerpts: int = Field(default=16, ge=1)
+    match_loss: float = Field(default=1.0, ge=0)
     learning_rate: float = Field(default=1e-3, gt=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     evaluate_every: int = Field(default=500, ge=1)  # updates

@@ -286,7 +286,7 @@ def test_a_baseline_without_the_sound_of_its_score(refuses):
 
 
 def test_a_baseline_that_learns(project, sfpipe, refuses):
-    tiny = "{max_updates: 2, batch: 2, validation_examples: 4, device: cpu, precision: float32}"
+    tiny = "{max_updates: 2, passages: 1, validation_examples: 4, device: cpu, precision: float32}"
     (project / "params.yaml").write_text(PARAMS + f"baselines: {{mm_loc: {tiny}}}\n")
     assert sfpipe("baseline", "mm-loc")[0] == 0
     weights = project / "models/baselines/mm-loc/weights.safetensors"

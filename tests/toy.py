@@ -53,6 +53,20 @@ def performance_record(
     )
 
 
+def toy_bank(window) -> Bank:
+    """Two pieces and three performances of random grey; the last is a short one."""
+    scores = {
+        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
+        "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
+    }
+    performances = [
+        performance_record("a", [0.2, 1.2, 3.2], frames=70),
+        performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
+        performance_record("a", [0.2, 1.2, 2.2], frames=50),
+    ]
+    return Bank(scores, performances, window)
+
+
 def ramp_bank(n: int = 6, window: Window = SMALL) -> Bank:
     """Pieces whose ink and sound both grow along the way, at constant speeds of 1 or 2 px/frame.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from sfpipe.agents.activation import ELU
 from sfpipe.game.players import ACTIONS
@@ -128,6 +129,25 @@ class TwoBranches(nn.Module):
     def join(self, score: torch.Tensor, spectrogram: torch.Tensor) -> torch.Tensor:
         """The joint embedding from both branches' features."""
         return self.joint(torch.cat([score, spectrogram], dim=1))
+
+    def join_pairs(
+        self, score: torch.Tensor, spectrogram: torch.Tensor, which: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """`join` of many pairs of few features: each branch's part of the sum is computed once.
+
+        Parameters
+        ----------
+        score, spectrogram:
+            [shape=(n, windows, width)] and [shape=(n, excerpts, width)].
+        which:
+            Passage, window and excerpt of each pair, int64 [shape=(m,)].
+        """
+        linear = self.joint[0]
+        assert isinstance(linear, nn.Linear)
+        to_score, to_sound = linear.weight.split(self.branch_widths, dim=1)
+        passage, window, excerpt = which
+        summed = F.linear(score, to_score, linear.bias)[passage, window]
+        return self.joint[1](summed + F.linear(spectrogram, to_sound)[passage, excerpt])
 
 
 class ActorCritic(TwoBranches):

@@ -66,20 +66,25 @@ class PassageSampler:
     score, sound:
         The branches whose strides say where windows and excerpts begin.
     windows, excerpts:
-        Of each passage.
+        Of each passage; fewer where there is no room for so many.
     """
 
     def __init__(
         self, bank: Bank, score: SharedBranch, sound: SharedBranch, windows: int, excerpts: int
     ):
-        self.bank, self.windows, self.excerpts = bank, windows, excerpts
+        self.bank = bank
         self.step_px = score.stride * bank.window.shrink
         self.step_frames = sound.stride
-        self.seen = score.width(windows), sound.width(excerpts)
+        # No passage is wider than the narrowest strip, or longer than all recordings together.
+        room_px = int(bank.strip_width.min()) - bank.window.width - 2
+        room = bank.spectrogram.shape[1] - EXCERPT - 2
+        self.windows = min(windows, 1 + room_px // self.step_px)
+        self.excerpts = min(excerpts, 1 + room // self.step_frames)
+        self.seen = score.width(self.windows), sound.width(self.excerpts)
         self._lengths = torch.tensor([float(i.n_frames) for i in bank.infos])
         device = bank.device
-        self._window = torch.arange(windows, device=device) * self.step_px
-        self._excerpt = torch.arange(excerpts, device=device) * self.step_frames
+        self._window = torch.arange(self.windows, device=device) * self.step_px
+        self._excerpt = torch.arange(self.excerpts, device=device) * self.step_frames
 
     def draw(self, n: int, generator: torch.Generator) -> Passages:
         """Passages around random moments.
@@ -111,9 +116,8 @@ class PassageSampler:
         span = self.step_frames * (self.excerpts - 1)
         frame = moment - (span * (0.2 + 0.6 * dice[2])).to(torch.int64)
         frame = torch.maximum(torch.minimum(frame, last - span), first + 1)
-        # A performance shorter than the passage: what lies beyond it is never played.
-        room = bank.spectrogram.shape[1] - self.seen[1] + EXCERPT
-        frame = torch.minimum(base + frame, torch.as_tensor(room, device=device)) - base
+        # What lies beyond a performance shorter than the passage is never played, but looked at.
+        frame = (base + frame).clamp(max=bank.spectrogram.shape[1] - span - 1) - base
 
         there = torch.minimum(frame + (dice[3] * span).to(torch.int64), last)
         earlier = (there - 4).clamp(min=0)

@@ -81,7 +81,7 @@ class Study(Learner):
             )
             match_loss, distance = self.matcher.loss(maps, heard, passages)
             score, sound = self.score.dense(self.score.cut(maps)), self.sound.dense(heard)
-            embedding = self._join(score, sound, which)
+            embedding = network.join_pairs(score, sound, which)
             logits, _ = network.heads(embedding)
             localise_loss = self.place_loss(embedding, dynamics.view(self.bank, states))
             read_loss = self._read_loss(score, sound, passages)
@@ -105,18 +105,6 @@ class Study(Learner):
             "agreement": (logits.argmax(1) == cost.argmin(1)).float().mean(),
             "gradient_norm": norm,
         }
-
-    def _join(
-        self, score: torch.Tensor, sound: torch.Tensor, which: tuple[torch.Tensor, ...]
-    ) -> torch.Tensor:
-        """The joint embedding of states: each branch's part of the sum is computed once."""
-        linear = self.network.joint[0]
-        assert isinstance(linear, nn.Linear)
-        to_score, to_sound = linear.weight.split(self.network.branch_widths, dim=1)
-        passage, window, excerpt = which
-        seen = F.linear(score, to_score, linear.bias)[passage, window]
-        summed = seen + F.linear(sound, to_sound)[passage, excerpt]
-        return self.network.joint[1](summed)
 
     def _read_loss(
         self, score: torch.Tensor, sound: torch.Tensor, passages: Passages

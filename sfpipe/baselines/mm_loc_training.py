@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Drawn, Examples
+from sfpipe.baselines.mm_loc_passages import MmLocPassages
 from sfpipe.errors import SfpipeError
 from sfpipe.params import MmLocParams
 from sfpipe.progress import Progress
@@ -49,7 +50,7 @@ class MmLocCourse:
 
 
 class MmLocTraining:
-    """Cross-entropy on random snippets and excerpts, until validation improves no more.
+    """Cross-entropy on passages, until validation on random examples improves no more.
 
     Parameters
     ----------
@@ -85,9 +86,11 @@ class MmLocTraining:
         self.valid_examples = Examples(valid_bank, network.context)
         generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.valid_drawn = self.valid_examples.draw(params.validation_examples, generator)
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed + 2)
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate, fused=True)
+        self.passages = MmLocPassages(network, self.train_examples, params)
+        trained = [*network.parameters(), *self.passages.parameters()]
+        self.optimiser = torch.optim.Adam(trained, lr=params.learning_rate, fused=True)
         self.course = MmLocCourse()
         self.best_weights = _copy(network)
 
@@ -101,19 +104,21 @@ class MmLocTraining:
         """
         self._resume()
         course, p = self.course, self.params
-        planned = None if p.max_updates is None else p.max_updates * p.batch
-        progress = Progress("mm-loc", planned, "examples")
+        progress = Progress("mm-loc", None, "examples")
         progress.start_at(course.examples)
         started = saved = time.monotonic()
         before = course.seconds
         while not course.over:
+            done = course.examples
             loss = self.update()
             now = time.monotonic()
             course.seconds = before + now - started
             if course.updates % p.evaluate_every == 0:
                 self._evaluate()
             self._end_if_due()
-            progress.advance(p.batch, f"loss {loss:.3f}, validation {course.best:.3f}")
+            progress.advance(
+                course.examples - done, f"loss {loss:.3f}, validation {course.best:.3f}"
+            )
             stop = self.should_stop()
             if stop or now - saved > p.checkpoint_seconds:
                 saved = now
@@ -138,14 +143,13 @@ class MmLocTraining:
             If the loss is not finite.
         """
         self.network.train()
-        drawn = self.train_examples.draw(self.params.batch, self.generator)
-        loss = self._loss(self.train_examples, drawn)[0]
+        loss, n = self.passages.loss(self.generator, bfloat16=self.bfloat16)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.params.max_grad_norm)
         self.optimiser.step()
         self.course.updates += 1
-        self.course.examples += self.params.batch
+        self.course.examples += n
         value = float(loss.detach())
         if not math.isfinite(value):
             raise SfpipeError(
@@ -211,6 +215,7 @@ class MmLocTraining:
         state: dict[str, Any] = {
             "course": asdict(self.course),
             "network": self.network.state_dict(),
+            "passages": self.passages.state_dict(),
             "best_weights": self.best_weights,
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
@@ -227,6 +232,7 @@ class MmLocTraining:
         try:
             self.course = MmLocCourse(**saved["course"])
             self.network.load_state_dict(saved["network"])
+            self.passages.load_state_dict(saved["passages"])
             self.best_weights = saved["best_weights"]
             self.optimiser.load_state_dict(saved["optimiser"])
             self.generator.set_state(saved["generator"])

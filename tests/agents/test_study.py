@@ -13,23 +13,10 @@ from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.params import DaggerParams, Schedule, StudyParams
-from sfpipe.store.bank import Bank, Layout
+from sfpipe.store.bank import Layout
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
-from tests.toy import performance_record, ramp_bank, score_record
-
-
-def toy_bank(window) -> Bank:
-    scores = {
-        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
-        performance_record("a", [0.2, 1.2, 2.2], frames=50),  # the last one is a short one
-    ]
-    return Bank(scores, performances, window)
+from tests.toy import ramp_bank, toy_bank
 
 
 def parts(name, windows=5, excerpts=7):
@@ -100,7 +87,7 @@ def test_embeddings_equal_those_of_the_network(name):
         seen = learner.sampler.look(passages, learner.layout)
         score = learner.score.dense(learner.score.cut(learner.score.maps(seen.score)))
         sound = learner.sound.dense(learner.sound.cut(learner.sound.maps(seen.spectrogram)))
-        shared = learner._join(score, sound, which)
+        shared = learner.network.join_pairs(score, sound, which)
         alone = learner.actor.embed(
             learner.actor.look(learner.bank, dynamics.view(learner.bank, states))
         )
