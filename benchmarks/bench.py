@@ -22,12 +22,14 @@ from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, banks, data
 from benchmarks.table import Bench, Row, Work, rate
 from sfpipe.agents.a2c import A2C
+from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
+from sfpipe.agents.study import Study
 from sfpipe.audio.filterbank import filterbank
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.streaming import StreamingSpectrogram
@@ -39,7 +41,7 @@ from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.live.follower import AgentFollower
-from sfpipe.params import PPOParams, Schedule
+from sfpipe.params import DaggerParams, PPOParams, Schedule, StudyParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
@@ -140,6 +142,31 @@ def bench_training(
             update,
         )
         games.close()
+
+
+def bench_study(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """States learnt from: in passages, or as many on their own (dagger's scattered states)."""
+    device = choose_device("auto")
+    if device.type != "cpu":
+        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", bank.window, device=device)
+    bfloat16 = choose_bfloat16("auto", device)
+    at_once = 128 if device.type == "cuda" else 8
+    schedule = Schedule(
+        study=StudyParams(frames=1, passages=at_once),
+        dagger=DaggerParams(n_games=60 * at_once, t_max=1, batch=60 * at_once, scattered_share=1),
+    )
+    ours, alone = (
+        kind(fresh(bank).placed(device), bank, schedule, seed=0, bfloat16=bfloat16)
+        for kind in (Study, Dagger)
+    )
+    bench.compare(
+        f"study, {name} (beside: state by state)",
+        "states/s",
+        partial(_learn, ours),
+        partial(_learn, alone),
+    )
 
 
 def _learn(learner: Learner) -> float:
@@ -314,7 +341,9 @@ def theirs_of(midi: Path, font: Path, filters: np.ndarray) -> float:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help="game training evaluation latency sound odtw")
+    parser.add_argument(
+        "parts", nargs="*", help="game training study evaluation latency sound odtw"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
     parser.add_argument("--windows", nargs="*", default=list(WINDOWS))
@@ -355,6 +384,7 @@ MEASURES = {
     "evaluation": bench_evaluation,
     "latency": bench_latency,
     "training": bench_training,
+    "study": bench_study,
 }
 
 if __name__ == "__main__":
