@@ -17,7 +17,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing
 
-COLUMNS = ("frames", "minutes", "r_on")
+COLUMNS = ("frames", "minutes", "r_on", "studied")
 LEVELS = (0.9, 0.99)
 CARD = "agent.json"
 
@@ -29,12 +29,15 @@ class Curve:
     Attributes
     ----------
     points:
-        (frames, minutes, R_on) of each evaluation, in order.
+        (frames, minutes, R_on) of each evaluation, in order. Frames are those of games.
+    studied:
+        States learnt from before the first game; the minutes contain them.
     """
 
     name: str
     seed: str
     points: tuple[tuple[int, float, float], ...]
+    studied: int = 0
 
     def reaches(self, level: float) -> tuple[int, float] | None:
         """Frames and minutes of the first evaluation with R_on >= level; None if there is none."""
@@ -61,8 +64,19 @@ def save_curve(agent: Path, out: Path, name: str | None = None) -> Path:
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(card["curve"])
+        writer.writerows(_played(card))
     return path
+
+
+def _played(card: Mapping[str, Any]) -> list[tuple[int, float, float, int]]:
+    """Rows of a curve, the states of study told apart from the frames of games."""
+    wanted = (card.get("schedule", {}).get("study") or {}).get("frames") or 0
+    rows, studied, over = [], 0, not wanted
+    for counted, minutes, r_on in card["curve"]:
+        if not over:
+            studied, over = counted, counted >= wanted
+        rows.append((counted - studied, minutes, r_on, studied))
+    return rows
 
 
 def read_curves(folder: Path) -> list[Curve]:
@@ -86,7 +100,8 @@ def read_curves(folder: Path) -> list[Curve]:
             ) from None
         if match is None or not points:
             raise SfpipeError("is no learning curve of a named seed", file=path, remedy="remove it")
-        curves.append(Curve(match[1], match[2], points))
+        studied = max(int(row.get("studied") or 0) for row in rows)
+        curves.append(Curve(match[1], match[2], points, studied))
     if not curves:
         raise SfpipeError("holds no learning curves", file=folder, remedy="sfpipe curves AGENT")
     return curves
@@ -104,14 +119,15 @@ def table(curves: Sequence[Curve]) -> str:
     """Frames and minutes until R_on first reached each level, per training: Markdown."""
     heads = [f"frames (minutes) to {level:g}" for level in LEVELS]
     lines = [
-        f"| training | seed | frames | {' | '.join(heads)} | best |",
-        "|---" * (4 + len(LEVELS)) + "|",
+        f"| training | seed | states studied | frames | {' | '.join(heads)} | best |",
+        "|---" * (5 + len(LEVELS)) + "|",
     ]
     for name, group in by_name(curves).items():
         for curve in group:
             reached = [curve.reaches(level) for level in LEVELS]
             cells = ["not reached" if r is None else f"{r[0]:,} ({r[1]:.1f})" for r in reached]
-            cells = [f"{curve.points[-1][0]:,}", *cells, f"{curve.best:.3f}"]
+            seen = [f"{curve.studied:,}" if curve.studied else "-", f"{curve.points[-1][0]:,}"]
+            cells = [*seen, *cells, f"{curve.best:.3f}"]
             lines.append(f"| {name} | {curve.seed} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -122,7 +138,7 @@ def draw(curves: Sequence[Curve], path: Path) -> Path:
 
     figure, axes = new_axes(7.5, 6, rows=2)
     colours = _colours(by_name(curves))
-    for axis, column, label in zip(axes, (0, 1), ("frames seen", "minutes"), strict=True):
+    for axis, column, label in zip(axes, (0, 1), ("frames played", "minutes"), strict=True):
         named = set()
         for curve in curves:
             axis.plot(

@@ -32,8 +32,8 @@ def test_from_cards_to_the_table_and_the_picture(tmp_path):
         ("ppo-from-dagger", "1"),
     ]
     lines = table(found).splitlines()
-    assert lines[2] == "| dagger | 1 | 4,000 | 2,000 (3.0) | 4,000 (6.0) | 0.995 |"
-    assert lines[3] == "| dagger | 2 | 2,000 | 2,000 (3.0) | not reached | 0.910 |"
+    assert lines[2] == "| dagger | 1 | - | 4,000 | 2,000 (3.0) | 4,000 (6.0) | 0.995 |"
+    assert lines[3] == "| dagger | 2 | - | 2,000 | 2,000 (3.0) | not reached | 0.910 |"
     assert lines[4].endswith("| not reached | not reached | 0.300 |")
     picture = draw(found, out / "curves.png")
     first = picture.read_bytes()
@@ -47,6 +47,19 @@ def test_the_command(tmp_path, monkeypatch):
     assert done.exit_code == 0 and "| a2c | 7 |" in done.output
     assert (tmp_path / "metrics/curves/a2c-7.csv").exists()
     assert (tmp_path / "metrics/curves/curves.png").exists()
+
+
+def test_states_of_study_are_no_frames_of_play(tmp_path):
+    folder = agent(tmp_path / "a", "dagger", 3, [[600, 0.5, 0.1], [1100, 1.0, 0.05], *RISING[1:]])
+    card = json.loads((folder / "agent.json").read_text())
+    card["schedule"] = {"study": {"frames": 1000}}
+    (folder / "agent.json").write_text(json.dumps(card))
+    save_curve(folder, tmp_path / "curves")
+    (curve,) = read_curves(tmp_path / "curves")
+    assert curve.studied == 1100
+    assert [point[0] for point in curve.points] == [0, 0, 900, 1900, 2900]
+    assert curve.reaches(0.9) == (900, 3.0)
+    assert table([curve]).splitlines()[2].startswith("| dagger | 3 | 1,100 | 2,900 | 900 (3.0) |")
 
 
 def test_reaching_a_level():
