@@ -177,6 +177,7 @@ class StudyParams(Section):
     passages: int = Field(default=8, ge=1)  # per update
     windows: int = Field(default=9, ge=1)  # of a passage
     excerpts: int = Field(default=16, ge=1)
+    speed_spread: float = Field(default=8.0, ge=0)  # px/frame, around the target's own speed
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-4, gt=0)
     match_loss: float = Field(default=1.0, ge=0)

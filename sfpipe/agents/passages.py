@@ -67,12 +67,20 @@ class PassageSampler:
         The branches whose strides say where windows and excerpts begin.
     windows, excerpts:
         Of each passage; fewer where there is no room for so many.
+    speed_spread:
+        Farthest from the target's own speed, px/frame.
     """
 
     def __init__(
-        self, bank: Bank, score: SharedBranch, sound: SharedBranch, windows: int, excerpts: int
+        self,
+        bank: Bank,
+        score: SharedBranch,
+        sound: SharedBranch,
+        windows: int,
+        excerpts: int,
+        speed_spread: float,
     ):
-        self.bank = bank
+        self.bank, self.speed_spread = bank, speed_spread
         self.step_px = score.stride * bank.window.shrink
         self.step_frames = sound.stride
         # No passage is wider than the narrowest strip, or longer than all recordings together.
@@ -91,7 +99,8 @@ class PassageSampler:
 
         Strip and sound are shifted against each other, by up to a quarter of the strip's windows
         and 30 % of the excerpts. The speed is the target's own of four frames somewhere in the
-        passage, give or take one px/frame.
+        passage, give or take up to `speed_spread`, half of the time less than an eighth of that:
+        an agent that knows no other speeds than the right ones does not find back to them.
 
         Parameters
         ----------
@@ -124,7 +133,7 @@ class PassageSampler:
         pace = dynamics.target(bank, performance, there)
         pace = (pace - dynamics.target(bank, performance, earlier)) / 4
         jitter = torch.rand(n, generator=generator, dtype=torch.float64).to(device)
-        speed = (pace + 2 * jitter - 1).round()
+        speed = (pace + self.speed_spread * (2 * jitter - 1) ** 3).round()
 
         position = begin[:, None] + half + self._window
         frames = frame[:, None] + self._excerpt

@@ -47,7 +47,9 @@ class Study(Learner):
         s = schedule.study
         self.score = SharedBranch(network.score, network.channels, network.window.seen)
         self.sound = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
-        self.sampler = PassageSampler(bank, self.score, self.sound, s.windows, s.excerpts)
+        self.sampler = PassageSampler(
+            bank, self.score, self.sound, s.windows, s.excerpts, s.speed_spread
+        )
         self.layout = Layout(channels_last=True, bfloat16=bfloat16)
         self.planner = Planner(bank, schedule.dagger.horizon)
         self.localiser = localiser = Localiser(bank, network.width)

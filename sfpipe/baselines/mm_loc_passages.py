@@ -39,7 +39,7 @@ class MmLocPassages(nn.Module):
         self._score = SharedBranch(network.score, 1, window.seen)
         self._sound = SharedBranch(network.spectrogram, 1, (BINS, network.context))
         self.sampler = PassageSampler(
-            examples.bank, self._score, self._sound, params.windows, params.excerpts
+            examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0
         )
         self.matcher = Matcher(self._score, self._sound, window).to(examples.bank.device)
 

@@ -25,7 +25,8 @@ def parts(name, windows=5, excerpts=7):
     network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
     score = SharedBranch(network.score, 2, window.seen)
     sound = SharedBranch(network.spectrogram, 2, (BINS, EXCERPT))
-    return bank, network, score, sound, PassageSampler(bank, score, sound, windows, excerpts)
+    sampler = PassageSampler(bank, score, sound, windows, excerpts, speed_spread=8.0)
+    return bank, network, score, sound, sampler
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -44,6 +45,11 @@ def test_passages_are_made_of_states_of_the_game(name):
     assert bool((states.position >= half).all())
     assert bool((states.position <= bank.strip_width[states.performance] - half).all())
     assert set(states.performance.tolist()) == {0, 1, 2}
+    # Speeds are around the target's own, often near and sometimes far.
+    pace = dynamics.target(bank, states.performance, states.frame)
+    pace = (pace - dynamics.target(bank, states.performance, (states.frame - 4).clamp(min=0))) / 4
+    off = (states.speed - pace).abs()
+    assert float((off < 3).float().mean()) > 0.4 and float(off.max()) > 6
     # Neighbours begin one stride apart, and speeds are near the target's own.
     assert passages.position.diff(dim=1).unique().tolist() == [sampler.step_px]
     assert passages.frame.diff(dim=1).unique().tolist() == [sampler.step_frames]
