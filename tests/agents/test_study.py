@@ -101,17 +101,23 @@ def test_embeddings_equal_those_of_the_network(name):
 
 
 def test_everything_is_learned():
-    """On strips and sounds that grow alike, so that there is something to match."""
-    learner = study(bank=ramp_bank(window=WINDOWS["nottingham"]), learning_rate=2e-3)
-    figures = [learner.update() for _ in range(60)]
-
-    def mean(name, some):
-        return sum(float(f[name]) for f in some) / len(some)
-
-    shares = {"policy_loss": 0.8, "localise_loss": 0.7, "read_loss": 0.2, "match_px": 0.7}
+    """The same passages again and again: all that is asked about them can be known."""
+    learner = study(learning_rate=2e-3, passages=3)
+    passages = learner.sampler.draw(3, torch.Generator().manual_seed(6))
+    learner.sampler.draw = lambda *_: passages
+    figures = [learner.update() for _ in range(45)]
+    first, last = ({k: float(v) for k, v in f.items()} for f in (figures[0], figures[-1]))
+    shares = {
+        "policy_loss": 0.3,
+        "regret": 0.3,
+        "match_loss": 0.5,
+        "match_px": 0.3,
+        "localise_loss": 0.5,
+        "read_loss": 0.1,
+    }
     for name, share in shares.items():
-        assert mean(name, figures[-5:]) < share * mean(name, figures[:5]), name
-    assert mean("agreement", figures[-5:]) > 0.75
+        assert last[name] < share * first[name], name
+    assert last["agreement"] > 0.9 > first["agreement"]
     assert learner.frames == sum(f["frames"] for f in figures)
 
 
