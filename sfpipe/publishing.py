@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.agents.agent import CARD as AGENT
-from sfpipe.agents.agent import PRETRAINED, WEIGHTS
+from sfpipe.agents.agent import PRETRAINED
+from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
 

@@ -9,12 +9,13 @@ import torch
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
+from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, replacing, write_json
+from sfpipe.files import read_json, write_json
 from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.store.window import WINDOWS
 
-WEIGHTS, CARD = "weights.safetensors", "agent.json"
+CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
 
 
@@ -55,11 +56,7 @@ def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
 
 def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:
     """Write `weights.safetensors` and `agent.json` into `folder`."""
-    from safetensors.torch import save_file
-
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file(tensors, str(temporary))
+    write_weights(folder, network)
     write_json(folder / CARD, card)
 
 
@@ -73,9 +70,6 @@ def load_agent(
     SfpipeError
         If a file is missing or damaged, or the weights do not fit the network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     remedy = "train an agent first: dvc repro train"
     card = read_json(folder / CARD, remedy=remedy)
@@ -87,18 +81,5 @@ def load_agent(
             remedy=remedy,
         )
     network = ActorCritic(WINDOWS[name])
-    try:
-        weights = load_file(str(folder / WEIGHTS))
-        network.load_state_dict(weights)
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=folder / WEIGHTS, remedy=remedy) from None
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise SfpipeError(
-            f"does not hold this network's weights ({first})",
-            file=folder / WEIGHTS,
-            remedy=remedy,
-        ) from None
-    if not all(bool(w.isfinite().all()) for w in weights.values()):
-        raise SfpipeError("holds NaN or infinity", file=folder / WEIGHTS, remedy=remedy)
+    read_weights(folder, network, remedy)
     return network.placed(device).eval(), card

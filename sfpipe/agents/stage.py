@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sfpipe import __version__
-from sfpipe.agents.agent import WEIGHTS, find_agent, load_agent, save_agent
+from sfpipe.agents.agent import find_agent, load_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.hardware import (
     choose_bfloat16,
@@ -20,6 +20,7 @@ from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.session import revision, stop_signals
 from sfpipe.agents.trainer import Course, Trainer
+from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams

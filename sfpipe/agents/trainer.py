@@ -22,6 +22,7 @@ from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.study import Study
+from sfpipe.agents.weights import copy_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.params import Schedule
@@ -116,7 +117,7 @@ class Trainer:
         study = "study" if schedule.study.frames else None
         self.phases = [name for name in (study, warm, algo) if name]
         self.course = Course()
-        self.best_weights = _copy(network)
+        self.best_weights = copy_weights(network)
         self.learner = self._make_learner()
 
     def run(self) -> Course:
@@ -245,7 +246,7 @@ class Trainer:
         if self._studies() or (r_on, -error) > (course.best, -course.best_error):
             course.best, course.best_error = r_on, error
             course.best_frames, course.waited = course.frames, 0
-            self.best_weights = _copy(self.network)
+            self.best_weights = copy_weights(self.network)
         else:
             course.waited += 1
         row = {
@@ -326,7 +327,3 @@ class Trainer:
                 remedy="delete it to start this training again",
             ) from None
         self.log.rewind(self.course.evaluations)
-
-
-def _copy(network: ActorCritic) -> dict[str, torch.Tensor]:
-    return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}

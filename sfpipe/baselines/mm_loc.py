@@ -16,13 +16,14 @@ from torch.nn import functional as F
 
 from sfpipe.agents.localising import soft_buckets
 from sfpipe.agents.networks import TABLES, TwoBranches, head
+from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, replacing, write_json
+from sfpipe.files import read_json, write_json
 from sfpipe.store.window import WINDOWS, Window
 
 # Temporal context: 4 s of melodies, 2 s of piano music (section 4.2).
 CONTEXT = {"nottingham": 80, "msmd": 40}  # frames
-WEIGHTS, CARD = "weights.safetensors", "mm-loc.json"
+CARD = "mm-loc.json"
 _REMEDY = "train it first: sfpipe baseline mm-loc --train"
 
 
@@ -82,11 +83,7 @@ class MmLoc(TwoBranches):
 
 def save_mm_loc(folder: Path, network: MmLoc, card: dict[str, Any]) -> None:
     """Write `weights.safetensors` and `mm-loc.json` into `folder`."""
-    from safetensors.torch import save_file
-
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file(tensors, str(temporary))
+    write_weights(folder, network)
     write_json(folder / CARD, {**card, "window": network.window.name, "buckets": network.buckets})
 
 
@@ -100,9 +97,6 @@ def load_mm_loc(
     SfpipeError
         If a file is missing or damaged, or the weights do not fit the network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     card = read_json(folder / CARD, remedy=_REMEDY)
     try:
@@ -113,18 +107,5 @@ def load_mm_loc(
             file=folder / CARD,
             remedy=_REMEDY,
         ) from None
-    try:
-        weights = load_file(str(folder / WEIGHTS))
-        network.load_state_dict(weights)
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=folder / WEIGHTS, remedy=_REMEDY) from None
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise SfpipeError(
-            f"does not hold this network's weights ({first})",
-            file=folder / WEIGHTS,
-            remedy=_REMEDY,
-        ) from None
-    if not all(bool(w.isfinite().all()) for w in weights.values()):
-        raise SfpipeError("holds NaN or infinity", file=folder / WEIGHTS, remedy=_REMEDY)
+    read_weights(folder, network, _REMEDY)
     return network.placed(device).eval(), card

@@ -12,7 +12,8 @@ from sfpipe import __version__
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.session import revision, stop_signals
-from sfpipe.baselines.mm_loc import CARD, WEIGHTS, MmLoc, load_mm_loc, save_mm_loc
+from sfpipe.agents.weights import WEIGHTS
+from sfpipe.baselines.mm_loc import CARD, MmLoc, load_mm_loc, save_mm_loc
 from sfpipe.baselines.mm_loc_following import play_mm_loc
 from sfpipe.baselines.mm_loc_training import MmLocCourse, MmLocTraining
 from sfpipe.errors import SfpipeError

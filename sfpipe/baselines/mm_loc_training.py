@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
+from sfpipe.agents.weights import copy_weights
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Drawn, Examples
 from sfpipe.baselines.mm_loc_passages import MmLocPassages
@@ -92,7 +93,7 @@ class MmLocTraining:
         trained = [*network.parameters(), *self.passages.parameters()]
         self.optimiser = torch.optim.Adam(trained, lr=params.learning_rate, fused=True)
         self.course = MmLocCourse()
-        self.best_weights = _copy(network)
+        self.best_weights = copy_weights(network)
 
     def run(self) -> MmLocCourse:
         """Train until it is over; the network then holds the best weights.
@@ -186,7 +187,7 @@ class MmLocTraining:
         if loss < course.best:
             course.best, course.best_error_px = loss, error
             course.best_updates, course.waited = course.updates, 0
-            self.best_weights = _copy(self.network)
+            self.best_weights = copy_weights(self.network)
             return
         course.waited += 1
         if course.waited < p.patience:
@@ -245,7 +246,3 @@ class MmLocTraining:
                 file=self.checkpoint,
                 remedy="delete it to start this training again",
             ) from None
-
-
-def _copy(network: MmLoc) -> dict[str, torch.Tensor]:
-    return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfpipe.baselines.mm_loc import CARD, CONTEXT, WEIGHTS, MmLoc, load_mm_loc, save_mm_loc
+from sfpipe.agents.weights import WEIGHTS
+from sfpipe.baselines.mm_loc import CARD, CONTEXT, MmLoc, load_mm_loc, save_mm_loc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.baselines.mm_loc_following import MmLocFollower, MmLocPlaces, play_mm_loc
 from sfpipe.errors import SfpipeError
