@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,25 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise SfpipeError(
             f"is not a readable checkpoint ({type(error).__name__})",
+            file=path,
+            remedy="delete it to start this training again",
+        ) from None
+
+
+@contextmanager
+def restoring(path: Path | None) -> Iterator[None]:
+    """Put what the checkpoint at `path` holds into a training.
+
+    Raises
+    ------
+    SfpipeError
+        If it is of another training: something is missing in it, or does not fit.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise SfpipeError(
+            f"is no checkpoint of this training ({type(error).__name__})",
             file=path,
             remedy="delete it to start this training again",
         ) from None

@@ -6,6 +6,9 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from sfpipe.errors import SfpipeError
 
 
 @contextmanager
@@ -23,6 +26,15 @@ def stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def interrupted(done: str, checkpoint: Path | None) -> SfpipeError:
+    """That a training was stopped; `done` says after how much of it."""
+    return SfpipeError(
+        f"training interrupted after {done}",
+        file=checkpoint,
+        remedy="run the same command again to go on",
+    )
 
 
 def revision() -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from sfpipe.agents.a2c import A2C
-from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
+from sfpipe.agents.checkpoint import load_checkpoint, restoring, save_checkpoint
 from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.log import TrainingLog
@@ -20,6 +20,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
 from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
+from sfpipe.agents.session import interrupted
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.study import Study
 from sfpipe.agents.weights import copy_weights
@@ -150,11 +151,7 @@ class Trainer:
                 saved = now
                 self._save()
             if stop:
-                raise SfpipeError(
-                    f"training interrupted after {self.course.frames:,} frames",
-                    file=self.checkpoint,
-                    remedy="run the same command again to go on",
-                )
+                raise interrupted(f"{self.course.frames:,} frames", self.checkpoint)
         progress.total = progress.done
         progress.close(f"best R_on on validation {self.course.best:.3f}")
         self.network.load_state_dict(self.best_weights)
@@ -313,17 +310,11 @@ class Trainer:
         saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
         if saved is None:
             return
-        try:
+        with restoring(self.checkpoint):
             self.course = Course(**saved["course"])
             self.best_weights = saved["best_weights"]
             self.network.load_state_dict(self.best_weights)
             if self.course.phase < len(self.phases):
                 self.learner = self._make_learner()
                 self.learner.load_state_dict(saved["learner"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise SfpipeError(
-                f"is no checkpoint of this training ({type(error).__name__})",
-                file=self.checkpoint,
-                remedy="delete it to start this training again",
-            ) from None
         self.log.rewind(self.course.evaluations)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from sfpipe.agents.checkpoint import load_checkpoint, save_checkpoint
+from sfpipe.agents.checkpoint import load_checkpoint, restoring, save_checkpoint
+from sfpipe.agents.session import interrupted
 from sfpipe.agents.weights import copy_weights
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Drawn, Examples
@@ -125,11 +126,7 @@ class MmLocTraining:
                 saved = now
                 self._save()
             if stop:
-                raise SfpipeError(
-                    f"training interrupted after {course.examples:,} examples",
-                    file=self.checkpoint,
-                    remedy="run the same command again to go on",
-                )
+                raise interrupted(f"{course.examples:,} examples", self.checkpoint)
         progress.total = progress.done
         progress.close(f"validation {course.best:.3f}, median error {course.best_error_px:.1f} px")
         self.network.load_state_dict(self.best_weights)
@@ -230,7 +227,7 @@ class MmLocTraining:
         saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
         if saved is None:
             return
-        try:
+        with restoring(self.checkpoint):
             self.course = MmLocCourse(**saved["course"])
             self.network.load_state_dict(saved["network"])
             self.passages.load_state_dict(saved["passages"])
@@ -240,9 +237,3 @@ class MmLocTraining:
             torch.set_rng_state(saved["torch"])
             if "cuda" in saved and self.device.type == "cuda":
                 torch.cuda.set_rng_state(saved["cuda"], self.device)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise SfpipeError(
-                f"is no checkpoint of this training ({type(error).__name__})",
-                file=self.checkpoint,
-                remedy="delete it to start this training again",
-            ) from None
