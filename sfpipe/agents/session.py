@@ -1,4 +1,4 @@
-"""What a training asks of the session it runs in: when to stop, and which revision it is of."""
+"""What any training needs around it: machine and data, when to stop, and the facts for its card."""
 
 from __future__ import annotations
 
@@ -6,9 +6,63 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from sfpipe import __version__
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.errors import SfpipeError
+from sfpipe.params import MmLocParams, TrainParams
+from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.reader import strip_height
+from sfpipe.store.window import Window, window_by_name, window_for
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a training computes, and what it learns from and is judged on."""
+
+    device: torch.device
+    bfloat16: bool
+    window: Window
+    train_bank: Bank
+    valid_bank: Bank
+
+    def facts(self) -> dict[str, Any]:
+        """What the card of anything trained says of data, machine, versions and revision."""
+        return {
+            "training_pieces": len({i.piece for i in self.train_bank.infos}),
+            "training_performances": len(self.train_bank),
+            "device": str(self.device),
+            "bfloat16": self.bfloat16,
+            "versions": {"sfpipe": __version__, "torch": torch.__version__},
+            "revision": revision(),
+        }
+
+
+def open_session(params: TrainParams | MmLocParams, scores: Path, spectrograms: Path) -> Session:
+    """Choose device, arithmetic and window; read the splits to train and to validate on.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read or a device is missing.
+    """
+    device = choose_device(params.device)
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    keep_memory()
+    bfloat16 = choose_bfloat16(params.precision, device)
+    auto = params.window == "auto"
+    window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
+    train, valid = (
+        load_bank(scores, spectrograms, window, split=split, device=device)
+        for split in ("train", "valid")
+    )
+    return Session(device, bfloat16, window, train, valid)
 
 
 @contextmanager

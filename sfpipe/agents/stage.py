@@ -8,25 +8,16 @@ from typing import Any
 
 import torch
 
-from sfpipe import __version__
 from sfpipe.agents.agent import find_agent, load_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
-from sfpipe.agents.hardware import (
-    choose_bfloat16,
-    choose_device,
-    keep_memory,
-)
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.session import revision, stop_signals
+from sfpipe.agents.session import open_session, stop_signals
 from sfpipe.agents.trainer import Course, Trainer
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
-from sfpipe.store.bank import load_bank
-from sfpipe.store.reader import strip_height
-from sfpipe.store.window import window_by_name, window_for
 
 
 def train(
@@ -59,39 +50,31 @@ def train(
         If a store cannot be read, a device is missing, the agent to start from does not fit, or
         the run is interrupted.
     """
-    device = choose_device(params.device)
-    if params.threads:
-        torch.set_num_threads(params.threads)
-    keep_memory()
-    bfloat16 = choose_bfloat16(params.precision, device)
-    auto = params.window == "auto"
-    window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
-    train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
-    valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
+    session = open_session(params, scores, spectrograms)
     schedule = params.chosen
     identity: dict[str, Any] = {
         "algo": algo,
         "seed": seed,
-        "window": window.name,
+        "window": session.window.name,
         "schedule": schedule.model_dump(),
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
-    network = ActorCritic(window, dropout=schedule.dropout)
+    network = ActorCritic(session.window, dropout=schedule.dropout)
     network.initialise(torch.Generator().manual_seed(seed))
     if params.start_from:
         identity["start_from"] = _begin_with(network, params.start_from)
     checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
-    network.placed(device)
+    network.placed(session.device)
     log = TrainingLog(curves, events)
     with stop_signals() as stop:
         trainer = Trainer(
             network,
-            train_bank,
-            valid_bank,
+            session.train_bank,
+            session.valid_bank,
             algo=algo,
             schedule=schedule,
             seed=seed,
-            bfloat16=bfloat16,
+            bfloat16=session.bfloat16,
             checkpoint=checkpoint,
             checkpoint_seconds=params.checkpoint_seconds,
             log=log,
@@ -106,18 +89,13 @@ def train(
         "frames": course.frames,
         "hours": course.seconds / 3600,
         "validation_r_on": course.best,
-        "training_pieces": len({i.piece for i in train_bank.infos}),
-        "training_performances": len(train_bank),
-        "px_per_frame": mean_training_speed(train_bank),
-        "device": str(device),
-        "bfloat16": bfloat16,
+        **session.facts(),
+        "px_per_frame": mean_training_speed(session.train_bank),
         "course": summary,
         "curve": [
             [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
             for e in course.evaluations
         ],
-        "versions": {"sfpipe": __version__, "torch": torch.__version__},
-        "revision": revision(),
     }
     save_agent(out, network, card)
     if checkpoint:

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from sfpipe import __version__
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
-from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.session import revision, stop_signals
+from sfpipe.agents.hardware import choose_bfloat16
+from sfpipe.agents.session import open_session, stop_signals
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.baselines.mm_loc import CARD, MmLoc, load_mm_loc, save_mm_loc
 from sfpipe.baselines.mm_loc_following import play_mm_loc
@@ -20,9 +19,8 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, sha256
 from sfpipe.game.play import PlayedGame, share_of_onsets
 from sfpipe.params import MmLocParams
-from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import describe, strip_height
-from sfpipe.store.window import window_by_name, window_for
+from sfpipe.store.bank import Bank
+from sfpipe.store.reader import describe
 
 
 def train_mm_loc(
@@ -49,43 +47,30 @@ def train_mm_loc(
     SfpipeError
         If a store cannot be read, a device is missing, or the run is interrupted.
     """
-    device = choose_device(params.device)
-    if params.threads:
-        torch.set_num_threads(params.threads)
-    keep_memory()
-    bfloat16 = choose_bfloat16(params.precision, device)
-    auto = params.window == "auto"
-    window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
-    train_bank = load_bank(scores, spectrograms, window, split="train", device=device)
-    valid_bank = load_bank(scores, spectrograms, window, split="valid", device=device)
+    session = open_session(params, scores, spectrograms)
     identity = _identity(params, scores, spectrograms, seed)
-    network = MmLoc(window, buckets=params.buckets, dropout=params.dropout)
-    network.initialise(torch.Generator().manual_seed(seed)).placed(device)
+    network = MmLoc(session.window, buckets=params.buckets, dropout=params.dropout)
+    network.initialise(torch.Generator().manual_seed(seed)).placed(session.device)
     checkpoint = checkpoints / f"mm-loc-{fingerprint(identity)}.pt" if checkpoints else None
     with stop_signals() as stop:
         course = MmLocTraining(
             network,
-            train_bank,
-            valid_bank,
+            session.train_bank,
+            session.valid_bank,
             params,
             seed=seed,
-            bfloat16=bfloat16,
+            bfloat16=session.bfloat16,
             checkpoint=checkpoint,
             should_stop=lambda: bool(stop),
         ).run()
-    games = play_mm_loc(valid_bank, network.eval(), bfloat16=bfloat16)
+    games = play_mm_loc(session.valid_bank, network.eval(), bfloat16=session.bfloat16)
     card = {
         **identity,
         "context_frames": network.context,
         "validation_r_on": share_of_onsets(games),
         "course": asdict(course),
         "hours": course.seconds / 3600,
-        "training_pieces": len({i.piece for i in train_bank.infos}),
-        "training_performances": len(train_bank),
-        "device": str(device),
-        "bfloat16": bfloat16,
-        "versions": {"sfpipe": __version__, "torch": torch.__version__},
-        "revision": revision(),
+        **session.facts(),
     }
     save_mm_loc(out, network, card)
     if checkpoint:
