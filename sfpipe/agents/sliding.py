@@ -29,7 +29,10 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation, View
 from sfpipe.game.players import Player
 from sfpipe.store.bank import Bank
+from sfpipe.store.packing import Place, pack_strips
+from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import EXCERPT
+from sfpipe.store.window import Window
 
 Whole = TypeVar("Whole", int, torch.Tensor)
 
@@ -172,6 +175,35 @@ class SlidingBranch:
         if self.joint is not None:
             x = F.linear(ELU()(x.contiguous()), self.joint)
         return x
+
+
+def slide_over_strip(
+    branch: nn.Sequential, joint: torch.Tensor, score: ScoreRecord, window: Window
+) -> tuple[SlidingBranch, Place, tuple[float, float]]:
+    """A score branch for one strip in float32 on the CPU, and where windows can be on it.
+
+    Parameters
+    ----------
+    branch, joint:
+        As for `SlidingBranch`.
+
+    Returns
+    -------
+    tuple
+        The sliding branch, where the strip lies in its image, and the first and last position
+        of a window's middle, px with padding.
+
+    Raises
+    ------
+    SfpipeError
+        If the strip is lower than the window.
+    """
+    image, places = pack_strips({score.piece: score}, [score.piece], window)
+    ink = torch.from_numpy(image)
+    sliding = SlidingBranch(branch, joint, ink, 1 / 255, window.seen, torch.float32)
+    half = window.width / 2
+    limits = half, score.strip.shape[1] + 2 * window.width - half - 1
+    return sliding, places[score.piece], limits
 
 
 class SlidingPolicy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts
+from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.errors import SfpipeError
@@ -14,7 +14,6 @@ from sfpipe.game.following import judged
 from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
-from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
 
@@ -31,7 +30,7 @@ class MmLocFollower:
         self.network, self.window = network, network.window
         self._score_branch = frozen(network.score, torch.float32)
         self._audio_branch = frozen(network.spectrogram, torch.float32)
-        self._place = frozen(network.place, torch.float32)
+        self._head = frozen(network.place, torch.float32)
         self._joint = joint_parts(network)
         self._sound = torch.zeros(1, 1, BINS, network.context)
         self._branch: SlidingBranch | None = None
@@ -45,18 +44,9 @@ class MmLocFollower:
             If the strip is lower than the window.
         """
         window = self.window
-        image, places = pack_strips({score.piece: score}, [score.piece], window)
-        self._column = places[score.piece].column
-        self._branch = SlidingBranch(
-            self._score_branch,
-            self._joint[0],
-            torch.from_numpy(image),
-            1 / 255,
-            window.seen,
-            torch.float32,
+        self._branch, self._place, (self._first, self._last) = slide_over_strip(
+            self._score_branch, self._joint[0], score, window
         )
-        half = window.width / 2
-        self._first, self._last = half, score.strip.shape[1] + 2 * window.width - half - 1
         self._position = float(score.onset_x_px[0]) + window.width
         self._sound = torch.zeros_like(self._sound)
 
@@ -86,11 +76,11 @@ class MmLocFollower:
         """
         self.hear(frame)
         assert self._branch is not None
-        column = self._column(self._position, self.window)
+        column = self._place.column(self._position, self.window)
         score = torch.from_numpy(self._branch.at(column, column))
         audio = self._audio_branch(self._sound)[0] @ self._joint[1].T
         embedding = self.network.joint[1](score + audio + self._joint[2])
-        x = float(self.network.places(self._place(embedding[None]))[0])
+        x = float(self.network.places(self._head(embedding[None]))[0])
         start = int(self._position - self.window.width / 2)
         self._position = min(max(start + x, self._first), self._last)
         return self._position - self.window.width

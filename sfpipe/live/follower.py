@@ -7,11 +7,10 @@ import torch
 from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts
+from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.errors import SfpipeError
 from sfpipe.game.players import ACTIONS
 from sfpipe.live.incremental import IncrementalBranch, array, elu
-from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS, EXCERPT
 
@@ -64,18 +63,9 @@ class AgentFollower:
             If the strip is lower than the window.
         """
         window = self.window
-        image, places = pack_strips({score.piece: score}, [score.piece], window)
-        self._place = places[score.piece]
-        self._branch = SlidingBranch(
-            self._score_branch,
-            self._score_weight,
-            torch.from_numpy(image),
-            1 / 255,
-            window.seen,
-            torch.float32,
+        self._branch, self._place, (self._first, self._last) = slide_over_strip(
+            self._score_branch, self._score_weight, score, window
         )
-        half = window.width / 2
-        self._first, self._last = half, score.strip.shape[1] + 2 * window.width - half - 1
         start = float(score.onset_x_px[0]) if start_px is None else start_px
         self._position = self._previous = start + window.width
         self._speed = 0.0
