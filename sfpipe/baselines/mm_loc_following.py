@@ -8,9 +8,8 @@ import torch
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
-from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
-from sfpipe.game.following import judged
+from sfpipe.game.following import check_frame, judged
 from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
@@ -58,10 +57,7 @@ class MmLocFollower:
         SfpipeError
             If the frame has another shape than [shape=(78,)], or `reset` was not called.
         """
-        if self._branch is None:
-            raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
-        if frame.shape != (BINS,):
-            raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
+        check_frame(frame, ready=self._branch is not None)
         self._sound = self._sound.roll(-1, 3)
         self._sound[0, 0, :, -1] = torch.from_numpy(np.asarray(frame, np.float32))
 

@@ -13,10 +13,10 @@ import numpy as np
 from sfpipe.baselines.chroma import Chroma
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
-from sfpipe.errors import SfpipeError
+from sfpipe.game.following import check_frame
 from sfpipe.params import OdtwParams
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, FPS
+from sfpipe.store.schema import FPS
 
 
 class OdtwFollower:
@@ -83,8 +83,6 @@ class OdtwFollower:
         return Chroma(self.params.onset_weight, self.params.fading)
 
     def _take(self, frame: np.ndarray) -> tuple[OnlineDtw, np.ndarray]:
-        if self._dtw is None:
-            raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
-        if frame.shape != (BINS,):
-            raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
+        check_frame(frame, ready=self._dtw is not None)
+        assert self._dtw is not None
         return self._dtw, self._chroma.step(frame)

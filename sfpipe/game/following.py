@@ -10,6 +10,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.game.play import PlayedGame
 from sfpipe.store.bank import PerformanceInfo, merge_onsets
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.schema import BINS
 from sfpipe.store.window import Window
 
 
@@ -85,6 +86,25 @@ def follow(
         if abs(position[n - 1] - aims[n - 1]) > window.threshold_px:
             break
     return judged(info, position[:n], window, trial=trial)
+
+
+def check_frame(frame: np.ndarray, *, ready: bool) -> None:
+    """Refuse what a follower cannot hear.
+
+    Parameters
+    ----------
+    ready:
+        Whether it has a score.
+
+    Raises
+    ------
+    SfpipeError
+        If it has none, or the frame has another shape than [shape=(78,)].
+    """
+    if not ready:
+        raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
+    if frame.shape != (BINS,):
+        raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
 
 
 def targets(info: PerformanceInfo) -> np.ndarray:

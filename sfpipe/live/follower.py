@@ -8,11 +8,11 @@ from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
-from sfpipe.errors import SfpipeError
+from sfpipe.game.following import check_frame
 from sfpipe.game.players import ACTIONS
 from sfpipe.live.incremental import IncrementalBranch, array, elu
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, EXCERPT
+from sfpipe.store.schema import EXCERPT
 
 _SPEEDS = range(-2, 8)  # px/frame: windows at these are computed before playing
 
@@ -81,10 +81,7 @@ class AgentFollower:
         SfpipeError
             If the frame has another shape than [shape=(78,)], or `reset` was not called.
         """
-        if self._branch is None:
-            raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
-        if frame.shape != (BINS,):
-            raise SfpipeError(f"a frame has {BINS} bins, this one has the shape {frame.shape}")
+        check_frame(frame, ready=self._branch is not None)
         self._audio.push(frame)
 
     def step(self, frame: np.ndarray) -> float:
