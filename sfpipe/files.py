@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -133,6 +134,33 @@ def read_json(path: str | Path, *, remedy: str) -> Any:
         raise SfpipeError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SfpipeError(f"is not valid JSON ({error})", file=path, remedy=remedy) from None
+
+
+@contextmanager
+def parsing(source: Path, remedy: str) -> Iterator[None]:
+    """Read a downloaded file with a parser that raises whatever it stumbles over.
+
+    Its warnings, of details that are not used or are checked later, are dropped.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, or the block raises anything.
+    """
+    if not source.is_file():
+        raise SfpipeError("no such file", file=source, remedy="run: sfpipe download")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except SfpipeError:
+            raise
+        except Exception as error:
+            raise SfpipeError(
+                f"could not be read ({type(error).__name__}: {str(error)[:120]})",
+                file=source,
+                remedy=remedy,
+            ) from None
 
 
 def sha256(path: str | Path) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from sfpipe.errors import SfpipeError
+from sfpipe.files import parsing
 
 if TYPE_CHECKING:
     from music21.stream import Part
@@ -36,23 +36,11 @@ def read_part(source: Path, header: Path | None = None) -> Part:
         If the file is missing or unreadable, has more than one part, or its repeats make no
         sense.
     """
-    if not source.is_file():
-        raise SfpipeError("no such file", file=source, remedy="run: sfpipe download")
     reader = {".abc": _read_abc, ".mid": _read_midi, ".midi": _read_midi}.get(
         source.suffix.lower(), _read_musicxml
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # music21 warns of things that are checked later
-        try:
-            return reader(source, header)
-        except SfpipeError:
-            raise
-        except Exception as error:  # the importers raise whatever they stumble over
-            raise SfpipeError(
-                f"could not be read ({type(error).__name__}: {str(error)[:120]})",
-                file=source,
-                remedy="correct the file or leave it out",
-            ) from None
+    with parsing(source, "correct the file or leave it out"):
+        return reader(source, header)
 
 
 def plain_abc(text: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sfpipe.errors import SfpipeError
+from sfpipe.files import parsing
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ def read_score_notes(path: Path) -> dict[str, ScoreNote]:
     SfpipeError
         If partitura is not installed or cannot read the file.
     """
-    with _reading(path) as partitura:
+    partitura = import_partitura()
+    with parsing(path, "export it again"):
         score = partitura.load_score(str(path))
         notes: dict[str, ScoreNote] = {}
         for part in score:
@@ -83,7 +82,8 @@ def read_match(path: Path) -> Match:
     SfpipeError
         If partitura is not installed, cannot read the file, or it matches no notes.
     """
-    with _reading(path) as partitura:
+    partitura = import_partitura()
+    with parsing(path, "export it again"):
         performance, alignment = partitura.load_match(str(path))
         played = {
             str(row["id"]): PlayedNote(str(row["id"]), float(row["onset_sec"]), int(row["pitch"]))
@@ -107,26 +107,6 @@ def _sort_in(match: Match, entry: dict[str, Any]) -> None:
         match.extra.append(str(entry["performance_id"]))
     else:
         match.ornaments.append(str(entry["performance_id"]))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Any]:
-    """Partitura, with what it raises on `path` explained."""
-    if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy="run: sfpipe download")
-    partitura = import_partitura()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of details that are not used here
-        try:
-            yield partitura
-        except SfpipeError:
-            raise
-        except Exception as error:  # its parsers raise whatever they stumble over
-            raise SfpipeError(
-                f"could not be read ({type(error).__name__}: {str(error)[:120]})",
-                file=path,
-                remedy="export it again",
-            ) from None
 
 
 def import_partitura() -> ModuleType:
