@@ -186,24 +186,12 @@ def _analyse(item: _Recordings) -> list[dict[str, Any]]:
     found = []
     for description in sorted(item.folder.glob("[!.]*.json")):
         tempo_factor, soundfont = _read_recipe(description)
-        samples = load_audio(description.with_suffix(".flac"), exact=True)
-        onset_s, score_onset = read_onsets(description.with_suffix(".csv"))
-        duration = len(samples) / SAMPLE_RATE
-        if onset_s[-1] >= duration:
-            raise SfpipeError(
-                f"the last onset ({onset_s[-1]:.2f} s) lies behind the end of the audio "
-                f"({duration:.2f} s)",
-                file=description.with_suffix(".flac"),
-            )
         found.append(
             {
                 "performance": description.stem,
-                "spectrogram": spectrogram(samples, SAMPLE_RATE),
-                "onset_s": onset_s,
-                "score_onset": score_onset,
+                **read_recording(description),
                 "tempo_factor": tempo_factor,
                 "soundfont": soundfont,
-                "duration_s": duration,
             }
         )
     if not found:
@@ -222,6 +210,37 @@ def _read_recipe(path: Path) -> tuple[float, str]:
             file=path,
             remedy="remove the file and run the synthesize stage again",
         ) from None
+
+
+def read_recording(description: Path) -> dict[str, Any]:
+    """What the store is given of a recording: spectrogram, onsets and duration.
+
+    Parameters
+    ----------
+    description:
+        ``<performance>.json``; ``.flac`` and ``.csv`` lie beside it.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing or damaged, or the recording ends before its last onset.
+    """
+    audio = description.with_suffix(".flac")
+    samples = load_audio(audio, exact=True)
+    onset_s, score_onset = read_onsets(description.with_suffix(".csv"))
+    duration = len(samples) / SAMPLE_RATE
+    if onset_s[-1] >= duration:
+        raise SfpipeError(
+            f"the last onset ({onset_s[-1]:.2f} s) lies behind the end of the audio "
+            f"({duration:.2f} s)",
+            file=audio,
+        )
+    return {
+        "spectrogram": spectrogram(samples, SAMPLE_RATE),
+        "onset_s": onset_s,
+        "score_onset": score_onset,
+        "duration_s": duration,
+    }
 
 
 def read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,7 @@ from sfpipe.audio.files import load_audio, write_flac
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.performances import MADE, score_onsets, write_onsets
 from sfpipe.audio.soundfonts import SoundFont, resolve
-from sfpipe.audio.spectrogram import spectrogram
-from sfpipe.audio.stage import accepted_pieces, read_onsets
+from sfpipe.audio.stage import accepted_pieces, read_recording
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
@@ -34,7 +33,6 @@ from sfpipe.real.conditions import (
     hear,
 )
 from sfpipe.real.notes import ScoreNote, read_match, read_score_notes
-from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.writer import write_spectrograms
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
@@ -317,28 +315,17 @@ def _is_made(job: Job, condition: str, recipe: dict[str, Any]) -> bool:
 
 def _analyse(job: Job, condition: str, simulated: bool) -> dict[str, Any]:
     """Spectrogram and onsets of a recording, ready for the store."""
-    path = job.out / f"{job.performer}-{condition}"
-    samples = load_audio(path.with_suffix(".flac"), exact=True)
-    onset_s, score_onset = read_onsets(path.with_suffix(".csv"))
-    duration = len(samples) / SAMPLE_RATE
-    if onset_s[-1] >= duration:
-        raise SfpipeError(
-            f"the last onset ({onset_s[-1]:.2f} s) lies behind the end of the audio "
-            f"({duration:.2f} s)",
-            file=path.with_suffix(".flac"),
-        )
-    made = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    description = (job.out / f"{job.performer}-{condition}").with_suffix(".json")
+    recording = read_recording(description)
+    made = json.loads(description.read_text("utf-8"))
     simulated = simulated and condition in SIMULATED
     recorded = "recording" in made["recipe"]
     font = job.fonts["direct" if condition in SIMULATED else "training"]
     return {
         "performance": f"{job.performer}-{condition}",
-        "spectrogram": spectrogram(samples, SAMPLE_RATE),
-        "onset_s": onset_s,
-        "score_onset": score_onset,
+        **recording,
         "tempo_factor": float(made["tempo_factor"]),
         "soundfont": "" if recorded else font.name,
-        "duration_s": duration,
         "condition": condition,
         "simulated": simulated,
     }
