@@ -29,7 +29,7 @@ from sfpipe.real.alignment import align, place_notes
 from sfpipe.real.conditions import RECORDED_SUFFIXES
 from sfpipe.real.notes import PlayedNote, read_match, read_score_notes
 from sfpipe.real.pairing import pair_notes
-from sfpipe.score.stage import unroll_piece
+from sfpipe.score.stage import add_strip, unroll_piece
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.writer import write_scores, write_spectrograms
 
@@ -86,17 +86,7 @@ def import_recordings(
                 told.append(f"{path.name}: left out: {error}")
                 scores.skip(path.name, str(error))
                 continue
-            scores.add(
-                path.name,
-                split="test",
-                title=path.name,
-                strip=strip.image,
-                onset_x_px=strip.onset_x_px,
-                onset_y_px=strip.onset_y_px,
-                onset_quarter=strip.onset_quarter,
-                staff_space_px=float(description["staff_space_px"]),
-                px_per_cm=float(description["px_per_cm"]),
-            )
+            add_strip(scores, path.name, "test", path.name, strip, description)
             for recording in _recordings(path):
                 name = f"{path.name}/{recording.name}"
                 try:

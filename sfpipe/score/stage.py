@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sfpipe.engraving.geometry import geometry_of
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
@@ -12,7 +13,7 @@ from sfpipe.parallel import StageReport
 from sfpipe.params import ScoresParams
 from sfpipe.progress import Progress
 from sfpipe.score.unroll import Strip, unroll
-from sfpipe.store.writer import write_scores
+from sfpipe.store.writer import ScoreStoreWriter, write_scores
 
 
 def scores(
@@ -40,17 +41,7 @@ def scores(
                 strip, about = unroll_piece(
                     engraved / piece, None if params.height_px == "auto" else params.height_px
                 )
-                store.add(
-                    piece,
-                    split=split,
-                    title=str(about["title"]),
-                    strip=strip.image,
-                    onset_x_px=strip.onset_x_px,
-                    onset_y_px=strip.onset_y_px,
-                    onset_quarter=strip.onset_quarter,
-                    staff_space_px=float(about["staff_space_px"]),
-                    px_per_cm=float(about["px_per_cm"]),
-                )
+                add_strip(store, piece, split, str(about["title"]), strip, about)
                 report.done.append(piece)
             except SfpipeError as error:
                 report.skipped[piece] = str(error)
@@ -65,6 +56,34 @@ def scores(
             )
     progress.close(f"{len(report.skipped)} skipped" if report.skipped else "")
     return report
+
+
+def add_strip(
+    store: ScoreStoreWriter,
+    piece: str,
+    split: str,
+    title: str,
+    strip: Strip,
+    about: dict[str, Any],
+) -> None:
+    """Add an unrolled piece to a store.
+
+    Parameters
+    ----------
+    strip, about:
+        As `unroll_piece` returns them.
+    """
+    store.add(
+        piece,
+        split=split,
+        title=title,
+        strip=strip.image,
+        onset_x_px=strip.onset_x_px,
+        onset_y_px=strip.onset_y_px,
+        onset_quarter=strip.onset_quarter,
+        staff_space_px=float(about["staff_space_px"]),
+        px_per_cm=float(about["px_per_cm"]),
+    )
 
 
 def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
