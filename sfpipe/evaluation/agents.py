@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import torch
+
+from sfpipe.agents.agent import load_agent
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
+from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.evaluation.entrants import Entrant, PlayerEntrant
 from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
+from sfpipe.params import EvaluateParams
 from sfpipe.store.bank import Bank
+from sfpipe.store.window import Window, window_by_name
+
+
+@dataclass(frozen=True)
+class Examinee:
+    """An agent that is evaluated.
+
+    Attributes
+    ----------
+    card:
+        Its `agent.json`.
+    entrants:
+        What `agent_and_yardsticks` makes of it.
+    """
+
+    network: ActorCritic
+    card: dict[str, Any]
+    window: Window
+    device: torch.device
+    entrants: dict[str, Entrant]
+
+
+def load_examinee(params: EvaluateParams, agent: Path, seed: int) -> Examinee:
+    """Read the agent in a folder, to compute where and as `params` say.
+
+    Raises
+    ------
+    SfpipeError
+        If the agent cannot be read or the device is missing.
+    """
+    device = choose_device(params.device)
+    keep_memory()
+    network, card = load_agent(agent, device)
+    generator = torch.Generator(device).manual_seed(seed)
+    actor = Actor(network, generator, choose_bfloat16(params.precision, device))
+    entrants = agent_and_yardsticks(
+        actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
+    )
+    return Examinee(network, card, window_by_name(card["window"]), device, entrants)
 
 
 def agent_and_yardsticks(

@@ -16,14 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from sfpipe.agents.agent import load_agent
-from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.rollout import Actor
 from sfpipe.baselines.registry import Sources, find_baseline
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.agents import agent_and_yardsticks
+from sfpipe.evaluation.agents import load_examinee
 from sfpipe.evaluation.counting import count_onsets
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.entrants import Entrant, FollowerEntrant
@@ -40,7 +36,6 @@ from sfpipe.real.conditions import CONDITIONS, shown
 from sfpipe.real.conditions import LABELS as CONDITION_LABELS
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, dataset_of
 from sfpipe.store.records import load_records
-from sfpipe.store.window import window_by_name
 
 Games = dict[str, list[PlayedGame]]  # by entrant
 
@@ -80,23 +75,13 @@ def evaluate_real(
         If a store or the agent cannot be read, there is no such baseline, or there are no human
         performances.
     """
-    device = choose_device(params.device)
-    keep_memory()
-    network, card = load_agent(agent, device)
-    window = window_by_name(card["window"])
+    examinee = load_examinee(params, agent, seed)
+    card, window = examinee.card, examinee.window
     scores, records = load_records(sources.scores, sources.spectrograms, window)
     aligned, unaligned = group(records, sources.spectrograms)
-    actor = Actor(
-        network,
-        torch.Generator(device).manual_seed(seed),
-        choose_bfloat16(params.precision, device),
-    )
-    yardsticks = agent_and_yardsticks(
-        actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
-    )
     labels = _labels(agent.name, card, params.deterministic)
-    entrants: dict[str, Entrant] = {labels[name][0]: e for name, e in yardsticks.items()}
-    followers: dict[str, Follower] = {labels["agent_argmax"][0]: AgentFollower(network)}
+    entrants: dict[str, Entrant] = {labels[name][0]: e for name, e in examinee.entrants.items()}
+    followers: dict[str, Follower] = {labels["agent_argmax"][0]: AgentFollower(examinee.network)}
     for name in baselines:
         found = find_baseline(name)
         followers[name] = found.build(sources)
@@ -105,7 +90,7 @@ def evaluate_real(
     dataset = dataset_of(sources.scores)
     results: dict[str, Games] = {}
     for condition, heard in aligned.items():
-        programme = Programme(scores, heard, window, dataset, device)
+        programme = Programme(scores, heard, window, dataset, examinee.device)
         results[condition] = {
             name: entrant.play(programme, params.real_trials) for name, entrant in entrants.items()
         }

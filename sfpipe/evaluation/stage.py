@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sfpipe.agents.agent import load_agent
-from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.rollout import Actor
-from sfpipe.evaluation.agents import agent_and_yardsticks
+from sfpipe.evaluation.agents import load_examinee
 from sfpipe.evaluation.closeup import write_closeup
 from sfpipe.evaluation.programme import load_programme
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.params import EvaluateParams
-from sfpipe.store.window import window_by_name
 
 
 def evaluate(
@@ -49,20 +43,12 @@ def evaluate(
     SfpipeError
         If a store or the agent cannot be read, or the split is empty.
     """
-    device = choose_device(params.device)
-    keep_memory()
-    network, card = load_agent(agent, device)
-    window = window_by_name(card["window"])
+    examinee = load_examinee(params, agent, seed)
+    card, window, device = examinee.card, examinee.window, examinee.device
     programme = load_programme(scores, spectrograms, window, split=params.split, device=device)
-    actor = Actor(
-        network,
-        torch.Generator(device).manual_seed(seed),
-        choose_bfloat16(params.precision, device),
-    )
-    entrants = agent_and_yardsticks(
-        actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
-    )
-    results = {name: entrant.play(programme, params.trials) for name, entrant in entrants.items()}
+    results = {
+        name: entrant.play(programme, params.trials) for name, entrant in examinee.entrants.items()
+    }
     meta = {
         "dataset": programme.dataset,
         "split": params.split,
