@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,43 @@ def reference() -> Path:
 def mirror() -> Path:
     """Folder of archives that otherwise come from the internet."""
     return _folder("SFPIPE_MIRROR")
+
+
+@pytest.fixture
+def sfpipe(monkeypatch, capsys):
+    """Run the command in this process: (exit code, standard output, standard error)."""
+    from sfpipe import cli
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sfpipe", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def soundfont() -> Path:
+    """The smaller of the two default sound fonts."""
+    from sfpipe.audio.soundfonts import DECLARED, find
+
+    path = find(DECLARED["TimGM6mb"])
+    if path is None:
+        pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
+    return path
+
+
+@pytest.fixture(scope="session")
+def large_soundfont() -> Path:
+    from sfpipe.audio.soundfonts import DECLARED, find
+
+    path = find(DECLARED["FluidR3_GM"])
+    if path is None:
+        pytest.skip("the sound font FluidR3_GM is not on this machine: see `sfpipe doctor`")
+    return path

@@ -7,7 +7,6 @@ import mido
 import numpy as np
 import pytest
 
-from sfpipe.audio.soundfonts import DECLARED, find
 from sfpipe.engraving.piece import NOTEHEADS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -49,23 +48,6 @@ def write_piece(folder: Path, *, shift: int = 0, n: int = 4) -> None:
             writer.writerow([1, 20 + 10 * i, 20, 1, pitch, round(start, 6), start * 2, 0, 0])
         start = 0.4 * n - 0.2
         writer.writerow([1, 20 + 10 * n, 20, 1, notes[-1][2], round(start, 6), start * 2, 1, 0])
-
-
-@pytest.fixture(scope="session")
-def soundfont() -> Path:
-    """The smaller of the two default sound fonts."""
-    path = find(DECLARED["TimGM6mb"])
-    if path is None:
-        pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
-    return path
-
-
-@pytest.fixture(scope="session")
-def large_soundfont() -> Path:
-    path = find(DECLARED["FluidR3_GM"])
-    if path is None:
-        pytest.skip("the sound font FluidR3_GM is not on this machine: see `sfpipe doctor`")
-    return path
 
 
 @pytest.fixture

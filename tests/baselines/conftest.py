@@ -9,7 +9,7 @@ from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.store.reader import PerformanceRecord
 from sfpipe.store.schema import SAMPLE_RATE
-from tests.audio.conftest import large_soundfont, soundfont, write_midi  # noqa: F401 (fixtures)
+from tests.audio.conftest import write_midi
 from tests.toy import score_record
 
 PITCHES = [60, 62, 64, 65, 67, 67, 69, 67, 65, 64, 62, 60, 64, 67, 72, 71, 69, 67, 65, 64, 62, 60]
@@ -54,6 +54,6 @@ def perform(melody):
 
 
 @pytest.fixture(scope="session")
-def plain(perform, soundfont):  # noqa: F811 (pytest's way of asking for a fixture)
+def plain(perform, soundfont):
     """The performance as written."""
     return replace(perform(soundfont), performance="plain")

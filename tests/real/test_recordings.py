@@ -9,7 +9,6 @@ from sfpipe.errors import SfpipeError
 from sfpipe.real.recordings import import_recordings, music_bounds
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
-from tests.audio.conftest import soundfont  # noqa: F401  # a fixture
 from tests.engraving.lilypond.conftest import lilypond  # noqa: F401  # a fixture
 
 

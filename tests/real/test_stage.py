@@ -14,7 +14,7 @@ from sfpipe.params import PerformancesParams
 from sfpipe.real.stage import performances
 from sfpipe.store.reader import read_performances
 from sfpipe.store.schema import SAMPLE_RATE
-from tests.audio.conftest import soundfont, write_midi  # noqa: F401  # a fixture
+from tests.audio.conftest import write_midi
 from tests.real.conftest import ONSETS
 
 SECONDS = 0.6  # of a quarter in the score's MIDI
@@ -54,7 +54,7 @@ def run(paths, params):
 
 
 @pytest.fixture(scope="module")
-def made(tiny, soundfont, tmp_path_factory):  # noqa: F811  # pytest's way
+def made(tiny, soundfont, tmp_path_factory):
     paths = project(tiny, tmp_path_factory.mktemp("project"))
     params = PerformancesParams(soundfont=str(soundfont), direct_soundfont=str(soundfont))
     return paths, params, run(paths, params)

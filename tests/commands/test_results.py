@@ -1,0 +1,95 @@
+"""Commands that evaluate agents and baselines, and show results."""
+
+import json
+import re
+
+import torch
+
+from sfpipe.agents.agent import save_agent
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.store.window import WINDOWS
+from tests.commands.conftest import CARD, PARAMS, WEIGHTS
+
+
+def test_unknown_baseline(refuses):
+    line = refuses("baseline", "midi-odwt", file="", says="unknown baseline 'midi-odwt'")
+    assert "did you mean 'midi-odtw'?" in line
+
+
+def test_a_baseline_without_the_sound_of_its_score(refuses):
+    file = "data/engraved/toy/tune2/noteheads.csv"  # no performance of the store is as written
+    refuses("baseline", "midi-odtw", file=file, says="no such file")
+
+
+def test_a_baseline_that_learns(project, sfpipe, refuses):
+    tiny = "{max_updates: 2, passages: 1, validation_examples: 4, device: cpu, precision: float32}"
+    (project / "params.yaml").write_text(PARAMS + f"baselines: {{mm_loc: {tiny}}}\n")
+    assert sfpipe("baseline", "mm-loc")[0] == 0
+    weights = project / "models/baselines/mm-loc/weights.safetensors"
+    results = json.loads((project / "metrics/baselines/mm-loc.json").read_text())
+    assert results["n_games"] == 1 and 0 <= results["r_on"] <= 1
+    made = weights.stat().st_mtime_ns
+    assert sfpipe("baseline", "mm-loc")[0] == 0 and weights.stat().st_mtime_ns == made
+    assert sfpipe("baseline", "mm-loc", "--train")[0] == 0 and weights.stat().st_mtime_ns > made
+    refuses("baseline", "midi-odtw", "--train", file="", says="MIDI-ODTW learns nothing")
+
+
+def test_tables(project, sfpipe, refuses):
+    refuses("tables", file="metrics", says="no results of an evaluation")
+    assert sfpipe("evaluate")[0] == 0
+    code, out, err = sfpipe("tables")
+    assert (code, err) == (0, "")
+    assert "| toy | planner (optimal) | 1.00 [1.00-1.00] |" in out
+    assert out.count("\n# Table") == 1 and out.startswith("# Table 3")
+    (project / "metrics/eval.json").write_text("{}")
+    refuses("tables", file="metrics/eval.json", says="is not the result of an evaluation")
+
+
+def test_agent_missing_or_damaged(project, refuses):
+    card, weights = project / CARD, project / WEIGHTS
+    whole = weights.read_bytes()
+    refuses("evaluate", "--agent", "other", file="other/agent.json", says="no such file")
+    card.write_text("{")
+    refuses("evaluate", file=CARD, says="is not valid JSON")
+    for text in ("[]", "{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
+        card.write_text(text)
+        refuses("evaluate", file=CARD, says="names no window")
+    card.write_text('{"window": "msmd"}')
+    refuses("evaluate", file=WEIGHTS, says="does not hold this network's weights")
+    card.write_text('{"window": "nottingham"}')
+    for content in (b"", b"garbage" * 99, whole[:-100], whole[:100]):
+        weights.write_bytes(content)
+        refuses("evaluate", file=WEIGHTS, says="does not hold this network's weights")
+    weights.unlink()
+    refuses("evaluate", file=WEIGHTS, says="no such file")
+
+
+def test_weights_that_are_not_numbers(project, refuses):
+    network = ActorCritic(WINDOWS["nottingham"])
+    with torch.no_grad():
+        network.joint[0].bias[3] = float("nan")
+    save_agent(project / "models/agent", network, {"window": "nottingham"})
+    refuses("evaluate", file=WEIGHTS, says="holds NaN")
+
+
+def test_output_folder_is_a_file(project, sfpipe):
+    (project / "taken").write_text("keep")
+    code, _, err = sfpipe("evaluate", "--out", "taken")
+    assert code == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("sfpipe: taken/eval.json: cannot be written")
+    assert "Traceback" not in err
+    assert (project / "taken").read_text() == "keep"
+
+
+def test_evaluate_and_summary(project, sfpipe):
+    code, out, _ = sfpipe("evaluate", "--deterministic", "--trials", 5)
+    assert code == 0
+    assert re.search(r"^tune2 plain +tracking ratio: [01]\.\d\d", out, re.M)
+    results = json.loads((project / "metrics/eval.json").read_text())
+    assert results["meta"]["policy"] == "argmax"
+    assert sfpipe("report")[1] == "report.html\n"
+    code, table, _ = sfpipe("summary")
+    assert code == 0
+    assert table.strip() in out
+    assert "constant speed" in table
