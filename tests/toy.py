@@ -1,5 +1,7 @@
 """Small hand-made pieces for tests: numbers one can compute on paper."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -100,6 +102,17 @@ def ramp_bank(n: int = 6, window: Window = SMALL) -> Bank:
             )
         )
     return Bank(scores, performances, window)
+
+
+def stop_after(updates: int) -> Callable[[], bool]:
+    """Say stop when asked for the n-th time."""
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) == updates
+
+    return should_stop
 
 
 class TinyNetwork(nn.Module):

@@ -79,7 +79,7 @@ class ScoreFollowingEnv(gym.Env):
     * v0: first version.
     """
 
-    metadata = {  # noqa: RUF012  # as Gymnasium
+    metadata = {  # noqa: RUF012  # a ClassVar cannot override Env.metadata, which is none
         "render_modes": ["rgb_array", "human"],
         "render_fps": 20,
     }
@@ -205,7 +205,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
     `infos["final_obs"]`, its information in `infos["final_info"]`.
     """
 
-    metadata = {  # noqa: RUF012  # as Gymnasium declares it
+    metadata = {  # noqa: RUF012  # a ClassVar cannot override VectorEnv.metadata, which is none
         "render_modes": [],
         "render_fps": 20,
         "autoreset_mode": AutoresetMode.SAME_STEP,

@@ -16,7 +16,7 @@ from sfpipe.params import DaggerParams, Schedule, StudyParams
 from sfpipe.store.bank import Layout
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
-from tests.toy import ramp_bank, toy_bank
+from tests.toy import ramp_bank, stop_after, toy_bank
 
 
 def parts(name, windows=5, excerpts=7):
@@ -177,15 +177,10 @@ def test_study_comes_first_and_hands_on_its_last_weights():
 
 @pytest.mark.parametrize("updates", [2, 9])
 def test_a_course_with_study_resumes_exactly(tmp_path, updates):
-    whole, file, asked = course(), tmp_path / "c.pt", []
+    whole, file = course(), tmp_path / "c.pt"
     whole.run()
-
-    def stop():
-        asked.append(1)
-        return len(asked) == updates
-
     with pytest.raises(SfpipeError, match="interrupted"):
-        course(checkpoint=file, should_stop=stop).run()
+        course(checkpoint=file, should_stop=stop_after(updates)).run()
     resumed = course(checkpoint=file)
     resumed.run()
     assert resumed.course.frames == whole.course.frames

@@ -12,7 +12,7 @@ from sfpipe.agents.checkpoint import fingerprint, load_checkpoint, save_checkpoi
 from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError
 from sfpipe.params import DaggerParams, PPOParams, Schedule
-from tests.toy import TinyNetwork, ramp_bank
+from tests.toy import TinyNetwork, ramp_bank, stop_after
 
 N_GAMES, T_MAX = 4, 5
 TIMEOUT = 1200  # s, for machines that are busy with other things
@@ -46,17 +46,6 @@ def trainer(algo: str = "a2c", plan: Schedule | None = None, seed: int = 3, **op
     return Trainer(
         TinyNetwork(seed), bank, bank, algo=algo, schedule=plan or schedule(), seed=seed, **options
     )
-
-
-def stop_after(updates: int):
-    """Say stop when asked for the n-th time."""
-    asked = []
-
-    def should_stop() -> bool:
-        asked.append(1)
-        return len(asked) == updates
-
-    return should_stop
 
 
 def outcome(done: Trainer) -> tuple[dict, dict]:

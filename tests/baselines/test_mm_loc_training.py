@@ -16,7 +16,7 @@ from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.window import WINDOWS
 from tests.projects import write_stores
-from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record
+from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record, stop_after
 
 TINY = {
     "device": "cpu",
@@ -47,16 +47,6 @@ def training(seed: int = 3, **changes) -> MmLocTraining:
 
 def weights(done: MmLocTraining) -> list[torch.Tensor]:
     return list(done.network.state_dict().values())
-
-
-def stop_after(updates: int):
-    asked = []
-
-    def should_stop() -> bool:
-        asked.append(1)
-        return len(asked) == updates
-
-    return should_stop
 
 
 def test_it_learns_where_a_frame_is():
