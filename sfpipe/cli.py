@@ -27,8 +27,8 @@ def main() -> None:
 @app.command()
 def doctor() -> None:
     """List every external thing, its version, and the remedy when it is missing."""
-    from sfpipe.doctor import checks, render
+    from sfpipe.doctor import checks, exit_code, render
 
     found = checks()
     print(render(found))
-    raise typer.Exit(0 if all(c.ok for c in found if c.required) else 1)
+    raise typer.Exit(exit_code(found))

@@ -71,13 +71,6 @@ class OnlineDtw:
         )
         return self.position
 
-    def newest_row(self) -> np.ndarray:
-        """Accumulated costs of the newest frame with the last `width` columns, float64."""
-        row, column = self._state[:2]
-        width = len(self._cost)
-        columns = np.arange(max(0, column - width + 1), column + 1)
-        return self._cost[row % width, columns % width]
-
 
 @njit(**_OPTIONS)
 def _step(features, reference, heard, cost, state, max_run):

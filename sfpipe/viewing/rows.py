@@ -36,11 +36,6 @@ class Row:
     x_px: int
     top_px: int = 0
 
-    @property
-    def end_px(self) -> int:
-        """Where it ends in the strip."""
-        return self.x_px + self.image.shape[1]
-
 
 @dataclass(frozen=True)
 class Head:
