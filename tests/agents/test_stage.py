@@ -137,11 +137,17 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
             [*command, out], stderr=subprocess.PIPE, text=True, env=environment, cwd=project
         )
 
+    def frames_saved() -> int:
+        found = list((project / "models/checkpoints").glob("[!.]*.pt"))
+        try:
+            return load_checkpoint(found[0])["course"]["frames"] if found else -1
+        except SfpipeError:  # its parts are being replaced at this moment
+            return -1
+
     def interrupt(number: int, after: int) -> str:
         run = start("interrupted")
         while run.poll() is None:
-            found = list((project / "models/checkpoints").glob("[!.]*.pt"))
-            if found and load_checkpoint(found[0])["course"]["frames"] >= after:
+            if frames_saved() >= after:
                 run.send_signal(number)
                 break
             time.sleep(0.005)
