@@ -180,6 +180,7 @@ class StudyParams(Section):
     speed_spread: float = Field(default=8.0, ge=0)  # px/frame, around the target's own speed
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-4, gt=0)
+    regret_loss: float = Field(default=0.0, ge=0)  # grows to this in the course of the study
     match_loss: float = Field(default=1.0, ge=0)
     localise_loss: float = Field(default=1.0, ge=0)
     read_loss: float = Field(default=1.0, ge=0)

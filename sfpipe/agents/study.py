@@ -89,7 +89,8 @@ class Study(Learner):
             read_loss = self._read_loss(score, sound, passages)
         cost = self.planner.costs(states).to(torch.float32)
         policy_loss, regret = self._judge(logits, cost, passages.error[which])
-        loss = policy_loss + s.match_loss * match_loss
+        # At first nothing is known that a choice could rest on.
+        loss = policy_loss + self.progress * s.regret_loss * regret + s.match_loss * match_loss
         loss = loss + s.localise_loss * localise_loss + s.read_loss * read_loss
         norm = self._descend(loss)
         n = len(cost)
