@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sfpipe.baselines.omr.accuracy import Truth, accuracy
 from sfpipe.baselines.omr.matching import Match
-from sfpipe.baselines.omr.midi import tempo_of, omr_midi, omr_score_map
+from sfpipe.baselines.omr.midi import omr_midi, omr_score_map, tempo_of
 from sfpipe.baselines.omr.overlay import PITCH, RIGHT, WRONG, draw_reading
 from sfpipe.baselines.omr.pitch import CLEF_STEPS, SEMITONES, alterations, clef_of, midi_pitch
 from sfpipe.baselines.omr.reader import read_strip
