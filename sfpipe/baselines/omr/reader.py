@@ -135,11 +135,12 @@ def _look(
     staff.dots = signs.find_dots(band, glyphs, space, font)
     signs_seen = [m for m in signs.find_accidentals(band, glyphs, space) if not _inside(m, staff)]
     key = [m for c in staff.clefs for m in _key_after(c, signs_seen)]
-    for head in find_heads(band, glyphs, space, SCORES[font]):
+    heads = find_heads(band, glyphs, space, SCORES[font])
+    for head in heads:
         # A flat on a line looks like a head with a stem, in a key signature where none can be.
         if _in_accidental(head, signs_seen) or (head.score < SURE and _on_head(head, key)):
             continue
-        stem = find_stem(staff.ink, head)
+        stem = find_stem(staff.ink, head, heads)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
             staff.heads.append(head)
             staff.stems.append(None if head.name == "head_whole" else stem)
