@@ -14,6 +14,7 @@ import numpy as np
 from sfpipe.baselines.chroma import Chroma
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
+from sfpipe.errors import SfpipeError
 from sfpipe.game.following import check_frame
 from sfpipe.params import OdtwParams
 from sfpipe.store.reader import ScoreRecord
@@ -132,18 +133,15 @@ class OdtwChoice:
 
     def hear(self, frame: np.ndarray) -> None:
         """As `OdtwFollower.hear`."""
-        for follower in self._ready():
+        check_frame(frame, ready=bool(self._followers))
+        for follower in self._followers:
             follower.hear(frame)
 
     def step(self, frame: np.ndarray) -> float:
         """As `OdtwFollower.step`."""
-        positions = [follower.step(frame) for follower in self._ready()]
+        check_frame(frame, ready=bool(self._followers))
+        positions = [follower.step(frame) for follower in self._followers]
         return positions[int(np.argmin([follower.misfit() for follower in self._followers]))]
-
-    def _ready(self) -> list[OdtwFollower]:
-        if not self._followers:
-            raise SfpipeError("there is no score to follow", remedy="call reset(score) first")
-        return self._followers
 
 
 def _given(sound: ScoreSound, _: ScoreRecord) -> ScoreSound:
