@@ -285,6 +285,10 @@ class OmrParams(Section):
     """Reading notes from score images."""
 
     reader: Literal["builtin", "audiveris"] = "builtin"
+    # Tempi at which what was read is played, of the most frequent step from onset to onset.
+    steps_per_minute: list[Annotated[float, Field(ge=20, le=2000)]] = Field(
+        default=[200, 280, 400], min_length=1
+    )
 
 
 class BaselinesParams(Section):

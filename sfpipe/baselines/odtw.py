@@ -6,13 +6,15 @@ position in the image (section 4.2). The follower hears the frames that an agent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from sfpipe.baselines.chroma import Chroma
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
+from sfpipe.errors import SfpipeError
 from sfpipe.game.following import check_frame
 from sfpipe.params import OdtwParams
 from sfpipe.store.reader import ScoreRecord
@@ -79,6 +81,10 @@ class OdtwFollower:
             self._heard = None
         return self._sound.x_at(self._first + dtw.step(features))
 
+    def misfit(self) -> float:
+        """Mean distance of what was heard from the score; inf before the first step."""
+        return float("inf") if self._dtw is None else self._dtw.misfit()
+
     def _features(self) -> Chroma:
         return Chroma(self.params.onset_weight, self.params.fading)
 
@@ -86,3 +92,57 @@ class OdtwFollower:
         check_frame(frame, ready=self._dtw is not None)
         assert self._dtw is not None
         return self._dtw, self._chroma.step(frame)
+
+
+class OdtwChoice:
+    """Follows with several sounds of the same score, say at several tempi.
+
+    After each frame the position is that of the sound which has fitted best until then.
+
+    Parameters
+    ----------
+    sounds_of:
+        Gives the sounds of a score.
+    """
+
+    lead_frames = 0
+
+    def __init__(
+        self,
+        sounds_of: Callable[[ScoreRecord], Sequence[ScoreSound]],
+        params: OdtwParams | None = None,
+    ):
+        self.sounds_of, self.params = sounds_of, params
+        self._followers: list[OdtwFollower] = []
+
+    def reset(self, score: ScoreRecord) -> None:
+        """Get the score's sounds and wait at the first onset.
+
+        Raises
+        ------
+        SfpipeError
+            If there are none.
+        """
+        self._followers = [
+            OdtwFollower(partial(_given, sound), self.params) for sound in self.sounds_of(score)
+        ]
+        if not self._followers:
+            raise SfpipeError("the score has no sound to be compared with")
+        for follower in self._followers:
+            follower.reset(score)
+
+    def hear(self, frame: np.ndarray) -> None:
+        """As `OdtwFollower.hear`."""
+        check_frame(frame, ready=bool(self._followers))
+        for follower in self._followers:
+            follower.hear(frame)
+
+    def step(self, frame: np.ndarray) -> float:
+        """As `OdtwFollower.step`."""
+        check_frame(frame, ready=bool(self._followers))
+        positions = [follower.step(frame) for follower in self._followers]
+        return positions[int(np.argmin([follower.misfit() for follower in self._followers]))]
+
+
+def _given(sound: ScoreSound, _: ScoreRecord) -> ScoreSound:
+    return sound

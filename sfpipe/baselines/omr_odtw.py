@@ -1,21 +1,31 @@
-"""OMR-ODTW: the score's sound comes from what was read in its image (section 4.2)."""
+"""OMR-ODTW: the score's sound comes from what was read in its image (section 4.2).
+
+The image does not tell the tempo, and where the two differ more than twice the alignment falls
+behind: the notes are played at several tempi, of which the follower believes the one that fits.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sfpipe.audio.soundfonts import resolve
-from sfpipe.baselines.omr.midi import likely_tempo, omr_midi, omr_score_map
-from sfpipe.baselines.omr.notes import Reader
+from sfpipe.baselines.omr.midi import omr_midi, omr_score_map, tempo_of
+from sfpipe.baselines.omr.notes import Note, Reader
 from sfpipe.baselines.score_sound import ScoreSound, from_midi
 from sfpipe.params import SynthesizeParams
 
 
-def sound_of_image(strip: np.ndarray, params: SynthesizeParams, reader: Reader) -> ScoreSound:
-    """Read a strip, synthesise the notes, and keep where each was read.
+def sounds_of_image(
+    strip: np.ndarray,
+    params: SynthesizeParams,
+    reader: Reader,
+    steps_per_minute: Sequence[float],
+) -> list[ScoreSound]:
+    """Read a strip, synthesise the notes at each tempo, and keep where each was read.
 
     Parameters
     ----------
@@ -23,6 +33,8 @@ def sound_of_image(strip: np.ndarray, params: SynthesizeParams, reader: Reader) 
         uint8 [shape=(height, width)].
     params:
         The first of the training sound fonts is played.
+    steps_per_minute:
+        Tempi, of the most frequent step from onset to onset.
 
     Raises
     ------
@@ -30,7 +42,10 @@ def sound_of_image(strip: np.ndarray, params: SynthesizeParams, reader: Reader) 
         If nothing is read, or the sound font is missing.
     """
     notes = reader(strip)
-    tempo = likely_tempo(notes)
+    return [_sound(notes, params, tempo_of(notes, steps)) for steps in steps_per_minute]
+
+
+def _sound(notes: Sequence[Note], params: SynthesizeParams, tempo: float) -> ScoreSound:
     midi = omr_midi(notes, tempo)
     quarters, x = omr_score_map(notes)
     with tempfile.TemporaryDirectory() as folder:

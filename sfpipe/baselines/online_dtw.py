@@ -71,6 +71,15 @@ class OnlineDtw:
         )
         return self.position
 
+    def misfit(self) -> float:
+        """Mean distance of what was aligned, along the cheapest path; inf before any frame."""
+        row, column = self._state[:2]
+        if row < 0:
+            return float("inf")
+        at_row, at_column = _best(row, column, self._cost)
+        width = len(self._cost)
+        return float(self._cost[at_row % width, at_column % width] / (at_row + at_column + 2))
+
 
 @njit(**_OPTIONS)
 def _step(features, reference, heard, cost, state, max_run):

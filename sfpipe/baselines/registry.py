@@ -133,13 +133,16 @@ def _mm_loc_together(sources: Sources, bank: Bank) -> list[PlayedGame]:
 
 
 def _omr_odtw(sources: Sources) -> Follower:
-    from sfpipe.baselines.odtw import OdtwFollower
+    from sfpipe.baselines.odtw import OdtwChoice
     from sfpipe.baselines.omr.readers import find_reader
-    from sfpipe.baselines.omr_odtw import sound_of_image
+    from sfpipe.baselines.omr_odtw import sounds_of_image
 
-    reader = find_reader(sources.baselines.omr)
-    return OdtwFollower(
-        lambda score: sound_of_image(score.strip, sources.synthesize, reader),
+    omr = sources.baselines.omr
+    reader = find_reader(omr)
+    return OdtwChoice(
+        lambda score: sounds_of_image(
+            score.strip, sources.synthesize, reader, omr.steps_per_minute
+        ),
         sources.baselines.odtw,
     )
 

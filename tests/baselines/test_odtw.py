@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from sfpipe.baselines.odtw import OdtwFollower
+from sfpipe.baselines.odtw import OdtwChoice, OdtwFollower
 from sfpipe.baselines.score_sound import from_midi, from_performance, score_sound
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.metrics import onset_tracking_ratio, tracking_error
@@ -32,6 +32,37 @@ def test_other_tempi(follower, score, perform, soundfont, tempo, error_px):
     game = follow(follower, score, perform(soundfont, tempo), NOTTINGHAM)
     assert onset_tracking_ratio([game]) == 1
     assert tracking_error([game])[0] < error_px
+
+
+def test_of_several_sounds_the_one_that_fits_is_followed(score, plain, perform, soundfont):
+    """However they are ordered, no worse than with the sound of the performance's own tempo."""
+    played = perform(soundfont, 1.6)
+    near, slow = (
+        from_performance(score, plain),
+        from_performance(score, perform(soundfont, 0.4)),
+    )
+    exact = from_performance(score, played)
+    alone = follow(OdtwFollower(lambda _: slow), score, played, NOTTINGHAM)
+    assert alone.lost or tracking_error([alone])[0] > 20
+    for sounds in ((slow, near, exact), (exact, slow)):
+        game = follow(OdtwChoice(lambda _, sounds=sounds: sounds), score, played, NOTTINGHAM)
+        assert not game.lost
+        assert tracking_error([game])[0] < 2
+
+
+def test_a_choice_of_one_is_that_one(follower, score, perform, soundfont):
+    played = perform(soundfont, 1.25)
+    only = OdtwChoice(lambda asked: [follower.sound_of(asked)])
+    games = [follow(each, score, played, NOTTINGHAM) for each in (follower, only)]
+    np.testing.assert_array_equal(games[0].position_px, games[1].position_px)
+
+
+def test_a_choice_needs_something_to_choose(score):
+    choice = OdtwChoice(lambda _: [])
+    with pytest.raises(SfpipeError, match="no sound to be compared"):
+        choice.reset(score)
+    with pytest.raises(SfpipeError, match="no score to follow"):
+        choice.step(np.zeros(78, np.float32))
 
 
 def test_another_piano_at_another_tempo(follower, score, perform, large_soundfont):

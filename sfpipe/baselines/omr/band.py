@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,11 +65,12 @@ def row_of(position: float) -> float:
     return BOTTOM_ROW - STEP * position
 
 
+@lru_cache(maxsize=4096)
 def draw_template(
     glyph: Glyph,
     native_space: float,
     *,
-    lines: Sequence[float] = (),
+    lines: tuple[float, ...] = (),
     margin: tuple[float, float] = MARGIN,
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """A glyph as a band shows it, blurred as the strip's own pixels blur it.
@@ -110,7 +111,9 @@ def draw_template(
     sigma = 0.5 * GLYPH_SPACE / native_space
     picture = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     small = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32), (-left / 2, -top / 2)
+    small = np.asarray(small, np.float32)
+    small.flags.writeable = False  # it is kept for the next time
+    return small, (-left / 2, -top / 2)
 
 
 def correlate(dark: np.ndarray, template: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ FONTS = ("leipzig", "emmentaler")
 TABLE = Path(__file__).with_name("glyphs.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Glyph:
     """One symbol: `ink` float32 [shape=(height, width)], 1 is black, 16 px per staff space.
 
@@ -40,6 +40,7 @@ def load_glyphs(font: str) -> dict[str, Glyph]:
     return {name: _unpack(entry) for name, entry in table.items()}
 
 
+@lru_cache(maxsize=8)
 def shrink(glyph: Glyph, size: float) -> Glyph:
     """The glyph `size` times as large."""
     import cv2

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from sfpipe.baselines.omr.band import MARGIN, Band, draw_template, lines_near, row_of
+from sfpipe.baselines.omr.correlation import SHIFT, score_places
 from sfpipe.baselines.omr.glyphs import GLYPH_SPACE, Glyph
-
-SHIFT = 1  # px of a band by which a glyph may be off its row
-COVERED = 0.7  # share of a glyph's ink below which a place is not compared
 
 
 @dataclass(frozen=True)
@@ -39,64 +38,49 @@ def find_glyph(
     margin: tuple[float, float] = MARGIN,
 ) -> list[Match]:
     """All places at which the glyph's origin may stand on one of `positions`, with its score."""
-    cover, anchor = _cover(band, glyph, native_space)
+    kernel, anchor = _kernel(glyph, native_space)
+    ink = _sums(band.dark)
+    reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / GLYPH_SPACE + margin[1]
+    middle = (glyph.left + glyph.ink.shape[1] / 2) / 2 - 0.5
     found: list[Match] = []
     for position in positions:
-        reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / GLYPH_SPACE + margin[1]
         lines = lines_near(position, reach + 0.25)
-        drawn = draw_template(glyph, native_space, lines=lines, margin=margin)
-        found += _along(band, name, glyph, cover, anchor, position, drawn, threshold)
+        template, (x0, y0) = draw_template(glyph, native_space, lines=lines, margin=margin)
+        row = round(row_of(position))
+        first, corner = round(row - y0) - SHIFT, round(row - anchor[1])
+        if first < 0 or first + template.shape[0] + 2 * SHIFT > band.dark.shape[0]:
+            continue
+        place = (first, corner, round(x0 - anchor[0]))
+        best = score_places(band.dark, ink, kernel, _flat(template), *place)
+        after = np.append(best[1:], best[:1])
+        before = np.append(best[-1:], best[:-1])
+        peaks = np.flatnonzero((best > threshold) & (best >= before) & (best > after))
+        wide = glyph.ink.shape[1] / 2
+        found += [
+            Match(name, float(p + x0 + middle), position, float(best[p]), wide) for p in peaks
+        ]
     return found
 
 
-def _cover(band: Band, glyph: Glyph, native_space: float) -> tuple[np.ndarray, tuple[float, float]]:
-    """Share of the glyph's ink that is there, by the place of its raster's upper left corner."""
-    import cv2
-
+@lru_cache(maxsize=256)
+def _kernel(glyph: Glyph, native_space: float) -> tuple[np.ndarray, tuple[float, float]]:
+    """Weights that make of a patch the share of the glyph's ink there, and the origin in them."""
     template, origin = draw_template(glyph, native_space, margin=(0.0, 0.0))
     kernel = np.where(template > 0.4 * template.max(), template, 0)
-    kernel = kernel / float((kernel * template).sum())
-    share = cv2.filter2D(band.dark, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
-    return share, origin
+    return np.asarray(kernel / float((kernel * template).sum()), np.float32), origin
 
 
-def _along(
-    band: Band,
-    name: str,
-    glyph: Glyph,
-    cover: np.ndarray,
-    anchor: tuple[float, float],
-    position: int,
-    drawn: tuple[np.ndarray, tuple[float, float]],
-    threshold: float,
-) -> list[Match]:
-    template, (x0, y0) = drawn
-    height, width = template.shape
-    row = round(row_of(position))
-    first, corner = round(row - y0) - SHIFT, round(row - anchor[1])
-    if first < 0 or first + height + 2 * SHIFT > band.dark.shape[0]:
-        return []
-    near = cover[max(corner - SHIFT, 0) : corner + SHIFT + 1].max(axis=0)
-    places = np.flatnonzero(near > COVERED) - round(x0 - anchor[0])
-    places = places[(places >= 0) & (places <= band.dark.shape[1] - width)]
-    if not len(places):
-        return []
-    best = np.full(band.dark.shape[1] + 1, -1.0)
+def _flat(template: np.ndarray) -> np.ndarray:
+    """A template of mean 0 and norm 1."""
     flat = template - template.mean()
-    flat /= np.linalg.norm(flat)
-    columns = places[:, None] + np.arange(width)
-    for shift in range(2 * SHIFT + 1):
-        rows = band.dark[first + shift : first + shift + height]
-        patches = rows[:, columns].transpose(1, 0, 2).reshape(len(places), -1)
-        patches = patches - patches.mean(axis=1, keepdims=True)
-        norm = np.maximum(np.linalg.norm(patches, axis=1), 1e-3)
-        best[places] = np.maximum(best[places], patches @ flat.ravel() / norm)
-    peaks = np.flatnonzero(
-        (best > threshold) & (best >= np.roll(best, 1)) & (best > np.roll(best, -1))
-    )
-    middle = x0 + (glyph.left + glyph.ink.shape[1] / 2) / 2 - 0.5
-    wide = glyph.ink.shape[1] / 2
-    return [Match(name, float(p + middle), position, float(best[p]), wide) for p in peaks]
+    return np.asarray(flat / np.linalg.norm(flat), np.float32)
+
+
+def _sums(dark: np.ndarray) -> np.ndarray:
+    """Ink above and left of each pixel, float64 [shape=(height + 1, width + 1)]."""
+    import cv2
+
+    return np.asarray(cv2.integral(dark, sdepth=cv2.CV_64F))
 
 
 def apart(found: Iterable[Match], across: float, along: int) -> list[Match]:

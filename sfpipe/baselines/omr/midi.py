@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
 VELOCITY = 80
-STEPS_PER_MINUTE = 140.0  # tempo of the most frequent step from onset to onset
+SHORTEST_STEP = 0.1  # quarters; what is shorter comes of notes that were placed by the eye
+SLOWEST, FASTEST = 15.0, 600.0  # quarters per minute
 
 
 def omr_midi(notes: Sequence[Note], quarters_per_minute: float) -> PrettyMIDI:
@@ -53,12 +54,14 @@ def omr_score_map(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(quarters), np.array([float(np.median(columns[q])) for q in quarters])
 
 
-def likely_tempo(notes: Sequence[Note]) -> float:
-    """Quarters per minute at which the most frequent step from onset to onset is 140 a minute.
+def tempo_of(notes: Sequence[Note], steps_per_minute: float) -> float:
+    """Quarters per minute at which the most frequent step from onset to onset has this tempo.
 
-    An image seldom tells the tempo, and what aligns finds it anyway.
+    An image seldom tells the tempo; steps differ less between pieces than quarters do.
     """
     steps = np.round(np.diff(omr_score_map(notes)[0]), 3)
+    steps = steps[steps >= SHORTEST_STEP]
     if not len(steps):
-        return STEPS_PER_MINUTE
-    return STEPS_PER_MINUTE * float(Counter(steps.tolist()).most_common(1)[0][0])
+        return steps_per_minute
+    usual = Counter(steps.tolist()).most_common(1)[0][0]
+    return float(np.clip(steps_per_minute * usual, SLOWEST, FASTEST))

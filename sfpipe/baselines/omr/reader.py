@@ -11,7 +11,7 @@ from sfpipe.baselines.omr import signs
 from sfpipe.baselines.omr.band import SPACE, Band, cut_band, row_of
 from sfpipe.baselines.omr.bars import find_barlines
 from sfpipe.baselines.omr.glyphs import FONTS, Glyph, load_glyphs
-from sfpipe.baselines.omr.heads import find_heads
+from sfpipe.baselines.omr.heads import SURE, find_heads
 from sfpipe.baselines.omr.matching import Match
 from sfpipe.baselines.omr.notes import Note
 from sfpipe.baselines.omr.pitch import (
@@ -30,6 +30,7 @@ from sfpipe.errors import SfpipeError
 
 SCORES = {"leipzig": 0.8, "emmentaler": 0.72}  # correlation from which a head is one
 SURE_FLAG = 0.75  # correlation of a flag that is none of a beam's
+BEGINNING = 16.0  # staff spaces from a line break in which one staff's time signature is believed
 OPENING = 8.0  # staff spaces from a line break in which the clef stands
 
 
@@ -133,10 +134,13 @@ def _look(
     staff.meters = signs.find_meters(band, glyphs, space, font)
     staff.dots = signs.find_dots(band, glyphs, space, font)
     signs_seen = [m for m in signs.find_accidentals(band, glyphs, space) if not _inside(m, staff)]
-    for head in find_heads(band, glyphs, space, SCORES[font]):
-        if _in_accidental(head, signs_seen):
+    key = [m for c in staff.clefs for m in _key_after(c, signs_seen)]
+    heads = find_heads(band, glyphs, space, SCORES[font])
+    for head in heads:
+        # A flat on a line looks like a head with a stem, in a key signature where none can be.
+        if _in_accidental(head, signs_seen) or (head.score < SURE and _on_head(head, key)):
             continue
-        stem = find_stem(staff.ink, head)
+        stem = find_stem(staff.ink, head, heads)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
             staff.heads.append(head)
             staff.stems.append(None if head.name == "head_whole" else stem)
@@ -148,6 +152,14 @@ def _look(
         if not _inside(r, staff) and not _on_head(r, [*staff.heads, *staff.accidentals])
     ]
     return staff
+
+
+def _key_after(clef: Match, accidentals: Sequence[Match]) -> list[Match]:
+    """The key signature that a clef begins; a clef that changes within the line has none."""
+    if clef.name.endswith("_change"):
+        return []
+    base = clef_of(clef).base
+    return key_signature(clef.x + clef.width / 2, FIRST_GAP, accidentals, base)
 
 
 def _inside(match: Match, staff: Staff) -> bool:
@@ -233,7 +245,11 @@ class _Reading:
                     value = signs.RESTS[rest.name] * _dotted(staff, rest)
                     x = rest.x / SPACE + staff.band.left / space
                     events.append(Event(x, number, value, rest=True))
-            self.meters += [(x / SPACE + staff.band.left / space, m) for x, m in staff.meters]
+            self.meters += [
+                (x / SPACE + staff.band.left / space, m)
+                for x, m in staff.meters
+                if x < BEGINNING * SPACE or _in_all(staffs, x, m)
+            ]
         lines = [x / SPACE + stretch.left / space for x in barlines]
         self.bars += split_bars(events, lines, stretch.right / space)
 
@@ -249,13 +265,11 @@ class _Reading:
             clefs = [Clef(-1e9, 30)]
         keys = [(-1e9, self.keys[number])]
         signature: set[int] = set()
-        for match, clef in zip(staff.clefs, clefs[-len(staff.clefs) :], strict=False):
+        for match in staff.clefs:
             if match.name.endswith("_change"):
                 continue
-            chain = key_signature(
-                match.x + match.width / 2, FIRST_GAP, staff.accidentals, clef.base
-            )
-            keys.append((match.x, {(m.position + clef.base) % 7: ALTERS[m.name] for m in chain}))
+            chain, base = _key_after(match, staff.accidentals), clef_of(match).base
+            keys.append((match.x, {(m.position + base) % 7: ALTERS[m.name] for m in chain}))
             signature |= {id(m) for m in chain}
         free = [
             m
@@ -281,6 +295,11 @@ class _Reading:
                     result.append(Note(start + time, event.value, pitch, x, y))
             start += total
         return sorted(result, key=lambda n: (n.onset, n.midi_pitch))
+
+
+def _in_all(staffs: Sequence[Staff], x: float, length: float) -> bool:
+    """Whether all staves of a system show a time signature at a column."""
+    return all(any(abs(u - x) < SPACE and m == length for u, m in staff.meters) for staff in staffs)
 
 
 def _column(head: Match, stem: Stem | None) -> float:

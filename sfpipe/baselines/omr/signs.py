@@ -94,7 +94,7 @@ def find_meters(
     for below in digits[lower]:
         above = [m for m in digits[upper] if abs(m.x - below.x) < 1.6 * SPACE]
         beats, value = _number(above), _number([below])
-        if value in (2, 4, 8, 16) and 1 <= beats <= 24:
+        if value in (2, 4, 8, 16) and 2 <= beats <= 24:
             meters.append((below.x, beats * 4 / value))
     for name in ("time_common", "time_cut"):
         for match in find_glyph(band, name, glyphs[name], (4,), space, 0.75):

@@ -94,8 +94,9 @@ def _at(profiles: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 def _staff_space(profiles: np.ndarray) -> float:
     profiles = profiles[:: max(len(profiles) // 40, 1)]
+    few = profiles[:: max(len(profiles) // 10, 1)]
     grid = np.arange(SMALLEST, LARGEST + 0.01, 0.1)
-    best = max(grid, key=lambda s: _fit(profiles, s))
+    best = max(grid, key=lambda s: _fit(few, s))
     return float(max(np.arange(best - 0.12, best + 0.121, 0.02), key=lambda s: _fit(profiles, s)))
 
 

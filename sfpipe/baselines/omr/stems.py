@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ BEAM, PITCH = 0.5, 0.77  # staff spaces: thickness of a beam, from one beam to t
 BEAM_INK = 0.5  # darkness (0-1)
 BEAM_OFFSETS = (4, 6)  # px beside the stem where beams are looked for
 FLAG_SCORE = 0.45
+LATEST = 2.0  # staff spaces from a stem's end to its beam: a staccato dot lengthens the stem
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,12 @@ def stem_ink(band: Band) -> np.ndarray:
     )
 
 
-def find_stem(ink: np.ndarray, head: Match) -> Stem | None:
-    """The stem of a head, the longer of upwards on its right and downwards on its left."""
+def find_stem(ink: np.ndarray, head: Match, heads: Sequence[Match] = ()) -> Stem | None:
+    """The stem of a head, the longer of upwards on its right and downwards on its left.
+
+    Of two of the `heads` that touch, one above the other, with stems on both sides, the upper
+    one's goes up: they are two voices.
+    """
     found = []
     y = round(row_of(head.position))
     for up in (True, False):
@@ -47,8 +53,14 @@ def find_stem(ink: np.ndarray, head: Match) -> Stem | None:
             if 0 <= x < ink.shape[1]:
                 tip = _run(ink[:, x], y, -1 if up else 1)
                 found.append(Stem(float(x), tip, up, abs(tip - y) / SPACE))
-    best = max(found, key=lambda s: s.length, default=None)
-    return best if best is not None and best.length >= SHORTEST else None
+    found = [s for s in found if s.length >= SHORTEST]
+    if len({s.up for s in found}) == 2:
+        beside = [h.position - head.position for h in heads if abs(h.x - head.x) < 0.4 * SPACE]
+        above, below = 2 in beside, -2 in beside
+        # Through the other head's body a stem must be longer than to its edge.
+        if above != below and all(s.length > SHORTEST + 1 for s in found if s.up == above):
+            found = [s for s in found if s.up == below]
+    return max(found, key=lambda s: s.length, default=None)
 
 
 def _run(column: np.ndarray, y: int, step: int) -> int:
@@ -86,7 +98,7 @@ def _count_runs(dark: np.ndarray) -> int:
     last = 0.0
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         thickness = (end - start) / SPACE
-        if thickness < 0.3 or (total == 0 and start > 1.1 * SPACE):
+        if thickness < 0.3 or (total == 0 and start > LATEST * SPACE):
             continue
         if total and (start - last) / SPACE > 0.7:
             break

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sfpipe.baselines.omr.accuracy import Truth, accuracy
 from sfpipe.baselines.omr.matching import Match
-from sfpipe.baselines.omr.midi import likely_tempo, omr_midi, omr_score_map
+from sfpipe.baselines.omr.midi import omr_midi, omr_score_map, tempo_of
 from sfpipe.baselines.omr.overlay import PITCH, RIGHT, WRONG, draw_reading
 from sfpipe.baselines.omr.pitch import CLEF_STEPS, SEMITONES, alterations, clef_of, midi_pitch
 from sfpipe.baselines.omr.reader import read_strip
@@ -57,7 +57,7 @@ def test_a_melody_is_read(engraved, name, length):
 
 def test_as_midi_and_as_a_map(engraved):
     notes = read_strip(strip_and_truth(engraved / "waltz")[0])
-    tempo = likely_tempo(notes)
+    tempo = tempo_of(notes, 140)
     assert tempo == 140
     midi = omr_midi(notes, tempo)
     starts = sorted(n.start for n in midi.instruments[0].notes)
