@@ -163,6 +163,7 @@ class DaggerParams(Section):
     batch: int = Field(default=120, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     final_learning_rate: float = Field(default=5e-5, gt=0)
+    warm_up: int = Field(default=0, ge=0)  # optimiser steps until the learning rate is reached
     value_loss: float = Field(default=0.5, ge=0)
     read_loss: float = Field(default=0.0, ge=0)
     localise_loss: float = Field(default=0.0, ge=0)

@@ -56,6 +56,9 @@ class Dagger(Learner):
     def _rates(self) -> tuple[float, float]:
         return self.schedule.dagger.learning_rate, self.schedule.dagger.final_learning_rate
 
+    def _warm_up(self) -> int:
+        return self.schedule.dagger.warm_up
+
     def _localise_loss(self) -> float:
         return self.schedule.dagger.localise_loss
 

@@ -100,8 +100,27 @@ class Learner(ABC):
 
     def _apply_gradients(self) -> torch.Tensor:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.max_grad_norm)
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        for group in self.optimiser.param_groups:
+            group["lr"] *= self._warmth()
         self.optimiser.step()
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
         return norm
+
+    def _warm_up(self) -> int:
+        """Optimiser steps until the learning rate is fully there."""
+        return 0
+
+    def _warmth(self) -> float:
+        """Share of the learning rate in the next step.
+
+        Adam's first steps are as long as the rate whatever the gradients are: at full rate they
+        would shake weights that have learnt something before.
+        """
+        states = list(self.optimiser.state.values())
+        done = float(states[0]["step"]) if states else 0.0
+        return min(1.0, (done + 1) / max(self._warm_up(), 1))
 
     def state_dict(self) -> dict[str, Any]:
         """All that `update()` depends on: weights, aids, optimiser, games, every generator."""

@@ -98,3 +98,18 @@ def test_actor_draws_from_its_policy():
     logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(20_000, 3)
     share = torch.bincount(actor.draw(logits), minlength=3) / 20_000
     torch.testing.assert_close(share, torch.tensor([0.2, 0.5, 0.3]), atol=0.015, rtol=0)
+
+
+def test_warm_up_begins_with_short_steps():
+    """Adam's first step is as long as its rate; here it is a tenth, and the rate comes back."""
+    moved = []
+    for warm_up in (0, 10):
+        imitation = DaggerParams(n_games=4, t_max=4, batch=16, learning_rate=1e-3, warm_up=warm_up)
+        learner = LEARNERS["dagger"](TinyNetwork(), ramp_bank(), Schedule(dagger=imitation), seed=1)
+        before = [p.detach().clone() for p in learner.network.parameters()]
+        learner.update()  # of one minibatch
+        after = [p.detach() for p in learner.network.parameters()]
+        moved.append(max(float((a - b).abs().max()) for a, b in zip(after, before, strict=True)))
+        assert learner.optimiser.param_groups[0]["lr"] == pytest.approx(1e-3)
+        assert learner._warmth() == pytest.approx(1 if not warm_up else 0.2)
+    assert moved == [pytest.approx(1e-3, rel=1e-2), pytest.approx(1e-4, rel=1e-2)]
