@@ -117,14 +117,19 @@ def many(game: BatchedGame, planner: Planner) -> Work:
     return play
 
 
+def best_device(bank: Bank, root: Path) -> tuple[Bank, torch.device, bool]:
+    """The bank on the GPU if there is one, that device, and whether bfloat16 pays there."""
+    device = choose_device("auto")
+    if device.type != "cpu":
+        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", bank.window, device=device)
+    return bank, device, choose_bfloat16("auto", device)
+
+
 def bench_training(
     bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
 ) -> None:
     """Rollout and update, A2C and PPO."""
-    device = choose_device("auto")
-    if device.type != "cpu":
-        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", bank.window, device=device)
-    bfloat16 = choose_bfloat16("auto", device)
+    bank, device, bfloat16 = best_device(bank, root)
     gpu = device.type == "cuda"
     schedule = Schedule(
         n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 120)
@@ -148,10 +153,7 @@ def bench_study(
     bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
 ) -> None:
     """States learnt from: in passages, or as many on their own (dagger's scattered states)."""
-    device = choose_device("auto")
-    if device.type != "cpu":
-        bank = load_bank(root / "scores.h5", root / "spectrograms.h5", bank.window, device=device)
-    bfloat16 = choose_bfloat16("auto", device)
+    bank, device, bfloat16 = best_device(bank, root)
     at_once = 128 if device.type == "cuda" else 8
     schedule = Schedule(
         study=StudyParams(frames=1, passages=at_once),
