@@ -58,9 +58,9 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
 def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The card, Markdown."""
     schedule = card["schedule"]
-    study = (schedule.get("study") or {}).get("frames")
+    studied = card.get("studied", 0)
     phases = [
-        p for p in ("study" if study else None, schedule.get("warm_start"), card["algo"]) if p
+        p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
     ]
     way = " then ".join(dict.fromkeys(phases))
     if started := card.get("start_from"):
@@ -77,7 +77,8 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
         f"| network | window `{card['window']}`, Table {TABLES[card['window']]} of the paper |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
-        f"| frames | {card['frames']:,}{', the states of study among them' if study else ''} |",
+        f"| frames | {card['frames']:,}"
+        f"{f', {studied:,} states of study among them' if studied else ''} |",
         f"| hours | {card['hours']:.2f} on {card['device']}"
         f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
         f"| trained on | {card['training_pieces']} pieces,"

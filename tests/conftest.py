@@ -46,19 +46,19 @@ def sfpipe(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def soundfont() -> Path:
     """The smaller of the two default sound fonts."""
-    from sfpipe.audio.soundfonts import DECLARED, find
-
-    path = find(DECLARED["TimGM6mb"])
-    if path is None:
-        pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
-    return path
+    return _font("TimGM6mb")
 
 
 @pytest.fixture(scope="session")
 def large_soundfont() -> Path:
+    """The larger one."""
+    return _font("FluidR3_GM")
+
+
+def _font(name: str) -> Path:
     from sfpipe.audio.soundfonts import DECLARED, find
 
-    path = find(DECLARED["FluidR3_GM"])
+    path = find(DECLARED[name])
     if path is None:
-        pytest.skip("the sound font FluidR3_GM is not on this machine: see `sfpipe doctor`")
+        pytest.skip(f"the sound font {name} is not on this machine: see `sfpipe doctor`")
     return path

@@ -100,12 +100,13 @@ class Learner(ABC):
 
     def _apply_gradients(self) -> torch.Tensor:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.max_grad_norm)
-        rates = [group["lr"] for group in self.optimiser.param_groups]
-        for group in self.optimiser.param_groups:
-            group["lr"] *= self._warmth()
+        warmth = self._warmth()
+        rate = self.optimiser.param_groups[0]["lr"]  # of all groups
+        if warmth < 1:
+            self.set_learning_rate(rate * warmth)
         self.optimiser.step()
-        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate
+        if warmth < 1:
+            self.set_learning_rate(rate)
         return norm
 
     def _warm_up(self) -> int:
@@ -118,9 +119,11 @@ class Learner(ABC):
         Adam's first steps are as long as the rate whatever the gradients are: at full rate they
         would shake weights that have learnt something before.
         """
+        if not self._warm_up():
+            return 1.0  # without asking the optimiser, whose steps a GPU counts
         states = list(self.optimiser.state.values())
         done = float(states[0]["step"]) if states else 0.0
-        return min(1.0, (done + 1) / max(self._warm_up(), 1))
+        return min(1.0, (done + 1) / self._warm_up())
 
     def state_dict(self) -> dict[str, Any]:
         """All that `update()` depends on: weights, aids, optimiser, games, every generator."""

@@ -87,6 +87,7 @@ def train(
     card = {
         **identity,
         "frames": course.frames,
+        "studied": course.studied,
         "hours": course.seconds / 3600,
         "validation_r_on": course.best,
         **session.facts(),

@@ -56,6 +56,8 @@ class Course:
         Mean tracking error there, px.
     waited:
         Evaluations since then.
+    studied:
+        States of study among the frames.
     seconds:
         Wall time of all runs together.
     """
@@ -63,6 +65,7 @@ class Course:
     phase: int = 0
     updates: int = 0
     frames: int = 0
+    studied: int = 0
     phase_frames: int = 0
     seconds: float = 0.0
     best: float = -1.0
@@ -171,6 +174,8 @@ class Trainer:
         self.course.updates += 1
         self.course.frames += int(figures["frames"])
         self.course.phase_frames += int(figures["frames"])
+        if self._studies():
+            self.course.studied += int(figures["frames"])
         return figures
 
     def _finite(self, work: Callable[..., Result], *arguments: Any) -> Result:

@@ -70,11 +70,10 @@ def save_curve(agent: Path, out: Path, name: str | None = None) -> Path:
 
 def _played(card: Mapping[str, Any]) -> list[tuple[int, float, float, int]]:
     """Rows of a curve, the states of study told apart from the frames of games."""
-    wanted = (card.get("schedule", {}).get("study") or {}).get("frames") or 0
-    rows, studied, over = [], 0, not wanted
+    all_studied = card.get("studied", 0)
+    rows = []
     for counted, minutes, r_on in card["curve"]:
-        if not over:
-            studied, over = counted, counted >= wanted
+        studied = min(counted, all_studied)
         rows.append((counted - studied, minutes, r_on, studied))
     return rows
 

@@ -212,3 +212,11 @@ def test_time_is_shared_between_the_phases():
     assert trainer._progress() == pytest.approx(0.5)
     trainer.course.phase_frames = 400
     assert trainer._progress() == pytest.approx(0.8)
+
+
+def test_the_states_of_study_are_counted_apart():
+    trainer = course()
+    done = trainer.run()
+    ended = next(row["frames"] for row in done.evaluations if row["phase"] == 1)
+    assert 400 <= done.studied < ended < done.frames
+    assert done.frames - done.studied == 4 * 8 + 3 * 8  # what dagger and A2C played
