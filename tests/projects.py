@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sfpipe.store.heads import Heads
 from sfpipe.store.writer import write_scores, write_spectrograms
 
 SPLITS = ("train", "valid", "test")
@@ -24,6 +25,7 @@ def write_stores(root: Path) -> None:
                 onset_quarter=[0, 1, 2],
                 staff_space_px=3.5,
                 px_per_cm=28.0,
+                heads=Heads(np.array([0, 1, 1, 2]), np.full(4, 20.0), np.array([60, 62, 65, 64])),
             )
     with write_spectrograms(root / "data/spectrograms/toy.h5", **about) as store:
         for i, split in enumerate(SPLITS):

@@ -76,6 +76,13 @@ class Learner(ABC):
         """What is trained beside the network, and dropped in the end."""
         return {} if self.localiser is None else {"localiser": self.localiser}
 
+    def inherit(self, previous: Learner) -> None:
+        """Go on with what the last phase's learner trained beside the same network."""
+        former = previous._aids()
+        for name, aid in self._aids().items():
+            if name in former:
+                aid.load_state_dict(former[name].state_dict())
+
     @abstractmethod
     def update(self) -> dict[str, Any]:
         """Play and learn once; returns figures to log, `frames` (played) among them."""

@@ -3,9 +3,9 @@
 Matching sound and picture is hard to learn from the policy's three-way label alone, because
 neither branch is told that there are notes. Here both are: from the score branch's features, a
 linear map must say which staff heights have a note head in which part of the window, and from
-the spectrogram branch's, at which staff heights notes began in which part of the excerpt. Both
-speak of the same heights, so what one branch says can be compared with what the other says.
-The maps are dropped after training; the network of Tables 1 and 2 is unchanged.
+the spectrogram branch's, which pitches began in which part of the excerpt (of scores whose note
+heads are not known, at which staff heights, one per onset). The maps are dropped after training;
+the network of Tables 1 and 2 is unchanged.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from sfpipe.game.dynamics import View
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
-HEIGHTS = 24  # classes over the window's height; 1.67 px of 40: finer than half a staff space
-SCORE_PARTS, AUDIO_PARTS = 15, 8  # 10 px of 150 and 5 frames (a quarter of a second) of 40
+# Classes over the window's height, half a staff space each (1.7 px of 40, 3.3 px of 160), and parts
+# of its width (10 px of 150, 16 px of 512).
+SCORE_CLASSES = {"nottingham": (24, 15), "msmd": (48, 32)}
+PITCHES, LOWEST = 88, 21  # of a piano
+AUDIO_PARTS = 8  # of 40 frames: a quarter of a second each
 
 
 class NoteReader(nn.Module):
@@ -37,10 +40,11 @@ class NoteReader(nn.Module):
 
     def __init__(self, bank: Bank, score_width: int, audio_width: int):
         super().__init__()
-        self.heads, self.onsets = note_rolls(bank)
+        self.heads, self.notes = note_rolls(bank)
         self.columns = bank.window.seen[1]
-        self.score = nn.Linear(score_width, HEIGHTS * SCORE_PARTS)
-        self.audio = nn.Linear(audio_width, HEIGHTS * AUDIO_PARTS)
+        heights, self.parts = SCORE_CLASSES[bank.window.name]
+        self.score = nn.Linear(score_width, heights * self.parts)
+        self.audio = nn.Linear(audio_width, PITCHES * AUDIO_PARTS)
         self.to(bank.device)
 
     def labels(self, view: View) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,19 +53,20 @@ class NoteReader(nn.Module):
         Returns
         -------
         tuple
-            float32 [shape=(n, 24, 15)] of the score window and [shape=(n, 24, 8)] of the
-            spectrogram excerpt, 1 where a note head or an onset is.
+            float32 [shape=(n, 24, 15)] (Table 1) or [shape=(n, 48, 32)] (Table 2) of the score
+            window and [shape=(n, 88, 8)] of the spectrogram excerpt, 1 where a note head is or a
+            note begins.
         """
         return self._score_labels(view.column), self._sound_labels(view.frame)
 
     def _score_labels(self, column: torch.Tensor) -> torch.Tensor:
-        return _any_per_part(_windows(self.heads, column, self.columns), SCORE_PARTS)
+        return _any_per_part(_windows(self.heads, column, self.columns), self.parts)
 
     def _sound_labels(self, frame: torch.Tensor) -> torch.Tensor:
-        return _any_per_part(_windows(self.onsets, frame - EXCERPT, EXCERPT), AUDIO_PARTS)
+        return _any_per_part(_windows(self.notes, frame - EXCERPT, EXCERPT), AUDIO_PARTS)
 
     def loss(self, score: torch.Tensor, audio: torch.Tensor, view: View) -> torch.Tensor:
-        """Binary cross-entropy of both maps, each summed over heights and averaged over parts.
+        """Binary cross-entropy of both maps, each summed over heights or pitches and averaged over parts.
 
         Parameters
         ----------
@@ -81,32 +86,33 @@ class NoteReader(nn.Module):
 
 def _presence_loss(said: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     said = said.float().view_as(labels)
-    return HEIGHTS * F.binary_cross_entropy_with_logits(said, labels)
+    return labels.shape[1] * F.binary_cross_entropy_with_logits(said, labels)
 
 
 def note_rolls(bank: Bank) -> tuple[torch.Tensor, torch.Tensor]:
-    """Note heads per packed strip column, onsets per packed frame.
+    """Note heads per packed strip column, beginning notes per packed frame.
 
     Returns
     -------
     tuple
-        uint8 [shape=(24, columns)] and uint8 [shape=(24, frames)], aligned with `bank.strip`
+        uint8 [shape=(heights, columns)] and uint8 [shape=(88, frames)], aligned with `bank.strip`
         and `bank.spectrogram`.
     """
-    device = bank.device
-    heads = torch.zeros(HEIGHTS, bank.strip.shape[1], dtype=torch.uint8, device=device)
-    onsets = torch.zeros(HEIGHTS, bank.spectrogram.shape[1], dtype=torch.uint8, device=device)
+    device, window = bank.device, bank.window
+    heights = SCORE_CLASSES[window.name][0]
+    heads = torch.zeros(heights, bank.strip.shape[1], dtype=torch.uint8, device=device)
+    notes = torch.zeros(PITCHES, bank.spectrogram.shape[1], dtype=torch.uint8, device=device)
     for i, info in enumerate(bank.infos):
-        level = torch.from_numpy(info.onset_y_px / bank.window.height * HEIGHTS)
-        height = level.to(torch.int64).clamp(0, HEIGHTS - 1).to(device)
-        frame = bank.frame_base[i] + EXCERPT + torch.from_numpy(info.onset_frames).to(device)
-        x = torch.from_numpy(info.onset_x_px).to(device) + bank.window.width
-        column = (x / bank.window.shrink).to(torch.int64) + bank.strip_base[i]
-        onsets[height, frame] = 1
+        x, y = (torch.from_numpy(column).to(device) for column in info.heads.T)
+        frame, pitch = (torch.from_numpy(column).to(device) for column in info.notes.T)
+        height = (y / window.height * heights).to(torch.int64).clamp(0, heights - 1)
+        column = ((x + window.width) / window.shrink).to(torch.int64) + bank.strip_base[i]
         heads[height, column] = 1
-        if bank.window.shrink > 1:
+        if window.shrink > 1:
             heads[height, column + bank.phase_stride[i]] = 1
-    return heads, onsets
+        key = torch.where(pitch < 0, height * PITCHES // heights, pitch - LOWEST)
+        notes[key.clamp(0, PITCHES - 1), bank.frame_base[i] + EXCERPT + frame] = 1
+    return heads, notes
 
 
 def _windows(roll: torch.Tensor, start: torch.Tensor, width: int) -> torch.Tensor:

@@ -294,7 +294,8 @@ class Trainer:
         course.phase_frames = course.waited = course.refined = 0
         # `best` is kept: the algorithm must beat its warm start to replace it.
         if course.phase < len(self.phases):
-            self.learner = self._make_learner()
+            previous, self.learner = self.learner, self._make_learner()
+            self.learner.inherit(previous)
 
     def _note(self, figures: dict[str, float]) -> str:
         course = self.course

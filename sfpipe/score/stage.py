@@ -83,6 +83,7 @@ def add_strip(
         onset_quarter=strip.onset_quarter,
         staff_space_px=float(about["staff_space_px"]),
         px_per_cm=float(about["px_per_cm"]),
+        heads=strip.heads,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sfpipe.engraving.geometry import middle_row
 from sfpipe.engraving.read import NoteHeads, System
 from sfpipe.errors import SfpipeError
+from sfpipe.store.heads import Heads
 
 PAPER = 255
 
@@ -20,7 +21,7 @@ class Strip:
 
     `image` uint8 [shape=(height, width)], paper 255; `onset_x_px`, `onset_y_px` float64
     [shape=(n_onsets,)] in pixels of the strip; `onset_quarter`, `onset_s` float64
-    [shape=(n_onsets,)], increasing.
+    [shape=(n_onsets,)], increasing; `heads`, every struck note head.
     """
 
     image: np.ndarray
@@ -28,6 +29,7 @@ class Strip:
     onset_y_px: np.ndarray
     onset_quarter: np.ndarray
     onset_s: np.ndarray
+    heads: Heads
 
 
 def unroll(
@@ -75,6 +77,11 @@ def unroll(
         onset_y_px=np.clip([np.median(y[g]) for g in groups], 0, height_px - 1),
         onset_quarter=np.array([heads.onset_quarter[g[0]] for g in groups]),
         onset_s=np.array([heads.onset_s[g[0]] for g in groups]),
+        heads=Heads.of(
+            np.repeat(np.arange(len(groups)), [len(g) for g in groups]),
+            y[np.concatenate(groups)],
+            heads.midi_pitch[np.concatenate(groups)],
+        ),
     )
 
 

@@ -58,6 +58,12 @@ class PerformanceInfo:
         float64 [shape=(n,)], px from the top of the window.
     onset_s:
         float64 [shape=(n,)], s, the earliest onset of each frame.
+    heads:
+        Strip px and px from the top of the window of every note head that is played, float64
+        [shape=(m, 2)]; of scores without note heads, those of the onsets.
+    notes:
+        Unpadded frame and pitch of every note head that is played, int64 [shape=(m, 2)]; of
+        scores without note heads, -1 for the pitch.
     """
 
     piece: str
@@ -71,6 +77,8 @@ class PerformanceInfo:
     onset_x_px: np.ndarray
     onset_y_px: np.ndarray
     onset_s: np.ndarray
+    heads: np.ndarray
+    notes: np.ndarray
 
     @cached_property
     def onset_set(self) -> frozenset[int]:
@@ -326,14 +334,13 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
             f"{name}: an onset points outside the score",
             remedy="make both stores again: dvc repro scores spectrograms",
         )
-    # The tiny term keeps an onset at k/20 s in frame k: 20 * 0.15 is 2.999... in binary.
-    frames = np.floor(record.onset_s * FPS + 1e-9).astype(np.int64)
-    frames, first = np.unique(frames, return_index=True)
+    frames, first = np.unique(_frames(record), return_index=True)
     inside = frames < record.spectrogram.shape[1]
     frames, first = frames[inside], first[inside]
     if len(frames) < 2:
         raise SfpipeError(f"{name}: fewer than two onsets inside the audio")
     cut = (score.strip.shape[0] - window.height) // 2  # rows above the window, as crop_rows
+    heads, notes = _printed(score, record, cut)
     return PerformanceInfo(
         record.piece,
         record.performance,
@@ -346,7 +353,31 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
         score.onset_x_px[record.score_onset[first]].astype(np.float64),
         score.onset_y_px[record.score_onset[first]].astype(np.float64) - cut,
         record.onset_s[first],
+        heads,
+        notes,
     )
+
+
+def _printed(
+    score: ScoreRecord, record: PerformanceRecord, cut: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`heads` and `notes` of a `PerformanceInfo`."""
+    frames = _frames(record)
+    inside = frames < record.spectrogram.shape[1]
+    frames, onset = frames[inside], record.score_onset[inside]
+    if score.heads is None:
+        y, pitch = score.onset_y_px[onset], np.full(len(onset), -1)
+    else:
+        which, head = score.heads.of_onsets(onset)
+        frames, onset = frames[which], onset[which]
+        y, pitch = score.heads.y_px[head], score.heads.pitch[head]
+    heads = np.stack([score.onset_x_px[onset], y - cut], axis=1).astype(np.float64)
+    return heads, np.stack([frames, pitch], axis=1).astype(np.int64)
+
+
+def _frames(record: PerformanceRecord) -> np.ndarray:
+    # The tiny term keeps an onset at k/20 s in frame k: 20 * 0.15 is 2.999... in binary.
+    return np.floor(record.onset_s * FPS + 1e-9).astype(np.int64)
 
 
 def _target_curve(info: PerformanceInfo, n_padded: int, width: int) -> np.ndarray:

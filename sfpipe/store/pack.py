@@ -27,7 +27,7 @@ from sfpipe.store.reader import (
     performance_record,
     score_record,
 )
-from sfpipe.store.schema import PACKED, SCHEMA_VERSION
+from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_split
 from sfpipe.store.writer import write_scores, write_spectrograms
 
@@ -191,7 +191,10 @@ def _put_score(group: h5py.Group, score: ScoreRecord) -> int:
         px_per_cm=score.px_per_cm,
     )
     fields = ("strip", "onset_x_px", "onset_y_px", "onset_quarter")
-    return sum(codec.put(group, name, getattr(score, name)) for name in fields)
+    arrays = {name: getattr(score, name) for name in fields}
+    if score.heads is not None:
+        arrays |= dict(zip(HEAD_DATASETS, score.heads, strict=True))
+    return sum(codec.put(group, name, values) for name, values in arrays.items())
 
 
 def _put_performance(piece: h5py.Group, source: h5py.Group, name: str, step: float) -> int:

@@ -14,13 +14,17 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store import codec
-from sfpipe.store.schema import FILE_ATTRS, PACKED, SCHEMA_VERSION
-from sfpipe.store.validation import check_performance, check_score
+from sfpipe.store.heads import Heads
+from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, PACKED, SCHEMA_VERSION
+from sfpipe.store.validation import check_heads, check_performance, check_score
 
 
 @dataclass(frozen=True)
 class ScoreRecord:
-    """One piece of a score store (fields as in `schema.SCORE_DATASETS`)."""
+    """One piece of a score store (fields as in `schema.SCORE_DATASETS`).
+
+    `heads` are its note heads, where the store has them.
+    """
 
     piece: str
     split: str
@@ -31,6 +35,7 @@ class ScoreRecord:
     onset_quarter: np.ndarray
     staff_space_px: float
     px_per_cm: float
+    heads: Heads | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,7 @@ def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
         _array(group, "onset_quarter"),
         float(attrs["staff_space_px"]),
         float(attrs["px_per_cm"]),
+        _heads(group),
     )
     check_score(
         piece,
@@ -162,6 +168,8 @@ def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
         staff_space_px=record.staff_space_px,
         px_per_cm=record.px_per_cm,
     )
+    if record.heads is not None:
+        check_heads(piece, record.heads, len(record.onset_x_px))
     return record
 
 
@@ -263,6 +271,12 @@ def performance_record(
 
 def _is_packed(node: h5py.Dataset) -> bool:
     return node.file.attrs["kind"] == PACKED
+
+
+def _heads(group: h5py.Group) -> Heads | None:
+    if not any(name in group for name in HEAD_DATASETS):
+        return None
+    return Heads(*(_array(group, name) for name in HEAD_DATASETS))
 
 
 def _array(group: h5py.Group, name: str) -> np.ndarray:

@@ -31,6 +31,13 @@ SCORE_DATASETS = {
     "onset_quarter": ("(n_onsets,)", "float64", "quarter notes from the start of the score"),
 }
 
+# Beside them, where it is known: every note head that is struck, sorted by its onset.
+HEAD_DATASETS = {
+    "head_onset": ("(n_heads,)", "int32", "index of each head's onset into onset_x_px"),
+    "head_y_px": ("(n_heads,)", "float32", "px, from the strip's top, to a quarter of a px"),
+    "head_pitch": ("(n_heads,)", "int32", "MIDI pitch"),
+}
+
 # /<piece>/<performance>/... of a spectrogram store. Attributes of the group: tempo_factor,
 # soundfont, duration_s; of human performances also condition, simulated, aligned. Of /<piece>:
 # split.

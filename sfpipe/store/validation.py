@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.errors import SfpipeError
+from sfpipe.store.heads import Heads
 from sfpipe.store.schema import BINS
 
 SPLITS = ("train", "valid", "test")
@@ -79,6 +80,26 @@ def check_score(
     for name, value in scales.items():
         if not (np.isfinite(value) and value > 0):
             raise SfpipeError(f"{piece}: {name} is {value}, expected a positive number")
+
+
+def check_heads(piece: str, heads: Heads, n_onsets: int) -> None:
+    """Check the note heads of a score store's piece against `schema.HEAD_DATASETS`.
+
+    Raises
+    ------
+    SfpipeError
+        If a shape, dtype or value is not what the schema says.
+    """
+    columns = [check_vector(piece, f"head_{k}", v) for k, v in heads._asdict().items()]
+    onset, _, pitch = columns
+    if len({len(c) for c in columns}) > 1 or len(onset) == 0:
+        raise SfpipeError(f"{piece}: the note heads' columns differ in length, or are empty")
+    if onset.dtype.kind not in "iu" or (np.diff(onset) < 0).any():
+        raise SfpipeError(f"{piece}: the onsets of note heads must be integers, not decreasing")
+    if not np.array_equal(np.unique(onset), np.arange(n_onsets)):
+        raise SfpipeError(f"{piece}: the note heads are not those of {n_onsets} onsets")
+    if pitch.dtype.kind not in "iu" or pitch.min() < 0 or pitch.max() > 127:
+        raise SfpipeError(f"{piece}: a note head's pitch is not from 0 to 127")
 
 
 def check_performance(

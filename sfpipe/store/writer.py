@@ -13,8 +13,15 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
-from sfpipe.store.schema import FPS, SCHEMA_VERSION
-from sfpipe.store.validation import check_names, check_performance, check_score, check_split
+from sfpipe.store.heads import Heads
+from sfpipe.store.schema import FPS, HEAD_DATASETS, SCHEMA_VERSION
+from sfpipe.store.validation import (
+    check_heads,
+    check_names,
+    check_performance,
+    check_score,
+    check_split,
+)
 
 
 class ScoreStoreWriter:
@@ -36,6 +43,7 @@ class ScoreStoreWriter:
         staff_space_px: float,
         px_per_cm: float,
         title: str = "",
+        heads: Heads | None = None,
     ) -> None:
         """Add one piece.
 
@@ -47,6 +55,8 @@ class ScoreStoreWriter:
             float [shape=(n_onsets,)], note-head centre per score onset, px in the strip.
         onset_quarter:
             float [shape=(n_onsets,)], quarter notes.
+        heads:
+            Every note head, where the source tells.
 
         Raises
         ------
@@ -65,6 +75,9 @@ class ScoreStoreWriter:
             staff_space_px=staff_space_px,
             px_per_cm=px_per_cm,
         )
+        if heads is not None:
+            heads = Heads.of(*heads)
+            check_heads(piece, heads, len(np.asarray(onset_x_px)))
         if piece in self._file:
             raise SfpipeError(f"piece '{piece}' is there twice")
         group = self._file.create_group(piece)
@@ -78,6 +91,9 @@ class ScoreStoreWriter:
         group.create_dataset("onset_x_px", data=np.asarray(onset_x_px, np.float32))
         group.create_dataset("onset_y_px", data=np.asarray(onset_y_px, np.float32))
         group.create_dataset("onset_quarter", data=np.asarray(onset_quarter, np.float64))
+        if heads is not None:
+            for name, values in zip(HEAD_DATASETS, heads, strict=True):
+                group.create_dataset(name, data=values)
 
     def skip(self, piece: str, reason: str) -> None:
         """Record in the store that a piece is left out, and why."""

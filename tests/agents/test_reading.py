@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import torch
 
@@ -8,6 +9,7 @@ from sfpipe.agents.reading import NoteReader
 from sfpipe.game import dynamics
 from sfpipe.params import DaggerParams, Schedule
 from sfpipe.store.bank import Bank
+from sfpipe.store.heads import Heads
 from sfpipe.store.window import WINDOWS
 from tests.toy import NOTTINGHAM, performance_record, score_record
 
@@ -30,7 +32,22 @@ def test_labels_by_hand():
         state, _ = dynamics.step(bank, state, torch.zeros(1, dtype=torch.float64), 1e9)
     # p is 11 frames after the first onset: onsets at excerpt frames 29 and 39.
     onsets = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))[1]
-    assert onsets[0].nonzero().tolist() == [[0, 5], [12, 7]]
+    # Without note heads the heights stand in for pitches: 0 and 12 of 24 are 0 and 44 of 88.
+    assert onsets[0].nonzero().tolist() == [[0, 5], [44, 7]]
+
+
+def test_every_head_of_a_chord_is_a_label():
+    score = score_record("a", [20, 60, 90], width=300)
+    # A chord of A0 and C8 on the second onset, a head above the window on the third.
+    heads = Heads.of([0, 1, 1, 2], [20, 10, 30, -8], [60, 21, 108, 62])
+    record = performance_record("a", [0.5, 1.0, 2.0], frames=60)
+    bank = Bank({"a": replace(score, heads=heads)}, [record], NOTTINGHAM)
+    state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
+    for _ in range(11):
+        state, _ = dynamics.step(bank, state, torch.zeros(1, dtype=torch.float64), 1e9)
+    seen, heard = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))
+    assert seen[0].nonzero().tolist() == [[0, 14], [6, 11], [12, 7], [18, 11]]
+    assert heard[0].nonzero().tolist() == [[0, 7], [39, 5], [87, 7]]
 
 
 def test_labels_of_both_phases_of_a_shrunk_window():

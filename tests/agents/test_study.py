@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.passages import PassageSampler
 from sfpipe.agents.shared import SharedBranch
@@ -220,3 +221,19 @@ def test_the_states_of_study_are_counted_apart():
     ended = next(row["frames"] for row in done.evaluations if row["phase"] == 1)
     assert 400 <= done.studied < ended < done.frames
     assert done.frames - done.studied == 4 * 8 + 3 * 8  # what dagger and A2C played
+
+
+def test_dagger_goes_on_with_the_reader_of_study():
+    bank = toy_bank(WINDOWS["nottingham"])
+    schedule = Schedule(
+        study=StudyParams(frames=100, passages=2, windows=3, excerpts=4),
+        dagger=DaggerParams(n_games=4, t_max=4, batch=16, read_loss=1.0, localise_loss=1.0),
+    )
+    network = ActorCritic(bank.window).initialise(torch.Generator().manual_seed(0))
+    study = Study(network, bank, schedule, seed=0)
+    study.update()
+    learner = Dagger(network, bank, schedule, seed=1000)
+    learner.inherit(study)
+    for name in ("reader", "localiser"):
+        taught, found = (getattr(who, name).state_dict() for who in (study, learner))
+        assert all(torch.equal(taught[k], found[k]) for k in taught)

@@ -56,6 +56,9 @@ def test_an_onset_is_the_median_of_its_struck_heads_and_ties_are_none():
     strip = unroll(SYSTEMS[:1], images()[:1], found, 40)
     assert strip.onset_x_px.tolist() == [6, 20]
     assert strip.onset_y_px.tolist() == [17, 19]
+    assert strip.heads.onset.tolist() == [0, 0, 0, 1]
+    assert strip.heads.y_px.tolist() == [19, 17, 15, 19]
+    assert strip.heads.pitch.tolist() == [60, 62, 67, 65]
 
 
 def test_a_head_outside_the_strip_and_a_piece_without_onsets():

@@ -8,6 +8,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.store import codec
 from sfpipe.store.bank import load_bank
+from sfpipe.store.heads import Heads
 from sfpipe.store.inspect import text
 from sfpipe.store.pack import pack, unpack
 from sfpipe.store.reader import read_performances, read_scores, strip_height
@@ -40,7 +41,9 @@ def same(a, b, **tolerance) -> None:
     assert vars(a).keys() == vars(b).keys()
     for key, value in vars(a).items():
         other = vars(b)[key]
-        if isinstance(value, np.ndarray):
+        if isinstance(value, Heads):
+            assert all(np.array_equal(x, y) for x, y in zip(value, other, strict=True)), key
+        elif isinstance(value, np.ndarray):
             assert value.dtype == other.dtype, key
             atol = tolerance.get(key, 0)
             np.testing.assert_allclose(value, other, rtol=0, atol=atol, err_msg=key)
