@@ -66,7 +66,7 @@ class NoteReader(nn.Module):
         return _any_per_part(_windows(self.notes, frame - EXCERPT, EXCERPT), AUDIO_PARTS)
 
     def loss(self, score: torch.Tensor, audio: torch.Tensor, view: View) -> torch.Tensor:
-        """Binary cross-entropy of both maps, each summed over heights or pitches and averaged over parts.
+        """Binary cross-entropy of both maps, summed over heights or pitches, averaged over parts.
 
         Parameters
         ----------

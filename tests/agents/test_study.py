@@ -223,17 +223,19 @@ def test_the_states_of_study_are_counted_apart():
     assert done.frames - done.studied == 4 * 8 + 3 * 8  # what dagger and A2C played
 
 
-def test_dagger_goes_on_with_the_reader_of_study():
-    bank = toy_bank(WINDOWS["nottingham"])
-    schedule = Schedule(
-        study=StudyParams(frames=100, passages=2, windows=3, excerpts=4),
-        dagger=DaggerParams(n_games=4, t_max=4, batch=16, read_loss=1.0, localise_loss=1.0),
-    )
-    network = ActorCritic(bank.window).initialise(torch.Generator().manual_seed(0))
-    study = Study(network, bank, schedule, seed=0)
-    study.update()
-    learner = Dagger(network, bank, schedule, seed=1000)
-    learner.inherit(study)
+def test_dagger_goes_on_with_the_aids_of_study():
+    trainer = course()
+    aids = trainer.schedule.dagger.model_copy(update={"read_loss": 1.0, "localise_loss": 1.0})
+    trainer.schedule = trainer.schedule.model_copy(update={"dagger": aids})
+    study = trainer.learner
+
+    def dagger_begins() -> bool:
+        return trainer.course.phase == 1
+
+    trainer.should_stop = dagger_begins
+    with pytest.raises(SfpipeError, match="interrupted"):
+        trainer.run()
+    assert isinstance(study, Study) and isinstance(trainer.learner, Dagger)
     for name in ("reader", "localiser"):
-        taught, found = (getattr(who, name).state_dict() for who in (study, learner))
+        taught, found = (getattr(who, name).state_dict() for who in (study, trainer.learner))
         assert all(torch.equal(taught[k], found[k]) for k in taught)
