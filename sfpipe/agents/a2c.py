@@ -6,7 +6,7 @@ from typing import Any
 
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.returns import n_step_returns
-from sfpipe.agents.rollout import collect, entropy_of, log_prob_of
+from sfpipe.agents.rollout import collect, entropy_of
 
 
 class A2C(Learner):
@@ -15,14 +15,14 @@ class A2C(Learner):
     def update(self) -> dict[str, Any]:
         """Play one rollout and descend once on policy, value and entropy together."""
         s = self.schedule
-        rollout = collect(self.game, self.actor, s.t_max)
+        # The weights are still those that played: what was computed while playing is descended on.
+        rollout = collect(self.game, self.actor, s.t_max, graph=True)
         returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, s.gamma)
-        advantages = (returns - rollout.value).flatten()
-
-        logits, values = self.actor.forward(self.actor.look(self.bank, rollout.flat_view()))
-        policy_loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
-        value_loss = (returns.flatten() - values).square().mean()
-        entropy = entropy_of(logits).mean()
+        errors = returns - rollout.value
+        advantages = errors.detach()
+        policy_loss = -(advantages * rollout.log_prob).mean()
+        value_loss = errors.square().mean()
+        entropy = entropy_of(rollout.logits.flatten(0, 1)).mean()
         norm = self._descend(policy_loss + s.value_loss * value_loss - s.entropy * entropy)
 
         self.frames += advantages.numel()

@@ -72,8 +72,8 @@ class Rollout:
         Where the observations lie in the bank.
     action:
         int64, 0/1/2 for -1/0/+1 px/frame.
-    log_prob, value:
-        float32, of the acting policy.
+    logits, log_prob, value:
+        float32, of the acting policy; logits [shape=(T, N, 3)].
     reward, over:
         float32, bool: of the step; `over` if it ended its game.
     last_value:
@@ -82,6 +82,7 @@ class Rollout:
 
     view: View
     action: torch.Tensor
+    logits: torch.Tensor
     log_prob: torch.Tensor
     value: torch.Tensor
     reward: torch.Tensor
@@ -93,24 +94,32 @@ class Rollout:
         return View(*(field.flatten() for field in self.view))
 
 
-def collect(game: BatchedGame, actor: Actor, t_max: int) -> Rollout:
-    """Play `t_max` steps of all games with actions drawn from the policy (dropout off)."""
+def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False) -> Rollout:
+    """Play `t_max` steps of all games with actions drawn from the policy (dropout off).
+
+    Parameters
+    ----------
+    graph:
+        Whether `logits`, `log_prob` and `value` can be differentiated: whoever takes one step per
+        rollout then need not compute them again.
+    """
     actor.network.eval()
     steps: list[tuple] = []
-    with torch.no_grad():
-        for _ in range(t_max):
-            at = game.view()
+    for _ in range(t_max):
+        at = game.view()
+        with torch.set_grad_enabled(graph):
             logits, value = actor.forward(actor.look(game.bank, at))
-            action = actor.draw(logits)
-            log_prob = log_prob_of(logits, action)
-            outcome = game.step(action - 1)
-            over = outcome.lost | outcome.finished
-            steps.append((*at, action, log_prob, value, outcome.reward, over))
+        action = actor.draw(logits.detach())
+        log_prob = log_prob_of(logits, action)
+        outcome = game.step(action - 1)
+        over = outcome.lost | outcome.finished
+        steps.append((*at, action, logits, log_prob, value, outcome.reward, over))
+    with torch.no_grad():
         last_value = actor.forward(actor.look(game.bank, game.view()))[1]
-    *seen, action, log_prob, value, reward, over = (
+    *seen, action, logits, log_prob, value, reward, over = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )
-    return Rollout(View(*seen), action, log_prob, value, reward, over, last_value)
+    return Rollout(View(*seen), action, logits, log_prob, value, reward, over, last_value)
 
 
 def log_prob_of(logits: torch.Tensor, action: torch.Tensor) -> torch.Tensor:

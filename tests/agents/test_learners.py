@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from sfpipe.agents.a2c import A2C
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.ppo import PPO, clipped_loss
-from sfpipe.agents.rollout import Actor, collect, log_prob_of
+from sfpipe.agents.returns import n_step_returns
+from sfpipe.agents.rollout import Actor, collect, entropy_of, log_prob_of
 from sfpipe.agents.trainer import LEARNERS
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import Planner
@@ -83,6 +85,23 @@ def test_ratio_is_one_before_the_first_update():
     ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
     torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
+
+
+def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
+    plan = SCHEDULE.model_copy(update={"max_grad_norm": 1e9})
+    learner, twin = (A2C(TinyNetwork(), ramp_bank(), plan, seed=0) for _ in range(2))
+    rollout = collect(twin.game, twin.actor, plan.t_max)
+    assert not rollout.value.requires_grad
+    seen = twin.actor.look(twin.bank, rollout.flat_view())
+    logits, values = twin.actor.forward(seen)
+    returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, plan.gamma)
+    advantages = (returns - rollout.value).flatten()
+    loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
+    loss = loss + plan.value_loss * (returns.flatten() - values).square().mean()
+    (loss - plan.entropy * entropy_of(logits).mean()).backward()
+    learner.update()
+    for ours, wanted in zip(learner.network.parameters(), twin.network.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, wanted.grad)
 
 
 def test_clipped_loss_by_hand():
