@@ -262,6 +262,7 @@ class MmLocParams(Section):
     windows: int = Field(default=9, ge=1)  # of a passage
     excerpts: int = Field(default=16, ge=1)
     match_loss: float = Field(default=1.0, ge=0)
+    read_loss: float = Field(default=1.0, ge=0)
     learning_rate: float = Field(default=1e-3, gt=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     evaluate_every: int = Field(default=500, ge=1)  # updates

@@ -16,6 +16,17 @@ from sfpipe.files import read_json, replacing, write_json
 
 TABLES = {"nottingham": 1, "msmd": 2}
 RESULTS, CARD = "eval.json", "README.md"
+LIMITS = (
+    "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
+    "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
+    "another instrument is outside of what it has met.",
+)
+VARIED_LIMITS = (
+    "Trained on synthesised piano, some of it with the tempo and timing of people, in rooms and",
+    "with noise (`synthesize.augment`), and on one engraver's typography, without repeats to jump",
+    "back to and without wrong notes: a scanned page or another instrument is outside of what it",
+    "has met.",
+)
 
 
 def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Path:
@@ -58,7 +69,7 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
 def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The card, Markdown."""
     schedule = card["schedule"]
-    studied = card.get("studied", 0)
+    studied, varied = card.get("studied", 0), card.get("varied_performances", 0)
     phases = [
         p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
     ]
@@ -82,7 +93,8 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
         f"| hours | {card['hours']:.2f} on {card['device']}"
         f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
         f"| trained on | {card['training_pieces']} pieces,"
-        f" {card['training_performances']} performances |",
+        f" {card['training_performances']} performances"
+        f"{f', {varied:,} of them varied' if varied else ''} |",
         *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
         f"| made with | sfpipe {card['versions']['sfpipe']},"
         f" torch {card['versions']['torch']}, revision `{card.get('revision')}` |",
@@ -102,9 +114,7 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
         "",
         "## Limits",
         "",
-        "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
-        "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
-        "another instrument is outside of what it has met.",
+        *(VARIED_LIMITS if varied else LIMITS),
         "",
     ]
     return "\n".join(lines)

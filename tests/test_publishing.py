@@ -67,6 +67,16 @@ def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
     assert line in (folder / "README.md").read_text().splitlines()
 
 
+def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
+    agent, results = trained
+    plain = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "14 performances |" in plain and "a human performance" in plain
+    card = json.loads((agent / "agent.json").read_text())
+    (agent / "agent.json").write_text(json.dumps(card | {"varied_performances": 6}))
+    varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "14 performances, 6 of them varied |" in varied and "in rooms" in varied
+
+
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):
     folder = publish("nottingham-ppo", *trained, out=tmp_path / "pretrained")
     assert (

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.agents.passages import Passages
 from sfpipe.game.dynamics import View
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -40,6 +41,7 @@ class NoteReader(nn.Module):
 
     def __init__(self, bank: Bank, score_width: int, audio_width: int):
         super().__init__()
+        self.bank = bank
         self.heads, self.notes = note_rolls(bank)
         self.columns = bank.window.seen[1]
         heights, self.parts = SCORE_CLASSES[bank.window.name]
@@ -73,15 +75,25 @@ class NoteReader(nn.Module):
         score, audio:
             Branch features [shape=(n, width)].
         """
-        return self.score_loss(score, view.column) + self.sound_loss(audio, view.frame)
+        seen, heard = self._score_labels(view.column), self._sound_labels(view.frame)
+        return _presence_loss(self.score(score), seen) + _presence_loss(self.audio(audio), heard)
 
-    def score_loss(self, features: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
-        """The part of `loss` that is about windows that begin at packed columns."""
-        return _presence_loss(self.score(features), self._score_labels(column))
+    def passages_loss(
+        self, score: torch.Tensor, audio: torch.Tensor, passages: Passages
+    ) -> torch.Tensor:
+        """`loss` of all windows and excerpts of passages.
 
-    def sound_loss(self, features: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
-        """The part of `loss` that is about excerpts that end before packed frames."""
-        return _presence_loss(self.audio(features), self._sound_labels(frame))
+        Parameters
+        ----------
+        score, audio:
+            Branch features [shape=(n, windows, width)] and [shape=(n, excerpts, width)].
+        """
+        performance = passages.performance[:, None]
+        column = self.bank.columns(performance, passages.position).flatten()
+        frame = (self.bank.frame_base[performance] + passages.frame).flatten()
+        seen, heard = self._score_labels(column), self._sound_labels(frame)
+        score, audio = score.flatten(0, 1), audio.flatten(0, 1)
+        return _presence_loss(self.score(score), seen) + _presence_loss(self.audio(audio), heard)
 
 
 def _presence_loss(said: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

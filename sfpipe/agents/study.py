@@ -18,7 +18,7 @@ from sfpipe.agents.learner import Learner
 from sfpipe.agents.localising import Localiser
 from sfpipe.agents.matching import Matcher
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.passages import Passages, PassageSampler
+from sfpipe.agents.passages import PassageSampler
 from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.shared import SharedBranch
 from sfpipe.game import dynamics
@@ -86,7 +86,7 @@ class Study(Learner):
             embedding = network.join_pairs(score, sound, which)
             logits, _ = network.heads(embedding)
             localise_loss = self.place_loss(embedding, dynamics.view(self.bank, states))
-            read_loss = self._read_loss(score, sound, passages)
+            read_loss = self.reader.passages_loss(score, sound, passages)
         cost = self.planner.costs(states).to(torch.float32)
         policy_loss, regret = self._judge(logits, cost, passages.error[which])
         # At first nothing is known that a choice could rest on.
@@ -108,17 +108,6 @@ class Study(Learner):
             "agreement": (logits.argmax(1) == cost.argmin(1)).float().mean(),
             "gradient_norm": norm,
         }
-
-    def _read_loss(
-        self, score: torch.Tensor, sound: torch.Tensor, passages: Passages
-    ) -> torch.Tensor:
-        bank = self.bank
-        performance = passages.performance[:, None]
-        columns = bank.columns(performance, passages.position)
-        frames = bank.frame_base[performance] + passages.frame
-        return self.reader.score_loss(score.flatten(0, 1), columns.flatten()) + (
-            self.reader.sound_loss(sound.flatten(0, 1), frames.flatten())
-        )
 
     def _judge(
         self, logits: torch.Tensor, cost: torch.Tensor, error: torch.Tensor

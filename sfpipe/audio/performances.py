@@ -19,6 +19,7 @@ from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing, sha256, write_json
 from sfpipe.params import AugmentParams, PerformanceParams
+from sfpipe.store.schema import VARIED
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
 MADE = (".flac", ".csv", ".json")  # what one performance consists of
@@ -36,7 +37,7 @@ class Performance:
     def name(self) -> str:
         """File name without suffix, e.g. ``FluidR3_GM-x1.25``, ``FluidR3_GM-varied1``."""
         if self.copy:
-            return f"{self.soundfont.name}-varied{self.copy}"
+            return f"{self.soundfont.name}{VARIED}{self.copy}"
         two = f"{self.tempo_factor:.2f}"
         exact = two if float(two) == self.tempo_factor else f"{self.tempo_factor:g}"
         return f"{self.soundfont.name}-x{exact}"

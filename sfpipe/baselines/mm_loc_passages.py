@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sfpipe.agents.matching import Matcher
 from sfpipe.agents.passages import Passages, PassageSampler
+from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.shared import SharedBranch
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
@@ -21,7 +22,8 @@ from sfpipe.store.schema import BINS, EXCERPT
 
 
 class MmLocPassages(nn.Module):
-    """Draws passages; the loss of the network on all their examples, and of matching.
+    """Draws passages; the loss of the network on all their examples, and of two training aids:
+    matching, and reading and hearing notes.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ class MmLocPassages(nn.Module):
             examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0
         )
         self.matcher = Matcher(self._score, self._sound, window).to(examples.bank.device)
+        self.reader = NoteReader(examples.bank, *network.branch_widths)
 
     def loss(
         self, generator: torch.Generator, *, bfloat16: bool = False
@@ -61,12 +64,14 @@ class MmLocPassages(nn.Module):
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
             maps, heard = self._score.maps(snippets), self._sound.cut(self._sound.maps(excerpts))
             match_loss, _ = self.matcher.loss(maps, heard, passages)
-            score = self._score.dense(self._score.cut(maps))
-            embedding = network.join_pairs(score, self._sound.dense(heard), which)
+            score, sound = self._score.dense(self._score.cut(maps)), self._sound.dense(heard)
+            embedding = network.join_pairs(score, sound, which)
             logits = network.place(embedding).float()
+            read_loss = self.reader.passages_loss(score, sound, passages)
         labels = network.labels(network.window.width / 2 - passages.error[which])
         place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="batchmean")
-        return place_loss + self.params.match_loss * match_loss, len(labels)
+        aids = self.params.match_loss * match_loss + self.params.read_loss * read_loss
+        return place_loss + aids, len(labels)
 
     def _look(self, passages: Passages, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
         bank, performance = self.examples.bank, passages.performance

@@ -11,6 +11,7 @@ HOP = SAMPLE_RATE / FPS  # 1102.5 samples
 BINS = 78  # log-frequency bins
 EXCERPT = 40  # frames of spectrogram the agent sees
 
+VARIED = "-varied"  # in the names of performances that `synthesize.augment` made
 PACKED = "packed"  # kind of a file that holds both stores: see sfpipe/store/pack.py
 
 # Attributes of every file.

@@ -15,11 +15,14 @@ from safetensors.torch import load_file
 
 from sfpipe.agents.agent import load_agent
 from sfpipe.agents.checkpoint import load_checkpoint
+from sfpipe.agents.session import Session
 from sfpipe.agents.stage import train
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import DaggerParams, Schedule, TrainParams
+from sfpipe.store.bank import Bank
 from tests.projects import write_stores
+from tests.toy import NOTTINGHAM, performance_record, score_record
 
 TIMEOUT = 1200  # s, for machines that are busy with other things
 
@@ -77,6 +80,7 @@ def test_the_stage_leaves_agent_card_and_curves(project):
     assert card["frames"] == course.frames == 120
     assert card["validation_r_on"] == course.best
     assert (card["training_pieces"], card["training_performances"]) == (1, 1)
+    assert card["varied_performances"] == 0
     # 70 px in 22 frames, from onset frame 2 to 24
     assert card["px_per_frame"] == pytest.approx(70 / 22)
     assert {"versions", "revision", "device", "bfloat16", "course"} <= set(card)
@@ -207,3 +211,12 @@ def test_an_agent_that_cannot_be_started_from(project):
     (project / "small/agent.json").write_text(json.dumps(card | {"window": "msmd"}))
     with pytest.raises(SfpipeError, match="weights"):
         run_stage(project, settings.model_copy(update={"start_from": "small"}))
+
+
+def test_the_card_counts_the_varied_performances():
+    score = score_record("a", [20, 60], width=300)
+    names = ["F-x1.00", "F-varied1", "T-varied2"]
+    heard = [performance_record("a", [0.2, 1.2], frames=70, name=name) for name in names]
+    bank = Bank({"a": score}, heard, NOTTINGHAM)
+    facts = Session(bank.device, False, bank.window, bank, bank).facts()
+    assert (facts["training_performances"], facts["varied_performances"]) == (3, 2)

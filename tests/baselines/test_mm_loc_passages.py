@@ -41,7 +41,7 @@ def test_the_loss_is_that_of_single_examples():
     bank = toy_bank(WINDOWS["nottingham"])
     network = MmLoc(bank.window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
     examples = Examples(bank, network.context)
-    params = MmLocParams(passages=3, windows=3, excerpts=4, match_loss=0.0)
+    params = MmLocParams(passages=3, windows=3, excerpts=4, match_loss=0.0, read_loss=0.0)
     shown = MmLocPassages(network, examples, params)
     with torch.no_grad():
         loss, n = shown.loss(torch.Generator().manual_seed(2))
@@ -58,3 +58,8 @@ def test_the_loss_is_that_of_single_examples():
         expected = (labels * (labels.clamp(min=1e-30).log() - alone.log_softmax(1))).sum(1).mean()
     assert n == len(p)
     assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+    # An untrained reader says one half of 88 pitches: 61 nats, of which it must pay for most.
+    shown.params = params.model_copy(update={"read_loss": 1.0})
+    with torch.no_grad():
+        more, _ = shown.loss(torch.Generator().manual_seed(2))
+    assert float(more - loss) > 50
