@@ -37,22 +37,25 @@ class OdtwFollower:
         self, sound_of: Callable[[ScoreRecord], ScoreSound], params: OdtwParams | None = None
     ):
         self.sound_of, self.params = sound_of, params or OdtwParams()
+        self._score: ScoreRecord | None = None
         self._chroma = self._features()
         self._dtw: OnlineDtw | None = None
 
     def reset(self, score: ScoreRecord) -> None:
-        """Get the score's sound and wait at its first onset.
+        """Get the score's sound, unless it is the last one's again, and wait at its first onset.
 
         Raises
         ------
         SfpipeError
             If there is none.
         """
-        self._sound = self.sound_of(score)
-        self._first = int(self._sound.onset_frames[0])
-        reference = self._features().of(self._sound.spectrogram)[self._first :]
+        if score is not self._score:
+            self._sound = self.sound_of(score)
+            self._first = int(self._sound.onset_frames[0])
+            self._reference = self._features().of(self._sound.spectrogram)[self._first :]
+            self._score = score
         self._dtw = OnlineDtw(
-            reference, width=round(self.params.width_s * FPS), max_run=self.params.max_run
+            self._reference, width=round(self.params.width_s * FPS), max_run=self.params.max_run
         )
         self._chroma.reset()
         self._heard: np.ndarray | None = None
@@ -113,21 +116,23 @@ class OdtwChoice:
         params: OdtwParams | None = None,
     ):
         self.sounds_of, self.params = sounds_of, params
+        self._score: ScoreRecord | None = None
         self._followers: list[OdtwFollower] = []
 
     def reset(self, score: ScoreRecord) -> None:
-        """Get the score's sounds and wait at the first onset.
+        """Get the score's sounds, unless they are the last one's, and wait at the first onset.
 
         Raises
         ------
         SfpipeError
             If there are none.
         """
-        self._followers = [
-            OdtwFollower(partial(_given, sound), self.params) for sound in self.sounds_of(score)
-        ]
-        if not self._followers:
-            raise SfpipeError("the score has no sound to be compared with")
+        if score is not self._score:
+            sounds = self.sounds_of(score)
+            if not sounds:
+                raise SfpipeError("the score has no sound to be compared with")
+            self._followers = [OdtwFollower(partial(_given, s), self.params) for s in sounds]
+            self._score = score
         for follower in self._followers:
             follower.reset(score)
 

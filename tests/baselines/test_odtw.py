@@ -1,6 +1,7 @@
 """MIDI-ODTW on real sound: exact where the performance is the score, close where it is not."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,22 @@ def test_a_choice_of_one_is_that_one(follower, score, perform, soundfont):
     only = OdtwChoice(lambda asked: [follower.sound_of(asked)])
     games = [follow(each, score, played, NOTTINGHAM) for each in (follower, only)]
     np.testing.assert_array_equal(games[0].position_px, games[1].position_px)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_score_that_is_played_again_is_not_made_to_sound_again(score, plain, perform, several):
+    asked = []
+
+    def sound(record):
+        asked.append(record)
+        return from_performance(score, plain)
+
+    follower = OdtwChoice(lambda record: [sound(record)]) if several else OdtwFollower(sound)
+    games = [follow(follower, score, plain, NOTTINGHAM) for _ in range(2)]
+    np.testing.assert_array_equal(games[0].position_px, games[1].position_px)
+    assert asked == [score]
+    follow(follower, replace(score, title="another"), plain, NOTTINGHAM)
+    assert len(asked) == 2
 
 
 def test_a_choice_needs_something_to_choose(score):
