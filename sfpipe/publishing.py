@@ -15,7 +15,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
 
 TABLES = {"nottingham": 1, "msmd": 2}
-RESULTS, CARD = "eval.json", "README.md"
+RESULTS, REAL, CARD = "eval.json", "real.json", "README.md"
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
     "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
@@ -29,7 +29,9 @@ VARIED_LIMITS = (
 )
 
 
-def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Path:
+def publish(
+    name: str, agent: Path, results: Path, out: Path = PRETRAINED, *, real: Path | None = None
+) -> Path:
     """Put an agent and its test figures under ``models/pretrained/<name>/``.
 
     Parameters
@@ -40,6 +42,8 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
         Folder that `train` wrote.
     results:
         ``eval.json`` of this agent.
+    real:
+        Its ``real.json``, if human performances were played to it.
 
     Raises
     ------
@@ -47,6 +51,23 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
         If a file is missing, or the results are those of another agent.
     """
     card = read_json(agent / AGENT, remedy="train an agent first: dvc repro train")
+    evaluation = _results_of(agent, card, results)
+    human = None if real is None else _results_of(agent, card, real)
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / WEIGHTS) as temporary:
+        shutil.copyfile(agent / WEIGHTS, temporary)
+    write_json(folder / AGENT, card)
+    write_json(folder / RESULTS, evaluation)
+    if human is not None:
+        write_json(folder / REAL, human)
+    with replacing(folder / CARD) as temporary:
+        temporary.write_text(text(name, card, evaluation, human), encoding="utf-8")
+    return folder
+
+
+def _results_of(agent: Path, card: Mapping[str, Any], results: Path) -> dict[str, Any]:
+    """An evaluation of this agent and no other."""
     evaluation = read_json(results, remedy="run 'sfpipe evaluate' with this agent")
     meta = evaluation.get("meta", {})
     if (meta.get("algo"), meta.get("agent_frames")) != (card.get("algo"), card.get("frames")):
@@ -55,18 +76,15 @@ def publish(name: str, agent: Path, results: Path, out: Path = PRETRAINED) -> Pa
             file=results,
             remedy=f"run 'sfpipe evaluate --agent {agent}' first",
         )
-    folder = out / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / WEIGHTS) as temporary:
-        shutil.copyfile(agent / WEIGHTS, temporary)
-    write_json(folder / AGENT, card)
-    write_json(folder / RESULTS, evaluation)
-    with replacing(folder / CARD) as temporary:
-        temporary.write_text(text(name, card, evaluation), encoding="utf-8")
-    return folder
+    return evaluation
 
 
-def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+def text(
+    name: str,
+    card: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    human: Mapping[str, Any] | None = None,
+) -> str:
     """The card, Markdown."""
     schedule = card["schedule"]
     studied, varied = card.get("studied", 0), card.get("varied_performances", 0)
@@ -112,12 +130,33 @@ def text(name: str, card: Mapping[str, Any], evaluation: Mapping[str, Any]) -> s
             for player, figures in evaluation["players"].items()
         ),
         "",
+        *(_human(card["algo"], human) if human else ()),
         "## Limits",
         "",
         *(VARIED_LIMITS if varied else LIMITS),
         "",
     ]
     return "\n".join(lines)
+
+
+def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
+    conditions = human["conditions"].values()
+    of = {"sampled": algo, "argmax": f"{algo}-argmax"}
+    return [
+        f"## On human performances: `{human['meta']['dataset']}`",
+        "",
+        "| condition, policy | R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |",
+        "|---|---|---|---|---|",
+        *(
+            _row(
+                f"{c['label']}{' (simulated)' if c['simulated'] else ''}, {policy}",
+                c["entrants"][entrant],
+            )
+            for c in conditions
+            for policy, entrant in of.items()
+        ),
+        "",
+    ]
 
 
 def _row(name: str, figures: Mapping[str, Any]) -> str:

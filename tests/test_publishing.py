@@ -96,6 +96,24 @@ def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_pa
         assert said in card
 
 
+def test_human_performances_are_on_the_card(trained, tmp_path):
+    agent, results = trained
+    figures = json.loads(results.read_text())
+    room = {"label": "room", "simulated": True, "entrants": {"ppo": figures, "ppo-argmax": figures}}
+    meta = {"dataset": "vienna4x22", "algo": "ppo", "agent_frames": 123456}
+    real = tmp_path / "real.json"
+    real.write_text(json.dumps({"conditions": {"room": room}, "meta": meta}))
+    folder = publish("x", agent, results, out=tmp_path / "out", real=real)
+    assert json.loads((folder / "real.json").read_text())["meta"] == meta
+    card = (folder / "README.md").read_text()
+    assert "## On human performances: `vienna4x22`" in card
+    assert "| room (simulated), argmax | 0.900 [0.800-0.990] | 0.950" in card
+    real.write_text(json.dumps({"conditions": {}, "meta": meta | {"agent_frames": 5}}))
+    with pytest.raises(SfpipeError, match=r"real\.json: the results are those of another agent"):
+        publish("y", agent, results, out=tmp_path / "out", real=real)
+    assert not (tmp_path / "out/y").exists()
+
+
 def test_figures_of_another_agent_are_refused(trained, tmp_path):
     agent, results = trained
     card = json.loads((agent / "agent.json").read_text())

@@ -114,11 +114,14 @@ def publish(
     results: Annotated[Path, typer.Option(help="Results of its evaluation.")] = Path(
         "metrics/eval.json"
     ),
+    real: Annotated[
+        Path | None, typer.Option(help="Its results on human performances: metrics/real.json.")
+    ] = None,
 ) -> None:
     """Put a trained agent with its test figures under models/pretrained/."""
     from sfpipe.publishing import publish as put
 
-    print(put(name, agent, results))
+    print(put(name, agent, results, real=real))
 
 
 @app.command()

@@ -117,6 +117,7 @@ def evaluate_real(
             "window": window.name,
             "agent": agent.name,
             "algo": card.get("algo"),
+            "agent_frames": card.get("frames"),
             "policy": "argmax" if params.deterministic else "stochastic",
             "trials": params.real_trials,
             "seed": seed,

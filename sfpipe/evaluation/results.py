@@ -2,7 +2,8 @@
 
 Read are, in a folder of results (``metrics``): ``eval.json``; every file below ``baselines/``
 (figures of another data set than the pipeline's are kept there in folders of their own); and
-``real.json``. Pretrained agents bring the ``eval.json`` that they were published with.
+``real.json``. Pretrained agents bring the ``eval.json`` and, where they have one, the ``real.json``
+that they were published with.
 
 ``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
 figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
@@ -86,7 +87,7 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
     seen: set[tuple[Any, ...]] = set()
     for path in [*sorted(pretrained.glob("*/eval.json")), results / "eval.json"]:
         for evaluation, meta in _evaluation(path):
-            same = tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
+            same = _identity(meta)
             published = path.parent.parent == pretrained
             if same in seen and not published:
                 continue  # the agent in metrics/ is one of those published
@@ -99,36 +100,54 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
             name = meta.get("baseline", path.stem)
             row = Row(meta.get("dataset", UNKNOWN), name, meta.get("label", name), evaluation)
             rows.append(row)
-    # Every agent was evaluated beside the same yardsticks.
-    first = {(row.group, row.label): row for row in reversed(rows)}
-    return [row for row in rows if first[row.group, row.label] is row]
+    return _first_of_each(rows)  # every agent was evaluated beside the same yardsticks
 
 
-def real_rows(results: Path) -> tuple[list[Row], dict[str, str]]:
+def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str]]:
     """Rows of Table 4, and the conditions' labels in their order; both empty without a file.
 
     Raises
     ------
     SfpipeError
-        If ``real.json`` is not what this module says.
+        If a ``real.json`` is not what this module says.
     """
-    path = results / "real.json"
-    if not path.exists():
-        return [], {}
-    content = read_json(path, remedy=_REAL)
-    try:
-        labels = {
-            name: condition["label"] + (" (simulated)" if condition["simulated"] else "")
-            for name, condition in content["conditions"].items()
-        }
-        rows = [
-            Row(name, entrant, _label(entrant, figures), _sound(figures))
-            for name, condition in content["conditions"].items()
-            for entrant, figures in condition["entrants"].items()
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _foreign(path, error, _REAL) from None
-    return rows, labels
+    rows: list[Row] = []
+    labels: dict[str, str] = {}
+    seen: set[tuple[Any, ...]] = set()
+    for path in [*sorted(pretrained.glob("*/real.json")), results / "real.json"]:
+        if not path.exists():
+            continue
+        content = read_json(path, remedy=_REAL)
+        try:
+            meta = content.get("meta", {})
+            algo, same = meta.get("algo"), _identity(meta)
+            published = path.parent.parent == pretrained
+            own = {algo, f"{algo}-argmax"}  # the agent's names; the others are the same for all
+            known = not published and same in seen
+            seen.add(same)
+            for name, condition in content["conditions"].items():
+                simulated = " (simulated)" if condition["simulated"] else ""
+                labels.setdefault(name, condition["label"] + simulated)
+                for entrant, figures in condition["entrants"].items():
+                    label = _label(entrant, figures)
+                    if entrant in own and known:
+                        continue
+                    if entrant in own and published:
+                        label = label.replace(meta["agent"], path.parent.name, 1)
+                    rows.append(Row(name, entrant, label, _sound(figures)))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _foreign(path, error, _REAL) from None
+    return _first_of_each(rows), labels
+
+
+def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one agent's results from another's."""
+    return tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
+
+
+def _first_of_each(rows: list[Row]) -> list[Row]:
+    first = {(row.group, row.label): row for row in reversed(rows)}
+    return [row for row in rows if first[row.group, row.label] is row]
 
 
 def _label(entrant: str, figures: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
     results:
         Folder of ``eval.json``, ``baselines/``, ``real.json``; what is not there is a dash.
     pretrained:
-        Folder of the published agents.
+        Folder of the published agents, each with its own results.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
         If nothing was evaluated yet, or a file is not the result of an evaluation.
     """
     synthetic = synthetic_rows(results, pretrained)
-    real, conditions = real_rows(results)
+    real, conditions = real_rows(results, pretrained)
     if not synthetic and not real:
         raise SfpipeError(
             "no results of an evaluation", file=results, remedy="run 'sfpipe evaluate' first"

@@ -92,7 +92,7 @@ def test_simulated_conditions_say_so(played):
     root, result = played
     simulated = {c: of["simulated"] for c, of in result["conditions"].items()}
     assert simulated == {"score": False, "performance": False, "direct": True, "room": True}
-    rows, labels = real_rows(root / "out")
+    rows, labels = real_rows(root / "out", root / "none")
     assert labels["room"] == "room (simulated)"
     assert {r.label for r in rows} >= {"mine (ppo, sampled)", "mine (ppo, argmax)"}
 

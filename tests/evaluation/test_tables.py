@@ -118,6 +118,27 @@ def test_table_4(folders, evaluation):
         lines(folders, 4)
 
 
+def test_table_4_has_the_published_agents_and_each_agent_once(folders, evaluation):
+    def real(frames, **entrants):
+        meta = {"agent": "mine", "algo": "dagger", "agent_frames": frames, "policy": "stochastic"}
+        room = {"label": "room", "simulated": True, "entrants": entrants}
+        return {"conditions": {"room": room}, "meta": meta}
+
+    sampled, argmax = (
+        evaluation(label=f"mine (dagger, {policy})") for policy in ("sampled", "argmax")
+    )
+    agent = {"dagger": sampled, "dagger-argmax": argmax}
+    odtw = {"midi-odtw": evaluation("midi-odtw", label="MIDI-ODTW")}
+    put(folders / "pretrained/msmd-dagger/real.json", real(7, **agent))
+    put(folders / "metrics/real.json", real(7, **agent, **odtw))
+    ours = {"msmd-dagger (dagger, sampled)", "msmd-dagger (dagger, argmax)", "MIDI-ODTW"}
+    assert {who for where, who in lines(folders, 4) if where == "room (simulated)"} >= ours
+    assert not any("mine" in who for _, who in lines(folders, 4))
+    put(folders / "metrics/real.json", real(8, **agent, **odtw))
+    found = {who for _, who in lines(folders, 4)}
+    assert found >= ours | {"mine (dagger, sampled)", "mine (dagger, argmax)"}
+
+
 def test_nothing_and_nonsense_are_said(folders, evaluation):
     with pytest.raises(SfpipeError, match="no results of an evaluation"):
         lines(folders, 3)
