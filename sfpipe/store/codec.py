@@ -31,10 +31,22 @@ def put(group: h5py.Group, name: str, values: np.ndarray, step: float = 0.0) -> 
     """
     values = np.ascontiguousarray(values)
     stored = quantised(values, step) if step else values
+    attrs: dict[str, str | bool] = {}
+    if values.dtype.kind in "iu" and values.ndim == 1:
+        # Of indices that increase by little, the differences are nearly all alike.
+        differences = np.diff(values.astype(np.int64), prepend=0)
+        small = [v for v in (differences, values) if _fit_a_byte(v)]
+        if small:
+            stored = small[0].astype(np.uint8)
+            attrs = {"integers": values.dtype.str, "differences": small[0] is differences}
     block = np.frombuffer(bz2.compress(stored.tobytes()), np.uint8)
     node = group.create_dataset(name, data=block)
-    node.attrs.update(shape=stored.shape, dtype=stored.dtype.str, step=float(step))
+    node.attrs.update(shape=stored.shape, dtype=stored.dtype.str, step=float(step), **attrs)
     return len(block)
+
+
+def _fit_a_byte(values: np.ndarray) -> bool:
+    return len(values) > 0 and values.min() >= 0 and values.max() <= np.iinfo(np.uint8).max
 
 
 def quantised(values: np.ndarray, step: float) -> np.ndarray:
@@ -68,4 +80,7 @@ def get(node: h5py.Dataset) -> np.ndarray:
     stored = np.frombuffer(bz2.decompress(node[()].tobytes()), np.dtype(str(node.attrs["dtype"])))
     values = stored.reshape(shape)
     step = float(node.attrs["step"])
+    if "integers" in node.attrs:
+        whole = values.cumsum(dtype=np.int64) if node.attrs["differences"] else values
+        return whole.astype(np.dtype(str(node.attrs["integers"])))
     return (values * np.float64(step)).astype(np.float32) if step else values.copy()

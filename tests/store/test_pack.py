@@ -178,3 +178,24 @@ def test_rounding_keeps_to_half_a_step_or_refuses():
     for wrong in (np.array([-1.0]), np.array([1e6]), np.array([np.nan])):
         with pytest.raises(SfpipeError, match="no multiples of"):
             codec.quantised(wrong, 0.01)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.repeat(np.arange(700), 3).astype(np.int32),  # indices of onsets
+        np.random.default_rng(0).integers(21, 109, 500).astype(np.int32),  # pitches
+        np.array([3, 70_000, 5], np.int64),
+        np.array([-1, 4], np.int32),
+        np.zeros(0, np.int32),
+        np.linspace(0, 1, 9),
+    ],
+)
+def test_integers_come_back_and_small_ones_are_small(tmp_path, values):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        size = codec.put(file, "x", values)
+        again = codec.get(file["x"])
+    assert again.dtype == values.dtype
+    np.testing.assert_array_equal(again, values)
+    if len(values) == 2100:
+        assert size < 200
