@@ -13,9 +13,11 @@ from sfpipe.agents.agent import PRETRAINED
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, write_json
+from sfpipe.real.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
 RESULTS, REAL, CARD = "eval.json", "real.json", "README.md"
+COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
     "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
@@ -122,8 +124,7 @@ def text(
         f"{evaluation['n_pieces']} pieces, {evaluation['n_performances']} performances,"
         f" {evaluation['n_onsets']:,} onsets played; 95 % bootstrap intervals over pieces.",
         "",
-        "| policy | R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |",
-        "|---|---|---|---|---|",
+        f"| policy {COLUMNS}",
         _row("sampled" if evaluation["meta"]["policy"] == "stochastic" else "argmax", evaluation),
         *(
             _row(player.replace("_", " ").replace("agent argmax", "argmax"), figures)
@@ -145,11 +146,10 @@ def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
     return [
         f"## On human performances: `{human['meta']['dataset']}`",
         "",
-        "| condition, policy | R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |",
-        "|---|---|---|---|---|",
+        f"| condition, policy {COLUMNS}",
         *(
             _row(
-                f"{c['label']}{' (simulated)' if c['simulated'] else ''}, {policy}",
+                f"{shown(c['label'], c['simulated'])}, {policy}",
                 c["entrants"][entrant],
             )
             for c in conditions

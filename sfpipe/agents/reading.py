@@ -75,8 +75,7 @@ class NoteReader(nn.Module):
         score, audio:
             Branch features [shape=(n, width)].
         """
-        seen, heard = self._score_labels(view.column), self._sound_labels(view.frame)
-        return _presence_loss(self.score(score), seen) + _presence_loss(self.audio(audio), heard)
+        return self._loss(score, audio, view.column, view.frame)
 
     def passages_loss(
         self, score: torch.Tensor, audio: torch.Tensor, passages: Passages
@@ -91,8 +90,12 @@ class NoteReader(nn.Module):
         performance = passages.performance[:, None]
         column = self.bank.columns(performance, passages.position).flatten()
         frame = (self.bank.frame_base[performance] + passages.frame).flatten()
+        return self._loss(score.flatten(0, 1), audio.flatten(0, 1), column, frame)
+
+    def _loss(
+        self, score: torch.Tensor, audio: torch.Tensor, column: torch.Tensor, frame: torch.Tensor
+    ) -> torch.Tensor:
         seen, heard = self._score_labels(column), self._sound_labels(frame)
-        score, audio = score.flatten(0, 1), audio.flatten(0, 1)
         return _presence_loss(self.score(score), seen) + _presence_loss(self.audio(audio), heard)
 
 

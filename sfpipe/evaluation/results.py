@@ -22,6 +22,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.games import LABELS
 from sfpipe.files import read_json
+from sfpipe.real.conditions import shown
 
 PAPER = Path(__file__).with_name("paper.csv")
 UNKNOWN = "unknown"
@@ -118,26 +119,37 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
         if not path.exists():
             continue
         content = read_json(path, remedy=_REAL)
+        published = path.parent.parent == pretrained
         try:
             meta = content.get("meta", {})
-            algo, same = meta.get("algo"), _identity(meta)
-            published = path.parent.parent == pretrained
-            own = {algo, f"{algo}-argmax"}  # the agent's names; the others are the same for all
-            known = not published and same in seen
-            seen.add(same)
             for name, condition in content["conditions"].items():
-                simulated = " (simulated)" if condition["simulated"] else ""
-                labels.setdefault(name, condition["label"] + simulated)
-                for entrant, figures in condition["entrants"].items():
-                    label = _label(entrant, figures)
-                    if entrant in own and known:
-                        continue
-                    if entrant in own and published:
-                        label = label.replace(meta["agent"], path.parent.name, 1)
-                    rows.append(Row(name, entrant, label, _sound(figures)))
+                labels.setdefault(name, shown(condition["label"], condition["simulated"]))
+            found = _real_rows(content, path.parent.name if published else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise _foreign(path, error, _REAL) from None
+        if not published and _identity(meta) in seen:  # the agent in metrics/ is one of those
+            found = [row for row in found if row.entrant not in _own(meta)]
+        seen.add(_identity(meta))
+        rows += found
     return _first_of_each(rows), labels
+
+
+def _real_rows(content: Mapping[str, Any], name: str | None) -> list[Row]:
+    """Rows of one ``real.json``; its agent is called `name`, if that is given."""
+    meta, rows = content.get("meta", {}), []
+    for condition, of in content["conditions"].items():
+        for entrant, figures in of["entrants"].items():
+            label = _label(entrant, figures)
+            if name is not None and entrant in _own(meta):
+                label = label.replace(meta["agent"], name, 1)
+            rows.append(Row(condition, entrant, label, _sound(figures)))
+    return rows
+
+
+def _own(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """The agent's entrants in ``real.json``; the others are the same for all agents."""
+    algo = meta.get("algo")
+    return f"{algo}", f"{algo}-argmax"
 
 
 def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:

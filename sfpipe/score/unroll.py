@@ -66,6 +66,7 @@ def unroll(
     groups = heads.onsets()
     if not groups:
         raise SfpipeError("has no onsets")
+    struck = np.concatenate(groups)
     x, y = head_places(systems, heads, height_px, window=window)
     beyond = (y < 0) | (y > height_px - 1)
     outside = sum(bool(np.any(beyond[g]) if window is None else np.all(beyond[g])) for g in groups)
@@ -79,8 +80,8 @@ def unroll(
         onset_s=np.array([heads.onset_s[g[0]] for g in groups]),
         heads=Heads.of(
             np.repeat(np.arange(len(groups)), [len(g) for g in groups]),
-            y[np.concatenate(groups)],
-            heads.midi_pitch[np.concatenate(groups)],
+            y[struck],
+            heads.midi_pitch[struck],
         ),
     )
 

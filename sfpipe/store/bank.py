@@ -54,8 +54,6 @@ class PerformanceInfo:
         int64 [shape=(n,)], unpadded frames, strictly increasing.
     onset_x_px:
         float64 [shape=(n,)], strip px without padding: the first note head of each frame.
-    onset_y_px:
-        float64 [shape=(n,)], px from the top of the window.
     onset_s:
         float64 [shape=(n,)], s, the earliest onset of each frame.
     heads:
@@ -75,7 +73,6 @@ class PerformanceInfo:
     px_per_cm: float
     onset_frames: np.ndarray
     onset_x_px: np.ndarray
-    onset_y_px: np.ndarray
     onset_s: np.ndarray
     heads: np.ndarray
     notes: np.ndarray
@@ -334,13 +331,16 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
             f"{name}: an onset points outside the score",
             remedy="make both stores again: dvc repro scores spectrograms",
         )
-    frames, first = np.unique(_frames(record), return_index=True)
+    # The tiny term keeps an onset at k/20 s in frame k: 20 * 0.15 is 2.999... in binary.
+    every = np.floor(record.onset_s * FPS + 1e-9).astype(np.int64)
+    frames, first = np.unique(every, return_index=True)
     inside = frames < record.spectrogram.shape[1]
     frames, first = frames[inside], first[inside]
     if len(frames) < 2:
         raise SfpipeError(f"{name}: fewer than two onsets inside the audio")
     cut = (score.strip.shape[0] - window.height) // 2  # rows above the window, as crop_rows
-    heads, notes = _printed(score, record, cut)
+    heard = every < record.spectrogram.shape[1]
+    heads, notes = _printed(score, every[heard], record.score_onset[heard], cut)
     return PerformanceInfo(
         record.piece,
         record.performance,
@@ -351,7 +351,6 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
         score.px_per_cm,
         frames,
         score.onset_x_px[record.score_onset[first]].astype(np.float64),
-        score.onset_y_px[record.score_onset[first]].astype(np.float64) - cut,
         record.onset_s[first],
         heads,
         notes,
@@ -359,12 +358,9 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
 
 
 def _printed(
-    score: ScoreRecord, record: PerformanceRecord, cut: int
+    score: ScoreRecord, frames: np.ndarray, onset: np.ndarray, cut: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`heads` and `notes` of a `PerformanceInfo`."""
-    frames = _frames(record)
-    inside = frames < record.spectrogram.shape[1]
-    frames, onset = frames[inside], record.score_onset[inside]
+    """`heads` and `notes` of a `PerformanceInfo`, from the frame and the index of every onset."""
     if score.heads is None:
         y, pitch = score.onset_y_px[onset], np.full(len(onset), -1)
     else:
@@ -373,11 +369,6 @@ def _printed(
         y, pitch = score.heads.y_px[head], score.heads.pitch[head]
     heads = np.stack([score.onset_x_px[onset], y - cut], axis=1).astype(np.float64)
     return heads, np.stack([frames, pitch], axis=1).astype(np.int64)
-
-
-def _frames(record: PerformanceRecord) -> np.ndarray:
-    # The tiny term keeps an onset at k/20 s in frame k: 20 * 0.15 is 2.999... in binary.
-    return np.floor(record.onset_s * FPS + 1e-9).astype(np.int64)
 
 
 def _target_curve(info: PerformanceInfo, n_padded: int, width: int) -> np.ndarray:

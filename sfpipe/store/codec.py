@@ -32,7 +32,7 @@ def put(group: h5py.Group, name: str, values: np.ndarray, step: float = 0.0) -> 
     values = np.ascontiguousarray(values)
     stored = quantised(values, step) if step else values
     attrs: dict[str, str | bool] = {}
-    if values.dtype.kind in "iu" and values.ndim == 1:
+    if not step and values.dtype.kind in "iu" and values.ndim == 1:
         # Of indices that increase by little, the differences are nearly all alike.
         differences = np.diff(values.astype(np.int64), prepend=0)
         small = [v for v in (differences, values) if _fit_a_byte(v)]

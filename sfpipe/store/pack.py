@@ -27,7 +27,7 @@ from sfpipe.store.reader import (
     performance_record,
     score_record,
 )
-from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION
+from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION, SCORE_DATASETS
 from sfpipe.store.validation import check_split
 from sfpipe.store.writer import write_scores, write_spectrograms
 
@@ -190,8 +190,7 @@ def _put_score(group: h5py.Group, score: ScoreRecord) -> int:
         staff_space_px=score.staff_space_px,
         px_per_cm=score.px_per_cm,
     )
-    fields = ("strip", "onset_x_px", "onset_y_px", "onset_quarter")
-    arrays = {name: getattr(score, name) for name in fields}
+    arrays = {name: getattr(score, name) for name in SCORE_DATASETS}
     if score.heads is not None:
         arrays |= dict(zip(HEAD_DATASETS, score.heads, strict=True))
     return sum(codec.put(group, name, values) for name, values in arrays.items())

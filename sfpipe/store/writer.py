@@ -76,8 +76,8 @@ class ScoreStoreWriter:
             px_per_cm=px_per_cm,
         )
         if heads is not None:
-            heads = Heads.of(*heads)
             check_heads(piece, heads, len(np.asarray(onset_x_px)))
+            heads = Heads.of(*heads)
         if piece in self._file:
             raise SfpipeError(f"piece '{piece}' is there twice")
         group = self._file.create_group(piece)

@@ -199,3 +199,9 @@ def test_integers_come_back_and_small_ones_are_small(tmp_path, values):
     np.testing.assert_array_equal(again, values)
     if len(values) == 2100:
         assert size < 200
+
+
+def test_a_step_rounds_integers_too(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        codec.put(file, "x", np.array([1, 4, 9]), step=2.0)
+        assert codec.get(file["x"]).tolist() == [0, 4, 8]
