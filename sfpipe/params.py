@@ -279,7 +279,7 @@ class OdtwParams(Section):
 
     width_s: float = Field(default=10.0, ge=1, le=60)
     max_run: int = Field(default=3, ge=1)  # frames of score or performance without the other
-    onset_weight: float = Field(default=1.0, ge=0)
+    onset_weight: float = Field(default=0.5, ge=0)
     fading: float = Field(default=0.7, ge=0, lt=1)
 
 
