@@ -203,6 +203,7 @@ class Schedule(Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     evaluate_every: int = Field(default=5000, ge=1)  # updates
     validation_pieces: int | None = Field(default=None, ge=1)
+    validation_trials: int = Field(default=1, ge=1)  # games per performance and evaluation
     patience: int = Field(default=50, ge=1)  # evaluations
     refinements: int = Field(default=2, ge=0)
     refinement_factor: float = Field(default=0.1, gt=0, le=1)

@@ -242,7 +242,12 @@ class Trainer:
         course = self.course
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
         player = playing(Actor(self.network, generator, self.bfloat16), self.valid_bank)
-        games = play_games(self.valid_bank, player, performances=self._validation_set())
+        games = play_games(
+            self.valid_bank,
+            player,
+            trials=self.schedule.validation_trials,
+            performances=self._validation_set(),
+        )
         r_on, error = share_of_onsets(games), mean_error(games)
         # How a student plays says little about what it knows: study hands on its last weights.
         if self._studies() or (r_on, -error) > (course.best, -course.best_error):

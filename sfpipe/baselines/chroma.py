@@ -19,6 +19,7 @@ NOISE_MARGIN = 2.0  # noise fluctuates about its floor
 ONSET_FALL = 0.9  # per frame, of the size that onsets are measured by ...
 FAINTEST_ONSET = 0.3  # ... which does not fall below this
 
+
 @lru_cache(maxsize=1)
 def folding() -> np.ndarray:
     """Which pitch class each bin belongs to: 1 where it does.

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from sfpipe.agents.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from sfpipe.agents.rollout import Actor
+from sfpipe.agents.sliding import playing
 from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError
+from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.params import DaggerParams, PPOParams, Schedule
 from tests.toy import TinyNetwork, ramp_bank, stop_after
 
@@ -225,6 +228,15 @@ def test_the_algorithm_must_beat_its_warm_start():
     done, _, weights = watched("a2c", plan)
     assert done.course.best_frames == 5 * UPDATE
     assert all(torch.equal(v, weights[4][k]) for k, v in done.network.state_dict().items())
+
+
+@pytest.mark.parametrize("trials", [1, 7])
+def test_validation_plays_as_many_games_as_asked(trials):
+    judged = trainer(plan=schedule(validation_trials=trials), judge_start=True)
+    player = playing(Actor(TinyNetwork(3), torch.Generator().manual_seed(3 + 77)), ramp_bank())
+    games = play_games(ramp_bank(), player, trials=trials)
+    judged.run()
+    assert judged.course.evaluations[0]["validation_r_on"] == share_of_onsets(games)
 
 
 def test_last_weights_are_judged_too():
