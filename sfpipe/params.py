@@ -280,8 +280,9 @@ class OdtwParams(Section):
 
     width_s: float = Field(default=10.0, ge=1, le=60)
     max_run: int = Field(default=3, ge=1)  # frames of score or performance without the other
-    onset_weight: float = Field(default=0.5, ge=0)
+    onset_weight: float = Field(default=1.0, ge=0)
     fading: float = Field(default=0.7, ge=0, lt=1)
+    adaptive: bool = True
 
 
 class OmrParams(Section):
@@ -292,6 +293,8 @@ class OmrParams(Section):
     steps_per_minute: list[Annotated[float, Field(ge=20, le=2000)]] = Field(
         default=[200, 280, 400], min_length=1
     )
+    # By how well they fit the tempi are chosen, and that is what adaptive features blur.
+    adaptive: bool = False
 
 
 class BaselinesParams(Section):

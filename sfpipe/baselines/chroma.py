@@ -11,13 +11,7 @@ from sfpipe.store.schema import BINS, SAMPLE_RATE
 
 CLASSES = 12
 FEATURES = 2 * CLASSES
-COMPRESSION = 10.0  # of magnitudes beside the loudest, before the logarithm lifts quiet tones
 SILENCE = 1e-3  # magnitudes and chroma below this are not stretched to unit size
-LOUDNESS_FALL = 0.995  # per frame: 0.9 dB a second
-NOISE_RISE = 1.01  # per frame: 1.7 dB a second
-NOISE_MARGIN = 2.0  # noise fluctuates about its floor
-ONSET_FALL = 0.9  # per frame, of the size that onsets are measured by ...
-FAINTEST_ONSET = 0.3  # ... which does not fall below this
 
 
 @lru_cache(maxsize=1)
@@ -49,11 +43,6 @@ class Chroma:
     held note looks like itself for as long as it lasts, and timbres differ most there; its
     beginning is what can be aligned.
 
-    A score is synthesised loud and clean, a performance may be soft and noisy. So what never falls
-    silent in a bin is taken for noise and subtracted, magnitudes are measured by the loudest of
-    the last seconds, and onsets by the strongest just before them (locally normalised, as the
-    onset features of Ewert, Müller and Grosche, ICASSP 2009, are).
-
     Parameters
     ----------
     onset_weight:
@@ -62,16 +51,15 @@ class Chroma:
         What is left of an onset after one frame.
     """
 
-    def __init__(self, onset_weight: float = 0.5, fading: float = 0.7):
+    compression = 50.0  # of magnitudes, before the logarithm that brings quiet tones up
+
+    def __init__(self, onset_weight: float = 1.0, fading: float = 0.7):
         self.onset_weight, self.fading = onset_weight, fading
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard."""
-        self._noise: np.ndarray | None = None
-        self._loudness = SILENCE
         self._before = np.zeros(BINS)
-        self._onset_size = FAINTEST_ONSET
         self._onsets = np.zeros(CLASSES)
 
     def step(self, frame: np.ndarray) -> np.ndarray:
@@ -86,10 +74,12 @@ class Chroma:
         -------
         np.ndarray [shape=(24,), dtype=float64]
         """
-        heard = self._cleaned(np.power(10.0, frame, dtype=np.float64) - 1)
-        chroma = np.log1p(COMPRESSION * (folding() @ heard))
+        magnitude, level = self._heard(np.asarray(frame, np.float64))
+        rise = folding() @ np.maximum(level - self._before, 0)
+        self._before = level
+        self._onsets = np.maximum(self._onsets * self.fading, self._measured(rise))
+        chroma = np.log1p(self.compression * (folding() @ magnitude))
         size = max(float(np.sqrt(chroma @ chroma)), SILENCE)
-        self._hear_onsets(np.log1p(COMPRESSION * heard))
         return np.concatenate([chroma / size, self.onset_weight * self._onsets])
 
     def of(self, spectrogram: np.ndarray) -> np.ndarray:
@@ -98,18 +88,49 @@ class Chroma:
         frames = np.ascontiguousarray(spectrogram.T)
         return np.array([self.step(frame) for frame in frames]).reshape(-1, FEATURES)
 
-    def _cleaned(self, magnitude: np.ndarray) -> np.ndarray:
-        """Magnitudes above the noise, in parts of the loudest."""
-        rising = magnitude if self._noise is None else self._noise * NOISE_RISE + SILENCE / 1000
-        self._noise = np.minimum(magnitude, rising)
-        above = np.maximum(magnitude - NOISE_MARGIN * self._noise, 0)
-        self._loudness = max(self._loudness * LOUDNESS_FALL, float(above.max()), SILENCE)
-        return above / self._loudness
+    def _heard(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Magnitudes for the chroma, and the log levels whose rise is an onset."""
+        return np.power(10.0, frame) - 1, frame
 
-    def _hear_onsets(self, level: np.ndarray) -> None:
-        """Let former onsets fade and add those of a frame with these log levels."""
-        rise = folding() @ np.maximum(level - self._before, 0)
-        self._before = level
-        size = float(np.sqrt(rise @ rise))
-        self._onset_size = max(self._onset_size * ONSET_FALL, size, FAINTEST_ONSET)
-        self._onsets = np.maximum(self._onsets * self.fading, rise / self._onset_size)
+    def _measured(self, rise: np.ndarray) -> np.ndarray:
+        """How strong the onsets are that made the pitch classes rise so much."""
+        return rise
+
+
+class AdaptiveChroma(Chroma):
+    """Chroma and onsets of a performance that may be soft and noisy.
+
+    What never falls silent in a bin is taken for noise and subtracted, magnitudes are measured by
+    the loudest of the last seconds, and onsets by the strongest just before them (locally
+    normalised, as the onset features of Ewert, Müller and Grosche, ICASSP 2009, are). How strong
+    an onset is beside those long ago is no longer known: where performance and score sound alike,
+    `Chroma` aligns better.
+    """
+
+    compression = 10.0
+    loudness_fall = 0.995  # per frame: 0.9 dB a second
+    noise_rise = 1.01  # per frame: 1.7 dB a second
+    noise_margin = 2.0  # noise fluctuates about its floor
+    strongest = 0.5  # onset
+    onset_fall = 0.9  # per frame, of the size that onsets are measured by ...
+    faintest = 0.3  # ... which does not fall below this
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        super().reset()
+        self._noise: np.ndarray | None = None
+        self._loudness = SILENCE
+        self._size = self.faintest
+
+    def _heard(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        magnitude = np.power(10.0, frame) - 1
+        rising = magnitude if self._noise is None else self._noise * self.noise_rise + 1e-6
+        self._noise = np.minimum(magnitude, rising)
+        above = np.maximum(magnitude - self.noise_margin * self._noise, 0)
+        self._loudness = max(self._loudness * self.loudness_fall, float(above.max()), SILENCE)
+        magnitude = above / self._loudness
+        return magnitude, np.log1p(self.compression * magnitude)
+
+    def _measured(self, rise: np.ndarray) -> np.ndarray:
+        self._size = max(self._size * self.onset_fall, float(np.sqrt(rise @ rise)), self.faintest)
+        return self.strongest * rise / self._size

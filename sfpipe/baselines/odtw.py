@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from sfpipe.baselines.chroma import Chroma
+from sfpipe.baselines.chroma import AdaptiveChroma, Chroma
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
 from sfpipe.errors import SfpipeError
@@ -89,7 +89,8 @@ class OdtwFollower:
         return float("inf") if self._dtw is None else self._dtw.misfit()
 
     def _features(self) -> Chroma:
-        return Chroma(self.params.onset_weight, self.params.fading)
+        kind = AdaptiveChroma if self.params.adaptive else Chroma
+        return kind(self.params.onset_weight, self.params.fading)
 
     def _take(self, frame: np.ndarray) -> tuple[OnlineDtw, np.ndarray]:
         check_frame(frame, ready=self._dtw is not None)

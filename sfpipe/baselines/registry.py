@@ -10,7 +10,7 @@ from pathlib import Path
 from sfpipe.errors import SfpipeError
 from sfpipe.game.following import Follower
 from sfpipe.game.play import PlayedGame
-from sfpipe.params import BaselinesParams, SynthesizeParams
+from sfpipe.params import BaselinesParams, SynthesizeParams, override
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances
 
@@ -143,7 +143,7 @@ def _omr_odtw(sources: Sources) -> Follower:
         lambda score: sounds_of_image(
             score.strip, sources.synthesize, reader, omr.steps_per_minute
         ),
-        sources.baselines.odtw,
+        override(sources.baselines.odtw, adaptive=omr.adaptive),
     )
 
 
