@@ -24,10 +24,10 @@ LIMITS = (
     "another instrument is outside of what it has met.",
 )
 VARIED_LIMITS = (
-    "Trained on synthesised piano, some of it with the tempo and timing of people, in rooms and",
-    "with noise (`synthesize.augment`), and on one engraver's typography, without repeats to jump",
-    "back to and without wrong notes: a scanned page or another instrument is outside of what it",
-    "has met.",
+    "Trained on synthesised piano, some of it varied by `synthesize.augment` (tempo and timing as",
+    "of people; rooms and noise where their shares are not 0), and on one engraver's typography,",
+    "without repeats to jump back to and without wrong notes: a scanned page or another instrument",
+    "is outside of what it has met.",
 )
 
 

@@ -132,18 +132,18 @@ def table(curves: Sequence[Curve]) -> str:
 
 
 def draw(curves: Sequence[Curve], path: Path) -> Path:
-    """One picture: R_on on validation over frames and over minutes; a colour for each name."""
+    """One picture: R_on on validation over frames and over minutes; a look for each name."""
     from sfpipe.evaluation.plots import new_axes
 
     figure, axes = new_axes(7.5, 6, rows=2)
-    colours = _colours(by_name(curves))
+    look = looks(by_name(curves))
     for axis, column, label in zip(axes, (0, 1), ("frames played", "minutes"), strict=True):
         named = set()
         for curve in curves:
             axis.plot(
                 [point[column] for point in curve.points],
                 [point[2] for point in curve.points],
-                color=colours[curve.name],
+                **look[curve.name],
                 lw=1.3,
                 alpha=0.85,
                 label=None if curve.name in named else curve.name,
@@ -158,8 +158,12 @@ def draw(curves: Sequence[Curve], path: Path) -> Path:
     return path
 
 
-def _colours(groups: Mapping[str, Any]) -> dict[str, Any]:
+def looks(groups: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """How the line of each name is drawn: once the colours are used up, they come back dashed."""
     from matplotlib import colormaps
 
-    palette = colormaps["tab10"]
-    return {name: palette(i % 10) for i, name in enumerate(groups)}
+    palette, dashes = colormaps["tab10"], ("-", "--", ":", "-.")
+    return {
+        name: {"color": palette(i % palette.N), "ls": dashes[i // palette.N % len(dashes)]}
+        for i, name in enumerate(groups)
+    }

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from sfpipe.cli import app
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.curves import Curve, draw, read_curves, save_curve, table
+from sfpipe.evaluation.curves import Curve, by_name, draw, looks, read_curves, save_curve, table
 
 
 def agent(folder, algo, seed, curve):
@@ -60,6 +60,12 @@ def test_states_of_study_are_no_frames_of_play(tmp_path):
     assert [point[0] for point in curve.points] == [0, 0, 900, 1900, 2900]
     assert curve.reaches(0.9) == (900, 3.0)
     assert table([curve]).splitlines()[2].startswith("| dagger | 3 | 1,100 | 2,900 | 900 (3.0) |")
+
+
+def test_more_names_than_colours_still_look_different():
+    curves = [Curve(f"name{i:02}", "1", ((0, 0.0, 0.5),)) for i in range(24)]
+    drawn = looks(by_name(curves)).values()
+    assert len({tuple(look.values()) for look in drawn}) == 24
 
 
 def test_reaching_a_level():
