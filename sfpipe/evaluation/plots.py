@@ -232,7 +232,9 @@ def _draw_game(axis: Axes, game: PlayedGame) -> None:
     axis.axhspan(-game.threshold_px, game.threshold_px, color="#1f5fa8", alpha=0.06, lw=0)
     axis.plot(seconds, error, color=COLOURS["agent"], lw=1)
     if game.lost:
-        axis.plot(seconds[-1], error[-1], "x", color="#b3261e", ms=7, mew=2, clip_on=False)
+        # On the edge where the target went out of reach, however far the follower jumped.
+        edge = np.clip(error[-1], -game.threshold_px, game.threshold_px)
+        axis.plot(seconds[-1], edge, "x", color="#b3261e", ms=7, mew=2, clip_on=False)
     last = (game.onset_frames[-1] - game.start_frame) / FPS
     axis.set(xlim=(0, last), ylim=(-1.1 * game.threshold_px, 1.1 * game.threshold_px))
     axis.set_title(name_of(game) + (", lost" if game.lost else ""), fontsize=8, loc="left")
