@@ -74,7 +74,8 @@ def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
     card = json.loads((agent / "agent.json").read_text())
     (agent / "agent.json").write_text(json.dumps(card | {"varied_performances": 6}))
     varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
-    assert "14 performances, 6 of them varied |" in varied and "synthesize.augment" in varied
+    assert "14 performances, 6 of them varied |" in varied
+    assert "`synthesize.augment`" in varied and "rooms and noise" in varied
 
 
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):

@@ -123,7 +123,8 @@ class AdaptiveChroma(Chroma):
         self._size = self.faintest
 
     def _heard(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        magnitude = np.power(10.0, frame) - 1
+        magnitude, _ = super()._heard(frame)
+        # The small term lets the floor rise from nothing too.
         rising = magnitude if self._noise is None else self._noise * self.noise_rise + 1e-6
         self._noise = np.minimum(magnitude, rising)
         above = np.maximum(magnitude - self.noise_margin * self._noise, 0)

@@ -99,6 +99,25 @@ def test_onsets_are_what_makes_another_piano_close(score, plain, perform, large_
     assert errors[1] < errors[0]
 
 
+@pytest.mark.parametrize(("gain", "noise"), [(0.1, 0.0), (1.0, 0.03)])
+def test_adaptive_features_are_closer_where_it_is_soft_or_noisy(
+    score, plain, perform, large_soundfont, gain, noise
+):
+    played = perform(large_soundfont, 1.1)
+    magnitude = gain * (10.0**played.spectrogram - 1)
+    magnitude += np.random.default_rng(0).rayleigh(noise, magnitude.shape)
+    heard = replace(played, spectrogram=np.log10(1 + magnitude).astype(np.float32))
+    errors = []
+    for adaptive in (False, True):
+        follower = OdtwFollower(
+            lambda asked: from_performance(score, plain), OdtwParams(adaptive=adaptive)
+        )
+        game = follow(follower, score, heard, NOTTINGHAM)
+        assert not game.lost
+        errors.append(tracking_error([game])[0])
+    assert errors[1] < errors[0]
+
+
 def test_midi_and_store_give_the_same_sound(melody, score, plain, soundfont):
     made = from_midi(melody / "score.mid", ONSETS, score.onset_x_px, soundfont)
     stored = from_performance(score, plain)

@@ -59,6 +59,16 @@ def test_midi_odtw_from_the_engraved_midi_where_the_store_has_none(sources):
         follower.reset(score_record("four", [20, 30], width=120))
 
 
+def test_features_adapt_as_each_baseline_is_told(sources):
+    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    assert midi.adaptive and not omr.adaptive
+    told = BaselinesParams(odtw={"adaptive": False, "width_s": 5}, omr={"adaptive": True})
+    sources = dataclasses.replace(sources, baselines=told)
+    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    assert not midi.adaptive and omr.adaptive
+    assert omr.width_s == 5
+
+
 def test_every_baseline_has_a_label_and_the_parameters_name_them():
     assert set(BaselinesParams().names) <= set(BASELINES)
     assert all(baseline.label for baseline in BASELINES.values())
