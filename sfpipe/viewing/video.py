@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -68,19 +67,19 @@ def write_video(
     if first is None:
         raise SfpipeError("there is nothing to show", file=path)
     size = f"{first.shape[1]}x{first.shape[0]}"
-    command = [ffmpeg(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
-    command += ["-s", size, "-r", str(fps), "-i", "-"]
+    source = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-")
     with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
+        film = temporary if samples is None else Path(folder) / "pictures.mp4"
+        count = _encode([*source, *_PICTURES], film, chain([first], pictures), file=path)
         if samples is not None:
+            # Only now is it known how long the sound has to be. (With ffmpeg's -shortest it is
+            # as long as what happened to be encoded when the pictures ended.)
+            whole = np.zeros(round(count / fps * SAMPLE_RATE), np.int16)
+            whole[: len(samples)] = samples[: len(whole)]
             wav = Path(folder) / "sound.wav"
-            _write_wav(wav, samples)
-            command += ["-i", str(wav), "-af", "apad", "-shortest", *_SOUND]
-        command += [*_PICTURES, "-movflags", "+faststart", str(temporary)]
-        with open(Path(folder) / "log", "w+b") as log:
-            count = _feed(command, first, pictures, log)
-            if count < 0:
-                log.seek(0)
-                raise SfpipeError(f"ffmpeg failed ({_last(log.read())})", file=path)
+            _write_wav(wav, whole)
+            both = ("-i", str(film), "-i", str(wav), "-c:v", "copy", *_SOUND)
+            _encode(both, temporary, file=path)
     return count
 
 
@@ -95,24 +94,28 @@ def encode_sound(samples: np.ndarray) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         wav, out = Path(folder) / "sound.wav", Path(folder) / "sound.m4a"
         _write_wav(wav, samples)
-        done = subprocess.run(
-            [ffmpeg(), "-loglevel", "error", "-i", wav, *_SOUND, "-movflags", "+faststart", out],
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SfpipeError(f"ffmpeg failed ({_last(done.stderr)})")
+        _encode(["-i", str(wav), *_SOUND], out)
         return out.read_bytes()
 
 
-def _feed(command: list[str], first: np.ndarray, rest: Iterable[np.ndarray], log: IO) -> int:
-    """Give ffmpeg the pictures; how many they were, -1 if it failed."""
+def _encode(
+    options: Sequence[str],
+    out: Path,
+    frames: Iterable[np.ndarray] = (),
+    *,
+    file: Path | None = None,
+) -> int:
+    """Run ffmpeg with `frames` on its standard input; how many they were. Errors name `file`."""
+    command = [ffmpeg(), "-y", "-loglevel", "error", *options, "-movflags", "+faststart", str(out)]
     count = 0
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process:
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
+    ):
         assert process.stdin is not None
         try:
-            for picture in chain([first], rest):
-                process.stdin.write(np.ascontiguousarray(picture).data)
+            for frame in frames:
+                process.stdin.write(np.ascontiguousarray(frame).data)
                 count += 1
             process.stdin.close()
         except BrokenPipeError:
@@ -120,7 +123,10 @@ def _feed(command: list[str], first: np.ndarray, rest: Iterable[np.ndarray], log
         except BaseException:
             process.kill()
             raise
-    return count if process.returncode == 0 else -1
+        if process.wait():
+            log.seek(0)
+            raise SfpipeError(f"ffmpeg failed ({_last(log.read())})", file=file)
+    return count
 
 
 def _write_wav(path: Path, samples: np.ndarray) -> None:

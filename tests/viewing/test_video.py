@@ -36,7 +36,7 @@ def test_pictures_and_sound_are_where_they_were(tmp_path, length_s):
     heard = sound(path)
     assert onsets(heard) == pytest.approx([0.5], abs=0.005)
     # Sound that is shorter or longer than the film is made as long as it is.
-    assert len(heard) / RATE == pytest.approx(1.5, abs=0.2)
+    assert len(heard) / RATE == pytest.approx(1.5, abs=0.1)
 
 
 def test_silent_film(tmp_path):
