@@ -342,10 +342,12 @@ def evaluate(network: ActorCritic, songs: list[Song], window: Window) -> Iterato
 
 
 def audio_of(midi: str, soundfont: str) -> np.ndarray:
-    """MIDI to samples at 22,050 Hz through `pretty_midi`."""
+    """MIDI to samples at 22,050 Hz through `pretty_midi`, rendered at 44.1 kHz as in the paper."""
     import pretty_midi
+    from scipy.signal import resample_poly
 
-    return pretty_midi.PrettyMIDI(midi).fluidsynth(fs=22050, sf2_path=soundfont)
+    samples = pretty_midi.PrettyMIDI(midi).fluidsynth(fs=44100, sf2_path=soundfont)
+    return resample_poly(samples, 1, 2)
 
 
 def spectrogram_of(samples: np.ndarray, filterbank: np.ndarray) -> np.ndarray:

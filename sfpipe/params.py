@@ -247,6 +247,7 @@ class EvaluateParams(Section):
     deterministic: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(default=1, ge=1)
 
 
 class MmLocParams(Section):

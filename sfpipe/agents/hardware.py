@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -37,6 +39,20 @@ def choose_bfloat16(wanted: str, device: torch.device) -> bool:
     except OSError:
         return False  # emulated bfloat16 is slower than float32
     return "avx512_bf16" in words or "amx_bf16" in words
+
+
+@contextmanager
+def computing_threads(wanted: int | None) -> Iterator[None]:
+    """Compute with so many threads inside the block, afterwards with as many as before.
+
+    None leaves them: all cores, but for what OMP_NUM_THREADS says.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_memory() -> None:

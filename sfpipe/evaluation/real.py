@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.agents.hardware import computing_threads
 from sfpipe.baselines.registry import Sources, find_baseline
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.agents import load_examinee
@@ -89,11 +90,13 @@ def evaluate_real(
         labels[name] = name, found.label
     dataset = dataset_of(sources.scores)
     results: dict[str, Games] = {}
-    for condition, heard in aligned.items():
-        programme = Programme(scores, heard, window, dataset, examinee.device)
-        results[condition] = {
-            name: entrant.play(programme, params.real_trials) for name, entrant in entrants.items()
-        }
+    with computing_threads(params.threads):
+        for condition, heard in aligned.items():
+            programme = Programme(scores, heard, window, dataset, examinee.device)
+            results[condition] = {
+                name: entrant.play(programme, params.real_trials)
+                for name, entrant in entrants.items()
+            }
     threshold = float(window.threshold_px)
     written = {
         "conditions": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sfpipe.agents.hardware import computing_threads
 from sfpipe.evaluation.agents import load_examinee
 from sfpipe.evaluation.closeup import write_closeup
 from sfpipe.evaluation.programme import load_programme
@@ -46,9 +47,11 @@ def evaluate(
     examinee = load_examinee(params, agent, seed)
     card, window, device = examinee.card, examinee.window, examinee.device
     programme = load_programme(scores, spectrograms, window, split=params.split, device=device)
-    results = {
-        name: entrant.play(programme, params.trials) for name, entrant in examinee.entrants.items()
-    }
+    with computing_threads(params.threads):
+        results = {
+            name: entrant.play(programme, params.trials)
+            for name, entrant in examinee.entrants.items()
+        }
     meta = {
         "dataset": programme.dataset,
         "split": params.split,
