@@ -96,6 +96,8 @@ def text(
     way = " then ".join(dict.fromkeys(phases))
     if started := card.get("start_from"):
         way += f", from the weights of `{started['agent']}` ({started['frames']:,} frames)"
+    revision = card.get("revision")
+    made_at = f"revision `{revision}`" if revision else "not in a git checkout"
     lines = [
         f"# {name}",
         "",
@@ -117,7 +119,7 @@ def text(
         f"{f', {varied:,} of them varied' if varied else ''} |",
         *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
         f"| made with | sfpipe {card['versions']['sfpipe']},"
-        f" torch {card['versions']['torch']}, revision `{card.get('revision')}` |",
+        f" torch {card['versions']['torch']}, {made_at} |",
         "",
         f"## On unseen pieces: split `{evaluation['meta']['split']}`",
         "",

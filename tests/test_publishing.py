@@ -67,6 +67,16 @@ def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
     assert line in (folder / "README.md").read_text().splitlines()
 
 
+def test_the_card_says_from_which_revision_the_agent_is(trained, tmp_path):
+    agent, results = trained
+    known = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "torch 1, revision `f00` |" in known
+    card = json.loads((agent / "agent.json").read_text())
+    (agent / "agent.json").write_text(json.dumps(card | {"revision": None}))
+    unknown = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "torch 1, not in a git checkout |" in unknown and "None" not in unknown
+
+
 def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
     agent, results = trained
     plain = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
