@@ -23,7 +23,7 @@ from sfpipe.agents.rollout import Actor
 from sfpipe.agents.session import interrupted
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.study import Study
-from sfpipe.agents.weights import copy_weights
+from sfpipe.agents.weights import RunningAverage, copy_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.params import Schedule
@@ -123,6 +123,7 @@ class Trainer:
         self.course = Course()
         self.best_weights = copy_weights(network)
         self.learner = self._make_learner()
+        self.average = self._make_average()
 
     def run(self) -> Course:
         """Train until every phase has stopped; the network then holds the best weights.
@@ -165,6 +166,11 @@ class Trainer:
         seed = self.seed + 1000 * self.course.phase
         return kind(self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16)
 
+    def _make_average(self) -> RunningAverage | None:
+        """None: the present weights are judged, as always in study, whose last ones are kept."""
+        span = 0 if self._studies() else self.schedule.average_frames
+        return RunningAverage(self.network, span) if span else None
+
     def _update(self) -> dict[str, float]:
         """One update of the learner, checked and counted; its figures."""
         figures = {k: float(v) for k, v in self.learner.update().items()}
@@ -176,6 +182,8 @@ class Trainer:
         self.course.phase_frames += int(figures["frames"])
         if self._studies():
             self.course.studied += int(figures["frames"])
+        if self.average is not None:
+            self.average.follow(self.network, figures["frames"])
         return figures
 
     def _finite(self, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -239,9 +247,12 @@ class Trainer:
 
     def _evaluate(self, figures: dict[str, float]) -> None:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
-        course = self.course
+        course, network = (
+            self.course,
+            self.network if self.average is None else self.average.network,
+        )
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = playing(Actor(self.network, generator, self.bfloat16), self.valid_bank)
+        player = playing(Actor(network, generator, self.bfloat16), self.valid_bank)
         games = play_games(
             self.valid_bank,
             player,
@@ -253,7 +264,7 @@ class Trainer:
         if self._studies() or (r_on, -error) > (course.best, -course.best_error):
             course.best, course.best_error = r_on, error
             course.best_frames, course.waited = course.frames, 0
-            self.best_weights = copy_weights(self.network)
+            self.best_weights = copy_weights(network)
         else:
             course.waited += 1
         row = {
@@ -285,6 +296,7 @@ class Trainer:
             return True
         course.refined, course.waited = course.refined + 1, 0
         self.network.load_state_dict(self.best_weights)
+        self.average = self._make_average()
         rate = self.learner.optimiser.param_groups[0]["lr"]
         self.learner.set_learning_rate(rate * s.refinement_factor)
         return False
@@ -301,6 +313,7 @@ class Trainer:
         if course.phase < len(self.phases):
             previous, self.learner = self.learner, self._make_learner()
             self.learner.inherit(previous)
+            self.average = self._make_average()
 
     def _note(self, figures: dict[str, float]) -> str:
         course = self.course
@@ -314,6 +327,7 @@ class Trainer:
                 "course": asdict(self.course),
                 "learner": self.learner.state_dict(),
                 "best_weights": self.best_weights,
+                "average": None if self.average is None else copy_weights(self.average.network),
             }
             save_checkpoint(self.checkpoint, state)
 
@@ -328,4 +342,7 @@ class Trainer:
             if self.course.phase < len(self.phases):
                 self.learner = self._make_learner()
                 self.learner.load_state_dict(saved["learner"])
+                self.average = self._make_average()
+                if self.average is not None:
+                    self.average.network.load_state_dict(saved["average"])
         self.log.rewind(self.course.evaluations)

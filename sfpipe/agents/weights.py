@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +14,34 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 
 WEIGHTS = "weights.safetensors"
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class RunningAverage(Generic[Network]):
+    """A network beside one that is trained, with the running average of its weights.
+
+    From one update to the next weights jump about the place they are moving to; their average is
+    there already (Polyak and Juditsky 1992).
+
+    Parameters
+    ----------
+    network:
+        With whose present weights the average begins.
+    frames:
+        Time constant: weights of so many frames ago count 1/e of the present ones.
+    """
+
+    def __init__(self, network: Network, frames: int):
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.frames = frames
+
+    @torch.no_grad()
+    def follow(self, network: Network, frames: float) -> None:
+        """Take in the weights that training has now, `frames` after the last ones."""
+        share = 1 - math.exp(-frames / self.frames)
+        for mean, weight in zip(self.network.parameters(), network.parameters(), strict=True):
+            mean.lerp_(weight, share)
 
 
 def write_weights(folder: Path, network: nn.Module) -> None:

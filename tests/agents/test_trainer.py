@@ -90,9 +90,37 @@ def test_interrupted_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, u
     assert_same(resumed, uninterrupted)
 
 
+def test_averaged_weights_are_judged_and_kept():
+    plan = schedule(warm_start=None, average_frames=2 * UPDATE, evaluate_every=1)
+    done = trainer("ppo", plan)
+    present, judged, judge = [], [], done._evaluate
+
+    def watch(figures):
+        assert done.average is not None
+        present.append(done.network.policy.weight.detach().clone())
+        judged.append(done.average.network.policy.weight.detach().clone())
+        judge(figures)
+
+    done._evaluate = watch
+    done.run()
+    # Every step of the average is 1 - exp(-1/2) of the way to what training has then.
+    for before, after, at in zip(judged, judged[1:], present[1:], strict=False):
+        torch.testing.assert_close(after, before + 0.393469 * (at - before))
+    rows = done.course.evaluations[: len(judged)]
+    best = max(range(len(rows)), key=lambda i: (rows[i]["best_r_on"], -rows[i]["frames"]))
+    assert any(torch.equal(done.network.policy.weight, weight) for weight in judged)
+    assert not any(torch.equal(done.network.policy.weight, weight) for weight in present)
+    bank, network = ramp_bank(), TinyNetwork(3)
+    network.load_state_dict(done.best_weights)
+    actor = Actor(network, torch.Generator().manual_seed(3 + 77))
+    games = play_games(bank, playing(actor, bank), trials=1)
+    assert share_of_onsets(games) == rows[best]["best_r_on"] == done.course.best
+
+
+@pytest.mark.parametrize("average_frames", [0, 50])
 @pytest.mark.parametrize("algo", ["reinforce", "ppo", "dagger"])
-def test_every_algorithm_resumes_exactly(tmp_path, algo):
-    plan = schedule(warm_start=None, max_frames=150)
+def test_every_algorithm_resumes_exactly(tmp_path, algo, average_frames):
+    plan = schedule(warm_start=None, max_frames=150, average_frames=average_frames)
     whole = trainer(algo, plan)
     whole.run()
     file = tmp_path / "c.pt"
