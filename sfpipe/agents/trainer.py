@@ -247,10 +247,8 @@ class Trainer:
 
     def _evaluate(self, figures: dict[str, float]) -> None:
         """R_on of the stochastic policy on validation; keep the weights if it is the best."""
-        course, network = (
-            self.course,
-            self.network if self.average is None else self.average.network,
-        )
+        course = self.course
+        network = self.network if self.average is None else self.average.network
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
         player = playing(Actor(network, generator, self.bfloat16), self.valid_bank)
         games = play_games(
