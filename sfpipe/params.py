@@ -120,6 +120,11 @@ class ScoresParams(Section):
 
     height_px: Annotated[int, Field(ge=16, le=400)] | Literal["auto"] = "auto"
 
+    @property
+    def strip_px(self) -> int | None:
+        """Height of the strip in px; None: as the paper's."""
+        return None if self.height_px == "auto" else self.height_px
+
 
 class RoomParams(Section):
     """The simulated office of section 6."""

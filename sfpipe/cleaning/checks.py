@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.engraving.geometry import onsets_beyond, strip_geometry
 from sfpipe.engraving.read import (
     NoteHeads,
     System,
@@ -36,7 +37,10 @@ MS = 1e-3
 
 @dataclass
 class Evidence:
-    """An engraved piece as read from the disk, and the numbers found about it."""
+    """An engraved piece as read from the disk, and the numbers found about it.
+
+    `height_px`: of the strip that `scores` will make of it; None: as the paper's.
+    """
 
     folder: Path
     description: dict[str, Any]
@@ -45,6 +49,7 @@ class Evidence:
     images: dict[int, np.ndarray]
     midi: list[tuple[float, int]]
     midi_length_s: float
+    height_px: int | None = None
     numbers: dict[str, float | int] = field(default_factory=dict)
 
     @property
@@ -53,7 +58,7 @@ class Evidence:
         return float(self.description["staff_space_px"])
 
 
-def read_evidence(folder: Path) -> Evidence:
+def read_evidence(folder: Path, height_px: int | None = None) -> Evidence:
     """Read everything that `engrave` wrote about one piece.
 
     Raises
@@ -71,6 +76,7 @@ def read_evidence(folder: Path) -> Evidence:
         images={system.system: read_image(folder / system.file) for system in systems},
         midi=midi,
         midi_length_s=length,
+        height_px=height_px,
     )
 
 
@@ -85,6 +91,7 @@ def check(evidence: Evidence, params: CleanParams) -> str | None:
         _midi_agrees,
         _length,
         _dark,
+        onsets_on_strip,
     )
     return first_reason(tests, evidence, params)
 
@@ -140,6 +147,14 @@ def heads_inside(e: Evidence, params: CleanParams) -> str | None:
     outside += int(np.sum(~np.isin(e.heads.system, list(e.images))))
     e.numbers["heads_outside"] = outside
     return f"{outside} note heads lie outside the image" if outside else None
+
+
+def onsets_on_strip(e: Evidence, params: CleanParams) -> str | None:
+    """No onset lies above or below the strip, or `scores` could not unroll the piece."""
+    height, window = strip_geometry(e.description, e.height_px)
+    beyond = onsets_beyond(e.systems, e.heads, height, window=window)
+    e.numbers["onsets_beyond"] = beyond
+    return f"{beyond} onsets lie above or below the strip of {height} px" if beyond else None
 
 
 def _order(e: Evidence, params: CleanParams) -> str | None:

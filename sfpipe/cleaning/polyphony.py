@@ -13,6 +13,7 @@ What these checks measure (`Evidence.numbers`):
 - ``ink_lost``: share of the ink that the game's window does not show; ``onsets_hidden``: onsets of
   which it shows no head; ``systems_moved``: systems not shown around the middle of their staves,
   so that heads are not cut.
+- ``onsets_beyond``: onsets that lie above or below even the strip.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sfpipe.cleaning.checks import (
     heads_inside,
     image_plausible,
     onsets_in_limits,
+    onsets_on_strip,
 )
 from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row
 from sfpipe.params import CleanParams
@@ -51,6 +53,7 @@ def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:
         _length,
         _dark,
         _window,
+        onsets_on_strip,
     )
     return first_reason(tests, evidence, params)
 

@@ -16,12 +16,19 @@ SPLITS = ("train", "valid", "test")
 REMEDY = "run: sfpipe engrave"
 
 
-def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
+def clean(
+    params: CleanParams, engraved: Path, out: Path, *, height_px: int | None = None
+) -> dict[str, Any]:
     """Check every engraved piece and write `out` (JSON), which is also returned.
 
     ``accepted`` lists the pieces of each split and ``numbers`` what was measured of each;
     ``rejected`` gives, by piece, the reason and the numbers behind it, and also names the pieces
     that `engrave` skipped; ``totals`` sums up.
+
+    Parameters
+    ----------
+    height_px:
+        Of the strips that `scores` will make; None: as the paper's.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def clean(params: CleanParams, engraved: Path, out: Path) -> dict[str, Any]:
         ) from None
     progress = Progress("clean", len(done))
     for piece in done:
-        split, reason, numbers = _judge(engraved / piece, params)
+        split, reason, numbers = _judge(engraved / piece, params, height_px)
         if reason is None:
             accepted[split].append(piece)
             measured[piece] = numbers
@@ -91,15 +98,20 @@ def _totals(measured: dict[str, dict[str, Any]], rejected: int) -> dict[str, Any
     return totals
 
 
-def _judge(folder: Path, params: CleanParams) -> tuple[str, str | None, dict[str, Any]]:
+def _judge(
+    folder: Path, params: CleanParams, height_px: int | None
+) -> tuple[str, str | None, dict[str, Any]]:
     """(split, reason, numbers) of one piece; the reason is None if it is accepted."""
     try:
-        evidence = read_evidence(folder)
+        evidence = read_evidence(folder, height_px)
     except SfpipeError as error:
         return "", str(error), {}
     split = evidence.description.get("split")
     if split not in SPLITS:
         return "", f"its split is {split!r}, expected one of {', '.join(SPLITS)}", {}
     polyphonic = evidence.description.get("engine") == "lilypond"
-    reason = (check_polyphony if polyphonic else check)(evidence, params)
+    try:
+        reason = (check_polyphony if polyphonic else check)(evidence, params)
+    except SfpipeError as error:
+        reason = str(error)  # engraved by something unknown
     return split, reason, evidence.numbers

@@ -51,7 +51,7 @@ def clean(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
     from sfpipe.cleaning.stage import clean as stage
 
     p, _, paths = setting(params, dataset)
-    stage(p.clean, paths.engraved, paths.clean)
+    stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px)
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.read import System
+from sfpipe.engraving.read import NoteHeads, System
 from sfpipe.errors import SfpipeError
 
 HEAD_SPACES = 0.6  # staff spaces from the centre of a note head to its edge
@@ -35,6 +37,85 @@ def geometry_of(engine: str) -> StripGeometry:
     if engine not in STRIPS:
         raise SfpipeError(f"was engraved by '{engine}', expected one of {', '.join(STRIPS)}")
     return STRIPS[engine]
+
+
+def strip_geometry(
+    about: Mapping[str, Any], height_px: int | None
+) -> tuple[int, tuple[int, float] | None]:
+    """Height of a piece's strip in px, and the `window` with which its rows are chosen.
+
+    Parameters
+    ----------
+    about:
+        The piece's description (``engraving.json``).
+    height_px:
+        Of the strip; None: that of the paper's data set of this kind.
+
+    Returns
+    -------
+    (int, (int, float) or None)
+        The window is the height of the game's and the staff space, in px: systems whose heads it
+        would cut are moved (see `middle_row`). None: the staves are in the middle.
+    """
+    geometry = geometry_of(str(about.get("engine")))
+    height = geometry.height_px if height_px is None else height_px
+    if geometry.window_px >= geometry.height_px:
+        return height, None
+    return height, (min(geometry.window_px, height), float(about["staff_space_px"]))
+
+
+def strip_tops(
+    systems: Sequence[System],
+    heads: NoteHeads,
+    height_px: int,
+    window: tuple[int, float] | None,
+) -> list[int]:
+    """Row of each system's image that becomes the strip's first."""
+    if window is None:
+        middles = [(s.staff_top_px + s.staff_bottom_px) / 2 for s in systems]
+    else:
+        height, space = window
+        rows = [heads.y_px[heads.system == s.system] for s in systems]
+        middles = [middle_row(s, r, space, height) for s, r in zip(systems, rows, strict=True)]
+    return [round(m - height_px / 2) for m in middles]
+
+
+def head_places(
+    systems: Sequence[System],
+    heads: NoteHeads,
+    height_px: int,
+    *,
+    window: tuple[int, float] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the centres of all heads come to lie in the strip of the systems.
+
+    Returns
+    -------
+    (np.ndarray, np.ndarray)
+        x and y in px of the strip, float64 [shape=(n_heads,)]; y also outside of it.
+    """
+    places = {system.system: i for i, system in enumerate(systems)}
+    lefts = np.cumsum([0] + [system.width_px for system in systems])
+    tops = np.array(strip_tops(systems, heads, height_px, window))
+    index = np.array([places[int(s)] for s in heads.system], int)
+    return heads.x_px + lefts[index], heads.y_px - tops[index]
+
+
+def onsets_beyond(
+    systems: Sequence[System],
+    heads: NoteHeads,
+    height_px: int,
+    *,
+    window: tuple[int, float] | None = None,
+) -> int:
+    """Number of onsets that lie above or below the strip; with one, a piece cannot be unrolled.
+
+    With a window an onset does if all its heads do, without one if any of them does.
+    """
+    _, y = head_places(systems, heads, height_px, window=window)
+    beyond = (y < 0) | (y > height_px - 1)
+    outside = np.any if window is None else np.all
+    return sum(bool(outside(beyond[group])) for group in heads.onsets())
 
 
 def middle_row(system: System, head_rows: np.ndarray, space: float, window_px: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sfpipe.engraving.geometry import geometry_of
+from sfpipe.engraving.geometry import strip_geometry
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json
@@ -38,9 +38,7 @@ def scores(
     with write_scores(out, dataset=dataset, params=params.model_dump(), tools=_tools()) as store:
         for piece, split in sorted(pieces):
             try:
-                strip, about = unroll_piece(
-                    engraved / piece, None if params.height_px == "auto" else params.height_px
-                )
+                strip, about = unroll_piece(engraved / piece, params.strip_px)
                 add_strip(store, piece, split, str(about["title"]), strip, about)
                 report.done.append(piece)
             except SfpipeError as error:
@@ -105,18 +103,6 @@ def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
     images = [read_image(folder / system.file) for system in systems]
     height, window = strip_geometry(about, height_px)
     return unroll(systems, images, read_noteheads(folder), height, window=window), about
-
-
-def strip_geometry(about: dict, height_px: int | None) -> tuple[int, tuple[int, float] | None]:
-    """Height of a piece's strip in px, and the `window` with which `unroll` makes it.
-
-    `about`, `height_px`: as `unroll_piece` returns and takes them.
-    """
-    geometry = geometry_of(str(about.get("engine")))
-    height = geometry.height_px if height_px is None else height_px
-    if geometry.window_px >= geometry.height_px:
-        return height, None
-    return height, (min(geometry.window_px, height), float(about["staff_space_px"]))
 
 
 def _tools() -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfpipe.engraving.geometry import middle_row
+from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_tops
 from sfpipe.engraving.read import NoteHeads, System
 from sfpipe.errors import SfpipeError
 from sfpipe.store.heads import Heads
@@ -59,7 +59,7 @@ def unroll(
     SfpipeError
         If there is no onset, or one lies above or below the strip.
     """
-    tops = _tops(systems, heads, height_px, window)
+    tops = strip_tops(systems, heads, height_px, window)
     strip = np.hstack(
         [_rows(image, top, height_px) for image, top in zip(images, tops, strict=True)]
     )
@@ -68,8 +68,7 @@ def unroll(
         raise SfpipeError("has no onsets")
     struck = np.concatenate(groups)
     x, y = head_places(systems, heads, height_px, window=window)
-    beyond = (y < 0) | (y > height_px - 1)
-    outside = sum(bool(np.any(beyond[g]) if window is None else np.all(beyond[g])) for g in groups)
+    outside = onsets_beyond(systems, heads, height_px, window=window)
     if outside:
         raise SfpipeError(f"{outside} onsets lie above or below the strip of {height_px} px")
     return Strip(
@@ -84,47 +83,6 @@ def unroll(
             heads.midi_pitch[struck],
         ),
     )
-
-
-def head_places(
-    systems: Sequence[System],
-    heads: NoteHeads,
-    height_px: int,
-    *,
-    window: tuple[int, float] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where the centres of all heads come to lie in the strip that `unroll` makes of the systems.
-
-    Returns
-    -------
-    (np.ndarray, np.ndarray)
-        x and y in px of the strip, float64 [shape=(n_heads,)]; y also outside of it.
-    """
-    places = {system.system: i for i, system in enumerate(systems)}
-    lefts = np.cumsum([0] + [system.width_px for system in systems])
-    tops = np.array(_tops(systems, heads, height_px, window))
-    index = np.array([places[int(s)] for s in heads.system], int)
-    return heads.x_px + lefts[index], heads.y_px - tops[index]
-
-
-def _tops(
-    systems: Sequence[System],
-    heads: NoteHeads,
-    height_px: int,
-    window: tuple[int, float] | None,
-) -> list[int]:
-    """Row of each system's image that becomes the strip's first."""
-    return [round(m - height_px / 2) for m in _middles(systems, heads, window)]
-
-
-def _middles(
-    systems: Sequence[System], heads: NoteHeads, window: tuple[int, float] | None
-) -> list[float]:
-    """Row of each system's image that becomes the middle of the strip."""
-    if window is None:
-        return [(s.staff_top_px + s.staff_bottom_px) / 2 for s in systems]
-    height, space = window
-    return [middle_row(s, heads.y_px[heads.system == s.system], space, height) for s in systems]
 
 
 def _rows(image: np.ndarray, top: int, height: int) -> np.ndarray:

@@ -38,12 +38,18 @@ def test_rejected_with_reason_and_numbers(engraved, tmp_path):
     (engraved / "plain" / "score.mid").unlink()
     about = json.loads((engraved / "rich" / "engraving.json").read_text())
     (engraved / "rich" / "engraving.json").write_text(json.dumps({**about, "split": "spare"}))
+    about = json.loads((engraved / "chords" / "engraving.json").read_text())
+    shutil.copytree(engraved / "chords", engraved / "alien")
+    (engraved / "alien" / "engraving.json").write_text(json.dumps({**about, "engine": "quill"}))
+    report["done"].append("alien")
+    (engraved / "report.json").write_text(json.dumps(report))
     result = clean(CleanParams(min_onsets=23), engraved, tmp_path / "toy.json")
     assert result["accepted"] == {"train": ["chords"], "valid": [], "test": []}
     reasons = {piece: entry["reason"] for piece, entry in result["rejected"].items()}
     assert reasons["odd"] == "not engraved: its repeats cannot be unfolded"
     assert "score.mid: no such file" in reasons["plain"]
     assert "'spare'" in reasons["rich"]
+    assert "engraved by 'quill'" in reasons["alien"]
     assert "at least 23" in reasons["waltz"]
     assert result["rejected"]["waltz"]["numbers"] == {"n_onsets": 18}
 

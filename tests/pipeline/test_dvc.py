@@ -84,7 +84,7 @@ CHANGED = {
     "clean.min_onsets": (10, {"clean"}),
     "synthesize.gain": (0.3, {"synthesize", "baseline"}),
     "synthesize.train.per_piece": (2, {"synthesize", "baseline"}),
-    "scores.height_px": (48, {"scores"}),
+    "scores.height_px": (48, {"clean", "scores"}),
     "train.schedules.tiny.gamma": (0.8, {"train"}),
     "evaluate.deterministic": (True, {"evaluate", "baseline"}),
     "baselines.odtw.fading": (0.5, {"baseline"}),

@@ -11,6 +11,8 @@ from sfpipe.params import CleanParams, ScoresParams
 from sfpipe.score.stage import scores
 from sfpipe.store.reader import describe, read_scores
 
+SKIPPED = {18: 3, 20: 2, 24: 0}  # of the four tunes, by the height of the strip in px
+
 
 @pytest.fixture
 def cleaned(toy, tmp_path):
@@ -55,6 +57,16 @@ def test_a_bad_piece_is_skipped_and_recorded(cleaned, tmp_path):
 def test_a_strip_too_low_for_the_notes(cleaned, tmp_path):
     report = scores(ScoresParams(height_px=17), *cleaned, tmp_path / "toy.h5", dataset="toy")
     assert "above or below the strip of 17 px" in report.skipped["plain"]
+
+
+@pytest.mark.parametrize("height", [18, 20, 24])
+def test_clean_accepts_what_can_be_unrolled_and_rejects_the_rest(cleaned, tmp_path, height):
+    skipped = scores(
+        ScoresParams(height_px=height), *cleaned, tmp_path / "toy.h5", dataset="toy"
+    ).skipped
+    judged = clean(CleanParams(min_onsets=8), cleaned[1], tmp_path / "clean.json", height_px=height)
+    rejected = {piece: entry["reason"] for piece, entry in judged["rejected"].items()}
+    assert rejected == skipped and len(skipped) == SKIPPED[height]
 
 
 def test_nothing_to_unroll_leaves_no_store(cleaned, tmp_path):

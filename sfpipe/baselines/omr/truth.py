@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfpipe.baselines.omr.accuracy import Truth
+from sfpipe.engraving.geometry import head_places, strip_geometry
 from sfpipe.engraving.read import read_description, read_noteheads, read_systems
-from sfpipe.score.stage import strip_geometry
-from sfpipe.score.unroll import head_places
 
 
 def strip_truth(folder: Path, height_px: int | None = None) -> Truth:
