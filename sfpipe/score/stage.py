@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,8 @@ def scores(
         ) from None
     report = StageReport()
     progress = Progress("scores", len(pieces))
-    with write_scores(out, dataset=dataset, params=params.model_dump(), tools=_tools()) as store:
+    tools = _tools(engraved / piece for piece, _ in pieces)
+    with write_scores(out, dataset=dataset, params=params.model_dump(), tools=tools) as store:
         for piece, split in sorted(pieces):
             try:
                 strip, about = unroll_piece(engraved / piece, params.strip_px)
@@ -105,7 +109,12 @@ def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
     return unroll(systems, images, read_noteheads(folder), height, window=window), about
 
 
-def _tools() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("sfpipe", "verovio", "music21", "resvg_py")}
+def _tools(folders: Iterable[Path]) -> dict[str, str]:
+    """This package, and what the pieces say that they were engraved with."""
+    found: dict[str, set[str]] = {}
+    for folder in folders:
+        with suppress(SfpipeError):  # said when the piece is unrolled
+            about = read_description(folder)
+            found.setdefault(str(about.get("engine")), set()).add(str(about.get("version")))
+    engines = {engine: ", ".join(sorted(versions)) for engine, versions in found.items()}
+    return {"sfpipe": version("sfpipe"), **engines}

@@ -1,10 +1,12 @@
 import json
 import shutil
+from importlib.metadata import version as version_of
 
 import numpy as np
 import pytest
 
 from sfpipe.cleaning.stage import clean
+from sfpipe.engraving.layout import verovio_version
 from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams, ScoresParams
@@ -41,10 +43,19 @@ def test_the_store_holds_strips_whose_onsets_lie_on_ink(cleaned, tmp_path):
         assert np.average(np.arange(40), weights=staff) == pytest.approx(20, abs=0.1)
 
 
-def test_the_store_names_its_tools_and_parameters(cleaned, tmp_path):
+def test_the_store_names_its_parameters_and_what_engraved_its_pieces(cleaned, tmp_path):
+    for piece, version in (("rich", "2.24.3"), ("plain", "2.24.1")):
+        path = cleaned[1] / piece / "engraving.json"
+        own = {"engine": "lilypond", "version": version}
+        path.write_text(json.dumps(json.loads(path.read_text()) | own))
     scores(ScoresParams(height_px=48), *cleaned, tmp_path / "toy.h5", dataset="toy")
-    about = json.dumps(describe(tmp_path / "toy.h5"), default=str)
-    assert "verovio" in about and '"height_px": 48' in about
+    about = describe(tmp_path / "toy.h5")
+    assert about["params"] == {"height_px": 48}
+    assert about["tools"] == {
+        "sfpipe": version_of("sfpipe"),
+        "verovio": verovio_version(),
+        "lilypond": "2.24.1, 2.24.3",
+    }
 
 
 def test_a_bad_piece_is_skipped_and_recorded(cleaned, tmp_path):
