@@ -8,13 +8,18 @@ begin and end, is laid over where the systems do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from sfpipe.baselines.omr.notes import Note
+from sfpipe.datasets.tunes import unpack_mxl
 from sfpipe.errors import SfpipeError
+
+XSI = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,27 @@ def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list
     return sorted(notes, key=lambda n: (n.onset, n.midi_pitch))
 
 
+def declare_prefix(content: bytes) -> bytes:
+    """Say what ``xsi:`` means if a document uses it and does not.
+
+    Audiveris 5.3 writes ``<symbol xsi:type="formatted-text">``, and no XML parser reads that.
+    """
+    if b"xsi:" not in content or b"xmlns:xsi" in content:
+        return content
+    return re.sub(rb"<score-(partwise|timewise)\b", rb"\g<0> " + XSI, content, count=1)
+
+
 def _parse(file: Path) -> Any:
     from music21 import converter, stream
 
     try:
-        score = converter.parse(file, forceSource=True)
+        content = file.read_bytes()
+        content = declare_prefix(unpack_mxl(content) if file.suffix == ".mxl" else content)
+        # Text, not the file: music21 keeps a pickle of every file it parses.
+        text = ElementTree.tostring(ElementTree.fromstring(content), encoding="unicode")
+        score = converter.parse(text, format="musicxml")
     except Exception as error:
-        # music21 raises whatever its parsers meet.
+        # Damaged archives and music21 raise nearly anything.
         raise SfpipeError(f"is no readable MusicXML ({error})", file=file) from None
     if not isinstance(score, stream.Score) or not score.parts:
         raise SfpipeError("is no MusicXML with parts", file=file)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from sfpipe.baselines.omr.audiveris import COMMANDS, enlarge, find_audiveris, staff_extent
-from sfpipe.baselines.omr.musicxml import read_musicxml
+from sfpipe.baselines.omr.musicxml import declare_prefix, read_musicxml
 from sfpipe.baselines.omr.readers import find_reader
 from sfpipe.baselines.omr.staves import find_staves
 from sfpipe.errors import SfpipeError
 from sfpipe.params import OmrParams
 
-# Three bars of piano music in the layout of Audiveris' exports: 220 + 160 + 120 tenths wide.
+# Three bars of piano music, written by hand in the layout of Audiveris' exports (with a prefix
+# that they use and do not declare): 220 + 160 + 120 tenths wide.
 EXPORT = Path(__file__).parents[2] / "data" / "audiveris.musicxml"
 # (onset, duration, pitch, tenths from the system's left edge); the tied a'' counts once.
 NOTES = [
@@ -57,6 +58,19 @@ def test_movements_follow_one_another_and_may_be_compressed(tmp_path):
     notes = read_musicxml([EXPORT, packed], (0.0, 500.0))
     assert sorted(n.onset for n in notes)[-1] == 12 + 8
     assert len(notes) == 2 * len(NOTES)
+
+
+def test_a_prefix_is_declared_only_where_it_is_missing(tmp_path):
+    content = EXPORT.read_bytes()
+    declared = declare_prefix(content)
+    assert b"xsi:type" in content and b"xmlns:xsi" not in content
+    assert declared.count(b"xmlns:xsi") == 1 and declare_prefix(declared) == declared
+    (tmp_path / "strip.xml").write_bytes(declared)
+    assert plain(read_musicxml([tmp_path / "strip.xml"], (0, 500))) == plain(
+        read_musicxml([EXPORT], (0, 500))
+    )
+    without = content.replace(b' xsi:type="formatted-text"', b"")
+    assert declare_prefix(without) == without
 
 
 def test_what_is_no_musicxml(tmp_path):
