@@ -179,9 +179,7 @@ def _lilypond() -> Check:
     program = find_lilypond()
     held = ", ".join(walls()) or "nothing"
     weak = not {"landlock", "namespaces"} & set(walls())
-    remedy = (
-        "this system cannot lock up untrusted sources: set only those you trust" if weak else ""
-    )
+    remedy = "unless engrave.allow_unconfined is true, it is given no source here" if weak else ""
     return Check("", f"{program.version} ({program.lilypond}), confined by {held}", True, remedy)
 
 

@@ -47,6 +47,8 @@ class EngraveParams(Section):
     spacing_linear: float = Field(default=0.22, ge=0, le=1)
     spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
     notes_per_minute: float = Field(default=140.0, gt=0, le=2000)
+    # Not dumped: it changes no piece, so it belongs into no fingerprint.
+    allow_unconfined: bool = Field(default=False, exclude=True)
 
 
 class CleanParams(Section):

@@ -119,5 +119,6 @@ def import_recordings(
     p, _, paths = setting(params, dataset)
     outs = (paths.engraved, paths.scores, paths.performances)
     engrave = p.engrave if melody else None
-    for line in stage(folder, dataset, *outs, melody=engrave):
+    unconfined = p.engrave.allow_unconfined
+    for line in stage(folder, dataset, *outs, melody=engrave, unconfined=unconfined):
         print(line)

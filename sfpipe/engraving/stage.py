@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from sfpipe.datasets.index import Piece, read_index
+from sfpipe.engraving.lilypond.jail import require_walls
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
 from sfpipe.engraving.lilypond.program import find_lilypond
@@ -35,12 +36,13 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     Raises
     ------
     SfpipeError
-        If there is no index, `out` cannot be written, LilyPond is needed and missing, or not one
-        piece could be engraved.
+        If there is no index, `out` cannot be written, LilyPond is needed and missing or cannot be
+        confined, or not one piece could be engraved.
     """
     pieces = read_index(raw).pieces
     if any(map(_is_lilypond, pieces)):
         find_lilypond()
+        require_walls(unconfined=params.allow_unconfined)
     _prepare(out, {piece.id for piece in pieces})
     report = StageReport()
     todo = []
@@ -65,7 +67,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
 
 def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
     if _is_lilypond(piece):
-        engrave_source(piece, raw, out)
+        engrave_source(piece, raw, out, unconfined=params.allow_unconfined)
     else:
         engrave_piece(piece, params, raw, out)
 

@@ -20,6 +20,7 @@ from sfpipe.audio.midi import read_midi
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.tunes import XML_SUFFIXES
+from sfpipe.engraving.lilypond.jail import require_walls
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.piece import engrave_piece
 from sfpipe.engraving.read import read_noteheads
@@ -45,6 +46,7 @@ def import_recordings(
     performances_out: Path,
     *,
     melody: EngraveParams | None = None,
+    unconfined: bool = False,
 ) -> list[str]:
     """Engrave the scores, align the recordings, and write both stores.
 
@@ -53,6 +55,8 @@ def import_recordings(
     melody:
         The scores are melodies, drawn by Verovio like those of the Nottingham Database; None:
         piano music, drawn by LilyPond like that of the MSMD.
+    unconfined:
+        LilyPond may draw also where the system cannot confine it.
 
     Returns
     -------
@@ -71,6 +75,8 @@ def import_recordings(
             file=folder,
             remedy="put each score into a folder of its own, its recordings beside it",
         )
+    if melody is None:
+        require_walls(unconfined=unconfined)
     about: dict[str, Any] = {"dataset": dataset, "params": {"import": "recordings"}}
     tools = {name: version(name) for name in ("sfpipe", "soundfile")}
     told: list[str] = []
@@ -81,7 +87,7 @@ def import_recordings(
     ):
         for path in pieces:
             try:
-                strip, description = _engrave(path, folder, engraved, melody)
+                strip, description = _engrave(path, folder, engraved, melody, unconfined)
             except SfpipeError as error:
                 told.append(f"{path.name}: left out: {error}")
                 scores.skip(path.name, str(error))
@@ -142,7 +148,7 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _engrave(
-    path: Path, folder: Path, engraved: Path, melody: EngraveParams | None
+    path: Path, folder: Path, engraved: Path, melody: EngraveParams | None, unconfined: bool
 ) -> tuple[Any, dict[str, Any]]:
     """The strip of a piece and its description."""
     source = _score(path)
@@ -159,7 +165,7 @@ def _engrave(
     if melody:
         engrave_piece(piece, melody, folder, engraved)
     else:
-        engrave_source(piece, folder, engraved)
+        engrave_source(piece, folder, engraved, unconfined=unconfined)
     return unroll_piece(engraved / path.name, None)
 
 

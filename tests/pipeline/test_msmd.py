@@ -8,6 +8,7 @@ from sfpipe.audio.stage import spectrograms, synthesize
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index, write_index
 from sfpipe.datasets.stage import download
+from sfpipe.engraving.lilypond.jail import require_walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
@@ -32,6 +33,7 @@ PIECES = (
 def test_five_pieces_from_their_sources_to_the_stores(mirror, tmp_path):
     try:
         find_lilypond()
+        require_walls(unconfined=False)
     except SfpipeError as error:
         pytest.skip(str(error))
     if find(DECLARED["TimGM6mb"]) is None:
@@ -65,6 +67,7 @@ def test_les_graces_is_where_the_original_has_it(mirror, reference, tmp_path):
     """Our strip beside the authors' own: the same music at the same place within a few pixels."""
     try:
         find_lilypond()
+        require_walls(unconfined=False)
     except SfpipeError as error:
         pytest.skip(str(error))
     p = load_params(ROOT / "params.yaml")

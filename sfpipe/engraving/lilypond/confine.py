@@ -27,6 +27,8 @@ NEW_USER, NEW_PID, NEW_NET, NEW_IPC, NEW_UTS = (
 # <linux/prctl.h>
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 LAST_CAPABILITY = 63
+CAPABILITY_VERSION = 0x20080522  # <linux/capability.h>
+MOST_TASKS = 1 << 22  # of a system, on 64 bits
 # <linux/landlock.h>: system calls (the same on all architectures) and rights
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 FS_EXECUTE, FS_WRITE_FILE, FS_READ_FILE, FS_READ_DIR = 1, 2, 4, 8
@@ -56,11 +58,13 @@ def main() -> int:
             _, status = os.waitpid(child, 0)
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else SIGNALLED - code
+    room = wanted["limits"].pop("NPROC")
     limit(wanted["limits"])
     libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     close_files(wanted["read"])
     os.chdir(wanted["inside"])
     drop_root(wanted["command"][0])
+    limit_tasks(room)
     libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user would clear it
     os.execve(wanted["command"][0], wanted["command"], wanted["environment"])
 
@@ -116,6 +120,49 @@ def limit(limits: dict) -> None:
             resource.setrlimit(kind, (value, value))
         except (OSError, ValueError):
             continue  # macOS refuses some
+
+
+def limit_tasks(room: int) -> None:
+    """Let the command start about `room` processes and threads beside those of its user.
+
+    RLIMIT_NPROC counts all that run as this user, also those that /proc does not show, such as
+    another container's. So it is tried out how many the kernel counts, up to a factor of two.
+    """
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    most = MOST_TASKS if hard == resource.RLIM_INFINITY else min(hard, MOST_TASKS)
+    try:
+        child = os.fork()
+    except BlockingIOError:
+        return  # no room for even one: LilyPond will say so
+    if not child:
+        os._exit(_doublings(most, hard))
+    running = 1 << os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    value = min(running + room, most)
+    resource.setrlimit(resource.RLIMIT_NPROC, (value, value))
+
+
+def _doublings(most: int, hard: int) -> int:
+    """How often a limit of 1 must be doubled until this user may start one more process."""
+    import resource
+
+    # The kernel does not count for those who have capabilities; the command will have none.
+    header, none = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    libc().capset(header, none)
+    doublings = 0
+    while 1 << doublings < most:
+        resource.setrlimit(resource.RLIMIT_NPROC, (1 << doublings, hard))
+        try:
+            child = os.fork()
+        except BlockingIOError:
+            doublings += 1
+            continue
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        break
+    return doublings
 
 
 def drop_root(program: str) -> None:

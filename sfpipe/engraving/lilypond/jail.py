@@ -31,7 +31,8 @@ SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/fonts", "/etc/ld.so.cache", "/
 LIMITS = {
     "AS": 4 << 30,  # bytes
     "FSIZE": 256 << 20,  # bytes
-    "NPROC": 64,
+    # Beside what its user runs already; by core, for other jobs start under the same user.
+    "NPROC": 64 * (os.cpu_count() or 1),
     "NOFILE": 256,
     "CORE": 0,
 }
@@ -70,6 +71,29 @@ def walls() -> tuple[str, ...]:
         return tuple(json.loads(done.stdout))
     except ValueError:
         return ()
+
+
+def require_walls(*, unconfined: bool) -> None:
+    """Refuse sources where nothing keeps them from the user's files, network and processes.
+
+    Parameters
+    ----------
+    unconfined:
+        Whether the user wants them to be run nevertheless (``engrave.allow_unconfined``).
+
+    Raises
+    ------
+    SfpipeError
+        If the system offers neither Landlock nor namespaces, and they are not wanted.
+    """
+    if unconfined or {"landlock", "namespaces"} & set(walls()):
+        return
+    raise SfpipeError(
+        "this system cannot confine LilyPond sources, which are programs: it offers neither "
+        "Landlock nor namespaces",
+        remedy="use Linux 5.13 or later with one of them allowed or, if you trust every source, "
+        "set engrave.allow_unconfined: true in params.yaml",
+    )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from sfpipe.engraving.lilypond.jail import (
     Ended,
     plain_file,
     private_folder,
+    require_walls,
     run_confined,
     walls,
 )
@@ -54,14 +55,21 @@ def fingerprint(piece: Piece) -> str:
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
-def engrave_source(piece: Piece, raw: Path, out: Path) -> None:
+def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = False) -> None:
     """Write the folder ``out/<piece>`` whole, or not at all.
+
+    Parameters
+    ----------
+    unconfined:
+        Also where the system cannot confine LilyPond.
 
     Raises
     ------
     SfpipeError
-        If LilyPond is missing, does not end, or makes no image, MIDI and note list.
+        If LilyPond is missing, cannot be confined, does not end, or makes no image, MIDI and note
+        list.
     """
+    require_walls(unconfined=unconfined)
     with private_folder() as folder:
         made = _typeset(piece, raw, folder)
         names = sorted(p.stem for p in made.glob("score-*.json") if plain_file(p))

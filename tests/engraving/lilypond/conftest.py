@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sfpipe.datasets.index import Index, Piece, write_index
+from sfpipe.engraving.lilypond.jail import require_walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
@@ -20,8 +21,9 @@ def sha(path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def lilypond():
-    """The installed LilyPond."""
+    """The installed LilyPond, where it can be confined."""
     try:
+        require_walls(unconfined=False)
         return find_lilypond()
     except SfpipeError as error:
         pytest.skip(str(error))

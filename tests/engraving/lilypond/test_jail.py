@@ -1,5 +1,7 @@
 import os
+import signal
 import socket
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -8,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from sfpipe.engraving.lilypond.jail import (
+    LIMITS,
     plain_file,
     private_folder,
     read_made,
+    require_walls,
     run_confined,
     walls,
 )
@@ -124,6 +128,42 @@ def test_there_is_no_network_and_even_root_is_powerless():
             )
     assert ended.log.startswith("up"), ended.log
     assert ended.log.count("failed") == 2 + ("landlock" in walls()) and "sent" not in ended.log
+
+
+# A shell, since the user nobody may not be allowed to run this Python.
+def starts(number, seconds):
+    """A command that starts so many processes at once, and counts them."""
+    code = f"i=0; while [ $i -lt {number} ]; do sleep {seconds} & i=$((i+1)); echo $i; done; wait"
+    return ["/bin/sh", "-c", code]
+
+
+def test_what_else_the_user_runs_leaves_room_for_some_processes_but_not_for_many(monkeypatch):
+    monkeypatch.setitem(LIMITS, "NPROC", 20)
+    user = 65534 if "nobody" in walls() else None
+    other = subprocess.Popen(
+        starts(60, 60), user=user, cwd="/", stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert b"60\n" in iter(other.stdout.readline, b"")
+        started = []
+        for number in (15, 1000):
+            with private_folder() as folder:
+                ended = run_confined(starts(number, 1), folder, readable=[], seconds=30)
+            started.append(sum(line.isdecimal() for line in ended.log.splitlines()))
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.communicate()
+    assert started[0] == 15 and started[1] < 300
+
+
+def test_a_system_without_walls_is_refused_unless_the_user_wants_it(monkeypatch):
+    for offered in (("landlock", "limits"), ("namespaces", "limits")):
+        monkeypatch.setattr("sfpipe.engraving.lilypond.jail.walls", lambda offered=offered: offered)
+        require_walls(unconfined=False)
+    monkeypatch.setattr("sfpipe.engraving.lilypond.jail.walls", lambda: ("nobody", "limits"))
+    require_walls(unconfined=True)
+    with pytest.raises(SfpipeError, match=r"neither Landlock nor .* -> .*allow_unconfined: true"):
+        require_walls(unconfined=False)
 
 
 def test_one_that_never_ends_is_ended_with_all_that_it_started(lilypond):

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from sfpipe.cleaning.stage import clean
+from sfpipe.datasets.index import read_index
+from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.engraving.stage import engrave
+from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams, EngraveParams, ScoresParams
 from sfpipe.score.stage import scores
 from sfpipe.store.reader import read_scores
@@ -128,6 +131,24 @@ def test_a_second_run_does_nothing_and_a_changed_include_everything(sources, tmp
     engrave(EngraveParams(), tmp_path / "raw", tmp_path / "out", jobs=1)
     about = read_description(tmp_path / "out" / "piano")
     assert about["tempo"]["quarters_per_minute"] == 60
+
+
+def test_where_nothing_can_be_confined_no_source_is_run(sources, tmp_path, monkeypatch):
+    raw, engraved, _ = sources
+    monkeypatch.setattr("sfpipe.engraving.lilypond.jail.walls", lambda: ("limits",))
+    with pytest.raises(SfpipeError, match="cannot confine LilyPond sources"):
+        engrave(EngraveParams(), raw, tmp_path / "out", jobs=1)
+    assert not (tmp_path / "out").exists()
+    piece = read_index(raw).pieces[0]
+    with pytest.raises(SfpipeError, match="cannot confine LilyPond sources"):
+        engrave_source(piece, raw, tmp_path / "out")
+    # Pieces are the same whether they were trusted or not: nothing is done again.
+    shutil.copytree(engraved, tmp_path / "out")
+    trusted = EngraveParams(allow_unconfined=True)
+    assert sorted(engrave(trusted, raw, tmp_path / "out", jobs=1).done) == ["old", "piano"]
+    before = (engraved / "piano" / "engraving.json").read_text()
+    assert (tmp_path / "out" / "piano" / "engraving.json").read_text() == before
+    assert EngraveParams(allow_unconfined=True).model_dump() == EngraveParams().model_dump()
 
 
 def test_clean_and_scores_take_them(sources, tmp_path):
