@@ -30,11 +30,16 @@ MIN_PLACED = 0.95  # share of the score's notes that must have a head
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the notes and onsets of one performance."""
+    """What became of the notes and onsets of one performance.
+
+    Every note of the score is `matched`, `missing`, or `doubled`: the same head in a second voice,
+    of which the match names the other.
+    """
 
     score_notes: int
     matched: int
     missing: int
+    doubled: int
     extra: int
     wrong_pitch: int
     ornaments: int
@@ -147,6 +152,7 @@ def align(
         score_notes=len(notes),
         matched=len(match.pairs),
         missing=len(match.missing),
+        doubled=_doubled(match, notes),
         extra=len(match.extra),
         wrong_pitch=wrong,
         ornaments=len(match.ornaments),
@@ -162,6 +168,13 @@ def align(
     return Alignment(
         np.array([medians[i] for i in kept]), np.array([indices[i] for i in kept]), counts
     )
+
+
+def _doubled(match: Match, notes: Mapping[str, ScoreNote]) -> int:
+    """Notes that the match does not name, of the onset and pitch of one that it does."""
+    named = {score_id for score_id, _ in match.pairs} | set(match.missing)
+    heads = {notes[name].head for name in named if name in notes}
+    return sum(note.id not in named and note.head in heads for note in notes.values())
 
 
 def longest_increasing(values: Sequence[float]) -> list[int]:

@@ -21,6 +21,14 @@ class ScoreNote:
     pitch: int
     grace: bool = False
 
+    @property
+    def head(self) -> tuple[float, int, str]:
+        """Equal for notes that are the same head in two voices.
+
+        Grace notes before one note share its onset, so each of them is a head of its own.
+        """
+        return self.quarter, self.pitch, self.id if self.grace else ""
+
 
 @dataclass(frozen=True)
 class PlayedNote:

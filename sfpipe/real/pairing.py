@@ -58,7 +58,9 @@ def pair_notes(score: Mapping[str, ScoreNote], played: Sequence[PlayedNote]) -> 
             found[score_id] = played_id
             taken.add(played_id)
     match.pairs.extend(found.items())
-    match.missing.extend(set(score) - set(found))
+    # Of a head that is in two voices one note is enough.
+    heads = {score[name].head for name in found}
+    match.missing.extend(n.id for n in score.values() if n.id not in found and n.head not in heads)
     match.extra.extend(note.id for note in played if note.id not in taken)
     return match
 

@@ -35,7 +35,7 @@ from sfpipe.real.conditions import (
 from sfpipe.real.notes import ScoreNote, read_match, read_score_notes
 from sfpipe.store.writer import write_spectrograms
 
-FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
+FORMAT = 2  # raise it when what this module writes changes, so that old files are made again
 STORE = "performances.h5"
 
 

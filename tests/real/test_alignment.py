@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,28 @@ def test_without_a_match_file_notes_are_paired_as_it_says(tiny):
     found = pair_notes(notes, list(match.played.values()))
     assert set(found.pairs) == set(match.pairs)
     assert (found.missing, found.extra) == (match.missing, match.extra)
+
+
+def test_a_head_in_two_voices_is_one_of_the_performance(tiny, heads):
+    """As in Chopin's op. 10/3, whose match files name one of the two."""
+    notes, match = read_score_notes(tiny.score), read_match(tiny.match)
+    missing = match.missing[0]
+    for name in ("n0", "n10", missing):
+        notes[f"{name}voice_overlap"] = replace(notes[name], id=f"{name}voice_overlap")
+    counts = align(match, notes, place_notes(notes, heads), len(ONSETS)).counts
+    assert (counts.score_notes, counts.matched, counts.missing, counts.doubled) == (40, 36, 1, 3)
+    # Without a match file the one that is found counts; of those not played both are missing.
+    found = pair_notes(notes, list(match.played.values()))
+    counts = align(found, notes, place_notes(notes, heads), len(ONSETS)).counts
+    assert (counts.score_notes, counts.matched, counts.missing, counts.doubled) == (40, 36, 2, 2)
+
+
+def test_equal_grace_notes_before_a_note_are_two_heads():
+    notes = {name: ScoreNote(name, 1.0, 60, grace=True) for name in ("s0", "s1")}
+    notes["s2"] = ScoreNote("s2", 1.0, 62)
+    notes["s3"] = ScoreNote("s3", 2.0, 62)
+    played = [PlayedNote("p0", 1.0, 60), PlayedNote("p2", 1.1, 62), PlayedNote("p3", 2.1, 62)]
+    assert len(pair_notes(notes, played).missing) == 1
 
 
 def score(*quarters):
