@@ -33,11 +33,6 @@ class ScoreSound:
         """(tick, pitch) of every note that begins."""
         return {(t, m.note) for t, m in self.events if m.type == "note_on" and m.velocity > 0}
 
-    def last_note_end(self) -> int:
-        """Tick at which the last note ends."""
-        ends = (t for t, m in self.events if m.type in ("note_on", "note_off"))
-        return max(ends, default=0)
-
 
 @dataclass(frozen=True)
 class PlayedHead:
