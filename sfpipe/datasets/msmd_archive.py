@@ -109,7 +109,11 @@ def import_msmd(
             specs.skip(piece, reason)
         if not report.done:
             first = next(iter(report.skipped.values()))
-            raise SfpipeError(f"not one piece is usable (the first: {first})", file=folder)
+            raise SfpipeError(
+                f"not one piece is usable (the first: {first})",
+                file=folder,
+                remedy="give an original archive of MSMD, unpacked again",
+            )
     return report
 
 

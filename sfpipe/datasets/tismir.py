@@ -128,7 +128,11 @@ def import_tismir(
                     specs.skip(outcome.item, outcome.error)
         if not report.done:
             first = next(iter(report.skipped.values()))
-            raise SfpipeError(f"not one piece is usable (the first: {first})", file=folder)
+            raise SfpipeError(
+                f"not one piece is usable (the first: {first})",
+                file=folder,
+                remedy="give the folder as the authors distribute it, downloaded again",
+            )
     return report
 
 

@@ -61,7 +61,11 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     write_json(out / "report.json", report.as_dict())
     if not report.done:
         reason = next(iter(report.skipped.values()), "the index lists no pieces")
-        raise SfpipeError(f"not one piece could be engraved (the first: {reason})", file=raw)
+        raise SfpipeError(
+            f"not one piece could be engraved (the first: {reason})",
+            file=raw,
+            remedy=f"correct the sources; all reasons are in {out / 'report.json'}",
+        )
     return report
 
 

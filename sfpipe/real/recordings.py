@@ -107,6 +107,7 @@ def import_recordings(
             raise SfpipeError(
                 f"not one recording is usable ({told[0] if told else 'there are none'})",
                 file=folder,
+                remedy="put recordings that can be played beside a score in MusicXML",
             )
     return told
 

@@ -140,7 +140,11 @@ def performances(
                 report.done.append(job.name)
         if not report.done:
             first = next(iter(report.skipped.values()), "none")
-            raise SfpipeError(f"not one performance is usable (the first: {first})", file=raw)
+            raise SfpipeError(
+                f"not one performance is usable (the first: {first})",
+                file=raw,
+                remedy="give a match file and a MIDI file of every performance, of this very score",
+            )
     write_json(
         out / "report.json",
         {

@@ -231,6 +231,15 @@ def test_unusable_pieces_of_the_page_version(tmp_path):
     assert "silent.wav" in report.skipped["silent"]
 
 
+def test_nothing_usable_leaves_no_store(tmp_path):
+    folder = write_npz(tmp_path / "in")
+    for path in folder.rglob("*.npz"):
+        path.write_bytes(b"")
+    with pytest.raises(SfpipeError, match=r"not one piece is usable .* -> give an original"):
+        run(folder, tmp_path)
+    assert not list(tmp_path.glob("*.h5"))
+
+
 def test_neither_layout(tmp_path):
     (tmp_path / "in/score").mkdir(parents=True)
     with pytest.raises(SfpipeError, match=r"expected <piece>/scores/ \(MSMD v1\.1\)"):

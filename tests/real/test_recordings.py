@@ -6,6 +6,7 @@ import soundfile
 
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
+from sfpipe.params import EngraveParams
 from sfpipe.real.recordings import import_recordings, music_bounds
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
@@ -53,3 +54,23 @@ def test_an_empty_folder_is_one_line(tmp_path):
     outs = (tmp_path / "engraved", tmp_path / "scores.h5", tmp_path / "human.h5")
     with pytest.raises(SfpipeError, match="expected <piece>/ with a score"):
         import_recordings(tmp_path, "mine", *outs)
+
+
+def test_not_one_usable_recording_is_one_line_and_leaves_no_store(tmp_path):
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    (tmp_path / "in" / "x" / "x.musicxml").write_text("damaged")
+    outs = (tmp_path / "engraved", tmp_path / "scores.h5", tmp_path / "human.h5")
+    with pytest.raises(SfpipeError, match=r"not one recording is usable .* -> put recordings"):
+        import_recordings(tmp_path / "in", "mine", *outs, melody=EngraveParams())
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_piano_music_is_not_engraved_where_nothing_confines_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("sfpipe.engraving.lilypond.jail.walls", lambda: ("limits",))
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    (tmp_path / "in" / "x" / "x.musicxml").write_text("damaged")
+    outs = (tmp_path / "engraved", tmp_path / "scores.h5", tmp_path / "human.h5")
+    with pytest.raises(SfpipeError, match="cannot confine LilyPond sources"):
+        import_recordings(tmp_path / "in", "mine", *outs)
+    with pytest.raises(SfpipeError, match="not one recording is usable"):
+        import_recordings(tmp_path / "in", "mine", *outs, unconfined=True)

@@ -117,3 +117,13 @@ def test_a_data_set_without_performances_is_one_line(made, tmp_path):
     write_index(tmp_path, Index("toy", "CC0", "nobody", [piece]))
     with pytest.raises(SfpipeError, match="no accepted pieces with human performances"):
         run(paths | {"raw": tmp_path, "out": tmp_path / "out"}, params)
+
+
+def test_not_one_usable_performance_is_one_line_and_leaves_no_store(made, tmp_path, tiny):
+    _, params, _ = made
+    paths = project(tiny, tmp_path)
+    for path in (paths["raw"] / "match").glob("*.match"):
+        path.write_text("damaged")
+    with pytest.raises(SfpipeError, match=r"not one performance is usable .* -> give a match file"):
+        run(paths, params)
+    assert not (paths["out"] / "performances.h5").exists()
