@@ -6,11 +6,28 @@ import numpy as np
 import torch
 from torch import nn
 
+from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.window import WINDOWS, Window
 
 SMALL = Window("nottingham", width=30, height=8, shrink=1)
+
+
+class RandomPlayer:
+    """Draws every action uniformly."""
+
+    needs_observation = False
+
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
+
+    def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
+        """One of the three actions, each equally likely."""
+        n = len(state.frame)
+        device = self.generator.device
+        drawn = torch.randint(-1, 2, (n,), generator=self.generator, device=device)
+        return drawn.to(state.position)
 
 
 def score_record(

@@ -92,22 +92,6 @@ class ConstantSpeed:
         return ((wanted - state.position).round() - state.speed).clamp(-1, 1)
 
 
-class RandomPlayer:
-    """Draws every action uniformly."""
-
-    needs_observation = False
-
-    def __init__(self, generator: torch.Generator):
-        self.generator = generator
-
-    def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
-        """One of the three actions, each equally likely."""
-        n = len(state.frame)
-        device = self.generator.device
-        drawn = torch.randint(-1, 2, (n,), generator=self.generator, device=device)
-        return drawn.to(state.position)
-
-
 def mean_speed(bank: Bank) -> float:
     """Mean speed of the target over all performances of a bank, px/frame."""
     distance = sum(abs(float(i.onset_x_px[-1] - i.onset_x_px[0])) for i in bank.infos)

@@ -7,9 +7,9 @@ import torch
 from sfpipe.evaluation.games import validate
 from sfpipe.evaluation.metrics import evaluate, onset_tracking_ratio
 from sfpipe.game.play import play_games, share_of_onsets
-from sfpipe.game.players import ConstantSpeed, Planner, RandomPlayer
+from sfpipe.game.players import ConstantSpeed, Planner
 from sfpipe.store.bank import Bank
-from tests.toy import NOTTINGHAM, performance_record, score_record
+from tests.toy import NOTTINGHAM, RandomPlayer, performance_record, score_record
 
 
 @pytest.fixture(scope="module")

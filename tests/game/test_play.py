@@ -5,9 +5,9 @@ import torch
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame, Sampler
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
-from sfpipe.game.players import ConstantSpeed, Planner, RandomPlayer, mean_speed
+from sfpipe.game.players import ConstantSpeed, Planner, mean_speed
 from sfpipe.store.bank import Bank
-from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record
+from tests.toy import NOTTINGHAM, RandomPlayer, performance_record, ramp_bank, score_record
 
 
 def two_piece_bank() -> Bank:
