@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
 from sfpipe.game.dynamics import GameState, Observation
-from sfpipe.store.window import WINDOWS
+from sfpipe.store.window import WINDOWS, Window, window_by_name, window_for
 
 CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
@@ -52,6 +53,39 @@ def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
     if not Path(agent).exists() and (pretrained / agent).exists():
         return pretrained / agent
     return Path(agent)
+
+
+def agent_window(
+    folder: Path, card: Mapping[str, Any], strip_height_px: int, *, file: Path
+) -> Window:
+    """The window of an agent, which must be meant for the strips that it is to read.
+
+    It is if ``train.window: auto`` chooses it for such strips, or if the agent was trained on such
+    strips (its `strip_height_px`), whatever window it was told to take.
+
+    Parameters
+    ----------
+    strip_height_px:
+        As `sfpipe.store.reader.strip_height` says.
+    file:
+        Where the strips are from.
+
+    Raises
+    ------
+    SfpipeError
+        If the agent is one for other strips.
+    """
+    window, meant = window_by_name(card["window"]), window_for(strip_height_px)
+    known = card.get("strip_height_px")  # of agents before it was recorded: as auto would have it
+    if window == meant or (known is not None and window_for(known) == meant):
+        return window
+    raise SfpipeError(
+        f"agent '{folder.name}' sees {window.height} x {window.width} px (window {window.name}),"
+        f" but strips {strip_height_px} px high are for the window {meant.name}"
+        f" ({meant.height} x {meant.width} px)",
+        file=file,
+        remedy=f"name an agent with the window {meant.name}, or train one on such strips",
+    )
 
 
 def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:

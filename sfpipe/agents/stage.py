@@ -18,6 +18,7 @@ from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
+from sfpipe.store.reader import strip_height
 
 
 def train(
@@ -91,6 +92,7 @@ def train(
         "hours": course.seconds / 3600,
         "validation_r_on": course.best,
         **session.facts(),
+        "strip_height_px": strip_height(scores),
         "px_per_frame": mean_training_speed(session.train_bank),
         "course": summary,
         "curve": [

@@ -21,6 +21,7 @@ from sfpipe.game.play import PlayedGame, share_of_onsets
 from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import describe
+from sfpipe.store.window import Window
 
 
 def train_mm_loc(
@@ -135,12 +136,22 @@ def follow_with_mm_loc(
         If its files cannot be read, or it was trained for another window than the bank's.
     """
     network, _ = load_mm_loc(folder, bank.device)
-    if network.window.name != bank.window.name:
-        raise SfpipeError(
-            f"was trained for the window {network.window.name}, these stores have"
-            f" {bank.window.name}",
-            file=folder,
-            remedy="train it on these stores: sfpipe baseline mm-loc --train",
-        )
+    check_window(network, bank.window, folder)
     bfloat16 = choose_bfloat16(precision, bank.device)
     return play_mm_loc(bank, network, bfloat16=bfloat16, label=label)
+
+
+def check_window(network: MmLoc, window: Window, folder: Path) -> None:
+    """Refuse an MM-Loc (of `folder`) that was trained for another window.
+
+    Raises
+    ------
+    SfpipeError
+        If it was.
+    """
+    if network.window.name != window.name:
+        raise SfpipeError(
+            f"was trained for the window {network.window.name}, these stores have {window.name}",
+            file=folder,
+            remedy="train it on such stores: sfpipe baseline mm-loc --train",
+        )

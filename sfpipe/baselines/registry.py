@@ -12,7 +12,8 @@ from sfpipe.game.following import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import BaselinesParams, SynthesizeParams, override
 from sfpipe.store.bank import Bank
-from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
+from sfpipe.store.window import window_for
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,12 @@ def _midi_odtw(sources: Sources) -> Follower:
 def _mm_loc(sources: Sources) -> Follower:
     from sfpipe.baselines.mm_loc import load_mm_loc
     from sfpipe.baselines.mm_loc_following import MmLocFollower
+    from sfpipe.baselines.mm_loc_stage import check_window
 
-    return MmLocFollower(load_mm_loc(sources.models / "mm-loc")[0])
+    folder = sources.models / "mm-loc"
+    network = load_mm_loc(folder)[0]
+    check_window(network, window_for(strip_height(sources.scores)), folder)
+    return MmLocFollower(network)
 
 
 def _mm_loc_ready(sources: Sources, again: bool) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.agent import load_agent
+from sfpipe.agents.agent import agent_window, load_agent
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
@@ -18,7 +18,8 @@ from sfpipe.evaluation.entrants import Entrant, PlayerEntrant
 from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
 from sfpipe.params import EvaluateParams
 from sfpipe.store.bank import Bank
-from sfpipe.store.window import Window, window_by_name
+from sfpipe.store.reader import strip_height
+from sfpipe.store.window import Window
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,25 @@ class Examinee:
     entrants: dict[str, Entrant]
 
 
-def load_examinee(params: EvaluateParams, agent: Path, seed: int) -> Examinee:
-    """Read the agent in a folder, to compute where and as `params` say.
+def load_examinee(params: EvaluateParams, agent: Path, scores: Path, seed: int) -> Examinee:
+    """Read the agent in a folder, to compute where and as `params` say on the strips of a store.
 
     Raises
     ------
     SfpipeError
-        If the agent cannot be read or the device is missing.
+        If the agent or the store cannot be read, the agent is one for other strips, or the device
+        is missing.
     """
     device = choose_device(params.device)
     keep_memory()
     network, card = load_agent(agent, device)
+    window = agent_window(agent, card, strip_height(scores), file=scores)
     generator = torch.Generator(device).manual_seed(seed)
     actor = Actor(network, generator, choose_bfloat16(params.precision, device))
     entrants = agent_and_yardsticks(
         actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
     )
-    return Examinee(network, card, window_by_name(card["window"]), device, entrants)
+    return Examinee(network, card, window, device, entrants)
 
 
 def agent_and_yardsticks(

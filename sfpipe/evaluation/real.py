@@ -73,10 +73,10 @@ def evaluate_real(
     Raises
     ------
     SfpipeError
-        If a store or the agent cannot be read, there is no such baseline, or there are no human
-        performances.
+        If a store or the agent cannot be read, the agent is one for other strips, there is no such
+        baseline, or there are no human performances.
     """
-    examinee = load_examinee(params, agent, seed)
+    examinee = load_examinee(params, agent, sources.scores, seed)
     card, window = examinee.card, examinee.window
     scores, records = load_records(sources.scores, sources.spectrograms, window)
     aligned, unaligned = group(records, sources.spectrograms)

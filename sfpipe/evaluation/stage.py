@@ -42,9 +42,10 @@ def evaluate(
     Raises
     ------
     SfpipeError
-        If a store or the agent cannot be read, or the split is empty.
+        If a store or the agent cannot be read, the agent is one for other strips, or the split is
+        empty.
     """
-    examinee = load_examinee(params, agent, seed)
+    examinee = load_examinee(params, agent, scores, seed)
     card, window, device = examinee.card, examinee.window, examinee.device
     programme = load_programme(scores, spectrograms, window, split=params.split, device=device)
     with computing_threads(params.threads):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfpipe.agents.agent import AgentPlayer, load_agent
+from sfpipe.agents.agent import AgentPlayer, agent_window, load_agent
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.errors import SfpipeError
@@ -17,7 +17,7 @@ from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Player
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.window import window_by_name
+from sfpipe.store.reader import strip_height
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ def load_subject(
     Raises
     ------
     SfpipeError
-        If the agent or a store cannot be read, or the piece or the split is empty.
+        If the agent or a store cannot be read, the agent is one for other strips, or the piece or
+        the split is empty.
     """
     network, card = load_agent(agent)
-    window = window_by_name(card["window"])
+    window = agent_window(agent, card, strip_height(scores), file=scores)
     only = None if piece is None else [piece]
     bank = load_bank(scores, spectrograms, window, split=None if piece else split, pieces=only)
     return Subject(Actor(network, torch.Generator().manual_seed(seed)), bank)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfpipe.agents.agent import AgentPlayer, find_agent, load_agent
+from sfpipe.agents.agent import AgentPlayer, agent_window, find_agent, load_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.baselines.registry import Sources, find_baseline
@@ -23,7 +23,7 @@ from sfpipe.paths import Paths
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import open_store
 from sfpipe.store.schema import FPS
-from sfpipe.store.window import Window, window_by_name, window_for
+from sfpipe.store.window import Window, window_for
 from sfpipe.viewing.choose import Shown
 from sfpipe.viewing.track import Track, read_out, track
 
@@ -140,10 +140,11 @@ def play_agent(
     Raises
     ------
     SfpipeError
-        If the agent cannot be read, or the strip is too low for its window.
+        If the agent cannot be read, or it is one for other strips.
     """
     network, card = load_agent(folder)
-    bank = bank_of(shown, window_by_name(card["window"]))
+    height = shown.score.strip.shape[0]
+    bank = bank_of(shown, agent_window(folder, card, height, file=shown.store))
     actor = Actor(network, torch.Generator().manual_seed(seed))
     game = play_games(bank, AgentPlayer(actor, deterministic=deterministic))[0]
     probabilities, value = read_out(network, game, bank, 0)

@@ -81,6 +81,7 @@ def test_the_stage_leaves_agent_card_and_curves(project):
     assert card["validation_r_on"] == course.best
     assert (card["training_pieces"], card["training_performances"]) == (1, 1)
     assert card["varied_performances"] == 0
+    assert card["strip_height_px"] == 40
     # 70 px in 22 frames, from onset frame 2 to 24
     assert card["px_per_frame"] == pytest.approx(70 / 22)
     assert {"versions", "revision", "device", "bfloat16", "course"} <= set(card)

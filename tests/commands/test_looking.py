@@ -20,7 +20,7 @@ def test_looking_inside(project, sfpipe):
 @pytest.mark.parametrize("command", ["embed", "tempo", "explain"])
 def test_looking_inside_what_is_not_there(refuses, command):
     refuses(command, "--agent", "other", file="other/agent.json", says="no such file")
-    refuses(command, "--dataset", "none", file="data/spectrograms/none.h5", says="no such file")
+    refuses(command, "--dataset", "none", file="data/scores/none.h5", says="no such file")
     if command == "embed":
         refuses(command, "--split", "tset", file=SPECTROGRAMS, says="no performance has a strip")
     else:

@@ -3,12 +3,14 @@
 import json
 import re
 
+import h5py
+import numpy as np
 import torch
 
 from sfpipe.agents.agent import save_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.store.window import WINDOWS
-from tests.commands.conftest import CARD, PARAMS, WEIGHTS
+from tests.commands.conftest import CARD, PARAMS, SCORES, SPECTROGRAMS, WEIGHTS
 
 
 def test_unknown_baseline(refuses):
@@ -62,6 +64,24 @@ def test_agent_missing_or_damaged(project, refuses):
         refuses("evaluate", file=WEIGHTS, says="does not hold this network's weights")
     weights.unlink()
     refuses("evaluate", file=WEIGHTS, says="no such file")
+
+
+def test_an_agent_for_other_strips(project, sfpipe, refuses):
+    with h5py.File(project / SCORES, "a") as file:
+        for group in file.values():
+            strip = np.pad(group["strip"][()], ((80, 80), (0, 0)), constant_values=255)
+            del group["strip"]
+            group["strip"] = strip
+    says = "agent 'agent' sees 40 x 150 px (window nottingham), but strips 200 px high are for the"
+    for command in ("evaluate", "embed", "tempo", "explain"):
+        line = refuses(command, file=SCORES, says=says)
+        assert line.endswith("-> name an agent with the window msmd, or train one on such strips")
+    for command in ("watch", "page"):
+        refuses(command, file=SPECTROGRAMS, says=says)
+    # One that was trained on such strips, with train.window set by hand, is what was asked for.
+    card = json.loads((project / CARD).read_text())
+    (project / CARD).write_text(json.dumps(card | {"strip_height_px": 200}))
+    assert sfpipe("evaluate")[0] == 0
 
 
 def test_weights_that_are_not_numbers(project, refuses):

@@ -97,6 +97,17 @@ def test_simulated_conditions_say_so(played):
     assert {r.label for r in rows} >= {"mine (ppo, sampled)", "mine (ppo, argmax)"}
 
 
+def test_an_agent_for_other_strips_is_refused(played, tmp_path):
+    root = played[0]
+    torch.manual_seed(0)
+    save_agent(tmp_path / "piano", ActorCritic(WINDOWS["msmd"]), {"window": "msmd"})
+    sources = Sources(
+        root / "scores.h5", root / "human.h5", root, BaselinesParams(), SynthesizeParams()
+    )
+    with pytest.raises(SfpipeError, match=r"scores\.h5: agent 'piano' sees 160 x 512 px .* 40 px"):
+        evaluate_real(EvaluateParams(device="cpu"), sources, tmp_path / "piano", tmp_path, seed=1)
+
+
 def test_a_recording_without_an_alignment_has_coverage_only(played):
     (covered,) = played[1]["coverage"].values()
     assert 0 <= covered["ppo-argmax"]["share"] <= 1
