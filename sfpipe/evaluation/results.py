@@ -3,7 +3,8 @@
 Read are, in a folder of results (``metrics``): ``eval.json``; every file below ``baselines/``
 (figures of another data set than the pipeline's are kept there in folders of their own); and
 ``real.json``. Pretrained agents bring the ``eval.json`` and, where they have one, the ``real.json``
-that they were published with.
+that they were published with; of whoever is in both but the agent itself, the figures in
+``metrics`` count.
 
 ``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
 figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
@@ -37,7 +38,7 @@ class Row:
     group:
         Data set, or condition.
     entrant:
-        Name by which the paper's row is found: an algorithm or a baseline.
+        Name by which the paper's row is found (`PaperRow.entrants`): an algorithm or a baseline.
     figures:
         As in eval.json; None if it was not evaluated.
     """
@@ -50,11 +51,14 @@ class Row:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row of the paper, as text; empty where it is not known."""
+    """A row of the paper, as text; empty where it is not known.
+
+    `entrants` are those of ours that it stands beside.
+    """
 
     table: int
     group: str
-    entrant: str
+    entrants: tuple[str, ...]
     label: str
     r_tue: str
     r_on: str
@@ -69,7 +73,8 @@ def paper_rows(table: int, path: Path = PAPER) -> list[PaperRow]:
             PaperRow(
                 int(row["table"]),
                 row["dataset"] or row["condition"],
-                *(row[k] for k in ("entrant", "label", "r_tue", "r_on", "abs_dx_cm", "source")),
+                tuple(row["entrant"].split()),
+                *(row[k] for k in ("label", "r_tue", "r_on", "abs_dx_cm", "source")),
             )
             for row in csv.DictReader(file)
             if int(row["table"]) == table
@@ -85,23 +90,28 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
         If a file is not the result of an evaluation.
     """
     rows: list[Row] = []
-    seen: set[tuple[Any, ...]] = set()
+    fresh: list[Row] = []
+    seen: dict[tuple[Any, ...], str] = {}  # agents published -> their data sets
     for path in [*sorted(pretrained.glob("*/eval.json")), results / "eval.json"]:
         for evaluation, meta in _evaluation(path):
-            same = _identity(meta)
             published = path.parent.parent == pretrained
-            if same in seen and not published:
-                continue  # the agent in metrics/ is one of those published
-            seen.add(same)
             name = path.parent.name if published else "agent"
-            dataset = meta.get("dataset") or (name.split("-")[0] if published else UNKNOWN)
-            rows += _agent_rows(evaluation, meta, name, dataset)
+            meta["algo"] = meta.get("algo") or name
+            of = name.split("-")[0] if published else seen.get(_identity(meta), UNKNOWN)
+            dataset = meta.get("dataset") or of
+            found = _agent_rows(evaluation, meta, name, dataset)
+            if not published:
+                fresh = [row for row in found if row.entrant not in _own(meta)]
+                if _identity(meta) in seen:  # the agent in metrics/ is one of those published
+                    found = fresh
+            seen[_identity(meta)] = dataset
+            rows += found
     for path in sorted((results / "baselines").rglob("*.json")):
         for evaluation, meta in _evaluation(path):
             name = meta.get("baseline", path.stem)
             row = Row(meta.get("dataset", UNKNOWN), name, meta.get("label", name), evaluation)
             rows.append(row)
-    return _first_of_each(rows)  # every agent was evaluated beside the same yardsticks
+    return _one_of_each(rows, fresh)  # every agent was evaluated beside the same yardsticks
 
 
 def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str]]:
@@ -113,6 +123,7 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
         If a ``real.json`` is not what this module says.
     """
     rows: list[Row] = []
+    fresh: list[Row] = []
     labels: dict[str, str] = {}
     seen: set[tuple[Any, ...]] = set()
     for path in [*sorted(pretrained.glob("*/real.json")), results / "real.json"]:
@@ -127,11 +138,13 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
             found = _real_rows(content, path.parent.name if published else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise _foreign(path, error, _REAL) from None
-        if not published and _identity(meta) in seen:  # the agent in metrics/ is one of those
-            found = [row for row in found if row.entrant not in _own(meta)]
+        if not published:
+            fresh = [row for row in found if row.entrant not in _own(meta)]
+            if _identity(meta) in seen:  # the agent in metrics/ is one of those published
+                found = fresh
         seen.add(_identity(meta))
         rows += found
-    return _first_of_each(rows), labels
+    return _one_of_each(rows, fresh), labels
 
 
 def _real_rows(content: Mapping[str, Any], name: str | None) -> list[Row]:
@@ -157,9 +170,13 @@ def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
 
 
-def _first_of_each(rows: list[Row]) -> list[Row]:
-    first = {(row.group, row.label): row for row in reversed(rows)}
-    return [row for row in rows if first[row.group, row.label] is row]
+def _one_of_each(rows: list[Row], fresh: list[Row]) -> list[Row]:
+    """The first row of each follower and group, in this order, with its figures from `fresh`.
+
+    What was published with an agent says of others how they were then.
+    """
+    best = {(row.group, row.label): row for row in reversed([*fresh, *rows])}
+    return [best[key] for key in dict.fromkeys((row.group, row.label) for row in rows)]
 
 
 def _label(entrant: str, figures: Mapping[str, Any]) -> str:
@@ -203,7 +220,7 @@ def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
 def _agent_rows(
     evaluation: Mapping[str, Any], meta: Mapping[str, Any], name: str, dataset: str
 ) -> list[Row]:
-    algo = meta.get("algo") or name
+    algo = meta["algo"]
     policy = "argmax" if meta.get("policy") == "argmax" else "sampled"
     known = {
         "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),

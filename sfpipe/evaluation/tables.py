@@ -27,6 +27,14 @@ counted them, two seconds early, which is how the paper's figures were counted. 
 Balke, Dorfer & Widmer (TISMIR 2019), whose data are not the same performances; only figures that
 are quoted in `sfpipe/evaluation/paper.csv`. A dash: not evaluated, or not known.
 """
+NOTE_3 = """\
+Not known here are the paper's figures of MM-Loc, REINFORCE and A2C.
+"""
+NOTE_4 = """\
+The paper's figures are those of its A2C or PPO, whichever is better, on its own recordings; they
+stand beside each agent of ours whose actions are drawn as theirs are. Not known here are its
+figures for the score's MIDI, of |dx|, and of the baselines.
+"""
 DASH = "-"
 
 
@@ -57,10 +65,15 @@ def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
         )
     texts = {
         "table3.md": table(
-            "Table 3: synthesised performances", "data set", synthetic, paper_rows(3), {}
+            "Table 3: synthesised performances", "data set", synthetic, paper_rows(3), {}, NOTE_3
         ),
         "table4.md": table(
-            "Table 4: performances by pianists", "condition", real, paper_rows(4), conditions
+            "Table 4: performances by pianists",
+            "condition",
+            real,
+            paper_rows(4),
+            conditions,
+            NOTE_4,
         ),
     }
     for name, text in texts.items():
@@ -75,6 +88,7 @@ def table(
     rows: Sequence[Row],
     paper: Sequence[PaperRow],
     labels: Mapping[str, str],
+    note: str = "",
 ) -> str:
     """A table as Markdown: the groups in the paper's order, then those it does not have.
 
@@ -84,18 +98,21 @@ def table(
         Head of the first column.
     labels:
         How groups are printed, where not by their names.
+    note:
+        What is to be said below besides `NOTE`.
     """
     head = (group, "follower", *HEAD)
     lines = [f"# {title}", "", _line(head), "|" + "---|" * len(head)]
     for name in dict.fromkeys([r.group for r in paper] + [r.group for r in rows]):
         shown = labels.get(name, name)
-        beside = {r.entrant: r for r in paper if r.group == name}
+        theirs = [r for r in paper if r.group == name]
+        beside = {entrant: r for r in theirs for entrant in r.entrants}
         ours = [r for r in rows if r.group == name]
-        missing = [r for r in beside.values() if r.entrant not in {o.entrant for o in ours}]
-        for row in [*ours, *(Row(name, r.entrant, r.label, None) for r in missing)]:
+        missing = [r for r in theirs if not {o.entrant for o in ours} & set(r.entrants)]
+        for row in [*ours, *(Row(name, r.entrants[0], r.label, None) for r in missing)]:
             cells = (*_ours(row.figures), *_theirs(beside.get(row.entrant)))
             lines.append(_line((shown, row.label, *cells)))
-    return "\n".join([*lines, "", NOTE])
+    return "\n".join([*lines, "", NOTE + note])
 
 
 def _line(cells: Sequence[str]) -> str:
