@@ -22,6 +22,7 @@ from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
 from sfpipe.audio.synthesis import synthesize_midi
+from sfpipe.errors import SfpipeError
 from sfpipe.params import PerformancesParams, RoomParams
 
 CONDITIONS = ("score", "performance", "direct", "room")
@@ -88,6 +89,23 @@ def hear(
     return to_int16(add_noise(reverberate(dry, room_of(room)), room.snr_db, rng))
 
 
+def check_recordings(folders: Mapping[Any, str]) -> None:
+    """Refuse folders that are not there: all their performances would be simulated unasked.
+
+    Raises
+    ------
+    SfpipeError
+        If one is missing.
+    """
+    for condition, folder in folders.items():
+        if not Path(folder).expanduser().is_dir():
+            raise SfpipeError(
+                f"no such folder, but recordings of condition {condition} are to be in it",
+                file=folder,
+                remedy="correct performances.recordings in params.yaml, or leave it out",
+            )
+
+
 def find_recording(folders: Mapping[Any, str], condition: str, name: str) -> Path | None:
     """The recording of performance `name` under a condition; None if it is to be simulated."""
     folder = folders.get(condition)
@@ -102,8 +120,14 @@ def shown(label: str, simulated: bool) -> str:
     return f"{label} (simulated)" if simulated else label
 
 
-def describe(params: PerformancesParams) -> dict[str, str]:
-    """What each condition is, in words, for the report; recorded ones name their folder."""
+def describe(params: PerformancesParams, recorded: Mapping[Any, int], n: int) -> dict[str, str]:
+    """What each condition is, in words, for the report; recorded ones name their folder.
+
+    Parameters
+    ----------
+    recorded:
+        Of how many of the `n` performances there is a recording, by condition.
+    """
     room = params.room
     size = " x ".join(f"{side:g}" for side in room.size_m)
     told = {
@@ -116,4 +140,9 @@ def describe(params: PerformancesParams) -> dict[str, str]:
             f"{room.snr_db:g} dB SNR"
         ),
     }
-    return told | {c: f"recordings in {folder}" for c, folder in params.recordings.items()}
+    for condition, folder in params.recordings.items():
+        there, others = recorded[condition], ""
+        if there < n:
+            others = f", the others {told[condition]}"
+        told[condition] = f"{there} of {n} recordings in {folder}{others}"
+    return told

@@ -28,6 +28,7 @@ from sfpipe.real.conditions import (
     CONDITIONS,
     SIMULATED,
     Voice,
+    check_recordings,
     describe,
     find_recording,
     hear,
@@ -95,8 +96,8 @@ def performances(
     Raises
     ------
     SfpipeError
-        If the data set has no performances, a tool or sound font is missing, or not one
-        performance is usable.
+        If the data set has no performances, a tool, a sound font or a folder of recordings is
+        missing, or not one performance is usable.
     """
     accepted = accepted_pieces(clean)
     pieces = [p for p in read_index(raw).pieces if p.performances and p.id in accepted]
@@ -106,12 +107,14 @@ def performances(
             file=raw,
             remedy="use --dataset vienna4x22, or import your own: sfpipe import-recordings",
         )
+    check_recordings(params.recordings)
     fonts = {
         "training": resolve(params.soundfont),
         "direct": resolve(params.direct_soundfont),
     }
     report = StageReport()
     counts: dict[str, dict[str, Any]] = {}
+    recorded = dict.fromkeys(params.recordings, 0)
     tools = {"fluidsynth": binding.version()}
     for folder in out.glob("*/"):
         if folder.name not in {p.id for p in pieces}:
@@ -136,6 +139,8 @@ def performances(
                 heard, counted = outcome.value
                 for performance in heard:
                     store.add(job.piece, split=job.split, **performance)
+                    if performance["condition"] in recorded and not performance["simulated"]:
+                        recorded[performance["condition"]] += 1
                 counts[job.name] = counted
                 report.done.append(job.name)
         if not report.done:
@@ -149,7 +154,7 @@ def performances(
         out / "report.json",
         {
             **report.as_dict(),
-            "conditions": describe(params),
+            "conditions": describe(params, recorded, len(report.done)),
             "totals": totals(counts),
             "alignment": dict(sorted(counts.items())),
         },
@@ -269,6 +274,8 @@ def _make(
             write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset)
         made = {
             "recipe": recipes[condition],
+            "condition": condition,
+            "simulated": condition in SIMULATED and recording is None,
             "tempo_factor": factor,  # of the performance as a whole
             "alignment": found.counts.as_dict(),
         }

@@ -15,6 +15,8 @@ from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.params import SynthesizeParams
 from sfpipe.paths import Paths
+from sfpipe.real.conditions import LABELS
+from sfpipe.real.conditions import shown as labelled
 from sfpipe.store.reader import (
     PerformanceRecord,
     ScoreRecord,
@@ -71,6 +73,17 @@ class Shown:
     def name(self) -> str:
         """The piece's name, and the performance's."""
         return f"{self.performance.piece}-{self.performance.performance}"
+
+    @property
+    def title(self) -> str:
+        """What the piece is called; first, where no long title hides it, how it is heard."""
+        return " · ".join(filter(None, (self.heard, self.score.title or self.score.piece)))
+
+    @property
+    def heard(self) -> str:
+        """The condition of a human performance, and whether it is simulated; empty of others."""
+        condition = self.performance.condition
+        return condition and labelled(LABELS.get(condition, condition), self.performance.simulated)
 
 
 def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:

@@ -59,7 +59,7 @@ class Frames:
     ):
         self.track, self.window, self.saliency = track, window, saliency
         record = shown.performance
-        self.title = shown.score.title or record.piece
+        self.title = shown.title
         self.n_frames = record.spectrogram.shape[1]
         silence = np.zeros((BINS, EXCERPT), np.float32)
         self._sound = np.concatenate([silence, record.spectrogram, silence], axis=1)

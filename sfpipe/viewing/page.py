@@ -98,7 +98,7 @@ def write_page(shown: Shown, tracks: Sequence[Track], samples: np.ndarray | None
         "followers": [_truth(shown), *(_follower(t, i) for i, t in enumerate(tracks))],
         "sound": None if samples is None else _base64(encode_sound(samples)),
     }
-    subtitle = f"{record.piece} · {record.performance}"
+    subtitle = " · ".join(filter(None, (record.piece, record.performance, shown.heard)))
     title = score.title or record.piece
     fields = {
         "TITLE": html.escape(title),

@@ -67,7 +67,7 @@ class Session:
         """The present state, uint8 [shape=(height, width, 3)]; a lost target is shown always."""
         game, visible = self.game, self.target_shown or self.lost
         facts = {
-            "piece": self.shown.score.title or self.shown.score.piece,
+            "piece": self.shown.title,
             "name": self.name,
             "time": note or clock(self.frame),
             "frame": self.frame,

@@ -108,7 +108,38 @@ def test_what_is_there_is_kept_and_recordings_replace_the_simulation(made, tiny,
     assert (records["room"].simulated, records["direct"].simulated) == (False, True)
     assert records["room"].soundfont == ""
     told = json.loads((paths["out"] / "report.json").read_text())
-    assert told["conditions"]["room"] == f"recordings in {tmp_path}"
+    assert told["conditions"]["room"] == f"1 of 1 recordings in {tmp_path}"
+    # Of a performance without a recording in it, the folder makes nothing real.
+    (tmp_path / "tiny_p01.wav").unlink()
+    run(paths, params.model_copy(update={"recordings": {"room": str(tmp_path)}}))
+    told = json.loads((paths["out"] / "report.json").read_text())["conditions"]["room"]
+    assert told.startswith(f"0 of 1 recordings in {tmp_path}, the others simulated: as direct, in")
+    assert simulated_of(paths["out"] / "tiny")["p01-room"] is True
+
+
+def simulated_of(folder: Path) -> dict[str, bool]:
+    """What the descriptions beside the recordings say."""
+    made = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    assert all(name.endswith(about["condition"]) for name, about in made.items())
+    return {name: about["simulated"] for name, about in made.items()}
+
+
+def test_each_recording_says_whether_it_is_simulated(made):
+    assert simulated_of(made[0]["out"] / "tiny") == {
+        "p01-score": False,
+        "p01-performance": False,
+        "p01-direct": True,
+        "p01-room": True,
+    }
+
+
+def test_a_missing_folder_of_recordings_is_one_line(made, tmp_path):
+    paths, params, _ = made
+    missing = params.model_copy(update={"recordings": {"room": str(tmp_path / "none")}})
+    with pytest.raises(
+        SfpipeError, match=r"none: no such folder, but recordings of condition room"
+    ):
+        run(paths, missing)
 
 
 def test_a_data_set_without_performances_is_one_line(made, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from sfpipe.errors import SfpipeError
 from sfpipe.viewing.choose import Wanted
-from sfpipe.viewing.contestants import Entry
+from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.page import page, write_page
 from tests.viewing.conftest import ONSET_S, WIDTHS, X
 
@@ -45,6 +45,15 @@ def test_text_cannot_leave_its_place(shown):
     text = write_page(shown, [one], None)
     assert text.count("</script>") == 2 and "alert(1)" in text
     assert data_of(text)["followers"][1]["name"] == "</script>"
+
+
+def test_a_simulated_condition_is_called_so(shown, paths):
+    one = play(shown, ENTRIES[0], None, paths).track
+    assert "<small>clicks · plain</small>" in write_page(shown, [one], None)
+    object.__setattr__(shown.performance, "condition", "room")
+    assert "<small>clicks · plain · room</small>" in write_page(shown, [one], None)
+    object.__setattr__(shown.performance, "simulated", True)
+    assert "<small>clicks · plain · room (simulated)</small>" in write_page(shown, [one], None)
 
 
 def test_nobody_follows(shown):

@@ -8,6 +8,7 @@ from sfpipe.viewing.choose import Wanted
 from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
+from sfpipe.viewing.session import Session
 from sfpipe.viewing.track import observations
 from sfpipe.viewing.watch import watch
 from tests.viewing.conftest import ONSET_S, PERFORMANCE, PIECE, STRIP_X
@@ -52,6 +53,24 @@ def test_pictures_of_one_size_from_the_first_sound_to_the_end(shown, params, pat
     after = [frames.draw(len(frames) - i)[20:260] for i in (1, 30)]
     assert (after[0] == after[1]).all()
     assert (frames.draw(3) != frames.draw(4)).any()
+
+
+def test_a_simulated_condition_is_called_so(shown, params, paths):
+    """In films and where a person plays, before the title, which may be too long to be seen."""
+    one = play(shown, Entry("player", "optimal"), params, paths)
+    plain = Frames(shown, one.bank.window, one.track).draw(0)
+    assert shown.title == "Clicks & <Ticks>"
+    object.__setattr__(shown.performance, "condition", "room")
+    object.__setattr__(shown.performance, "simulated", True)
+    object.__setattr__(shown.score, "title", "A very long title " * 9)
+    assert shown.title.startswith("room (simulated) · A very long title")
+    named = Frames(shown, one.bank.window, one.track).draw(0)
+    ink = (named != plain).any(axis=2)
+    assert ink.any() and ink[260:, :400].sum() == ink.sum()
+    played = Session(shown, one.bank)
+    without = played.picture()
+    object.__setattr__(shown.performance, "simulated", False)
+    assert (played.picture() != without).any()
 
 
 def test_everything_known_is_shown(shown, params, paths):
