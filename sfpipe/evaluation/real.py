@@ -6,7 +6,7 @@ Writes ``metrics/real.json``::
     coverage     recordings without an alignment: "piece/performance" -> entrant -> figures
     meta         data set, window, algorithm, trials, seed
 
-and ``metrics/plots/real_<condition>.png``: the tracking error of one performance over time.
+and ``metrics/real/<condition>.png``: the tracking error of one performance over time.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def evaluate_real(
         },
     }
     write_json(out / "real.json", written)
-    _plot(results, written, out / "plots")
+    _plot(results, written, out / "real")
     if not quiet:
         print(table(written))
     return written
@@ -243,7 +243,7 @@ def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -
             continue
         title = f"{shown(about['label'], about['simulated'])}: {chosen[0]}, {chosen[1]}"
         figure = draw_real(found, title)
-        with replacing(out / f"real_{condition}.png") as temporary:
+        with replacing(out / f"{condition}.png") as temporary:
             figure.savefig(temporary, dpi=120, metadata={"Software": None})
 
 

@@ -255,6 +255,15 @@ def test_performances_get_the_parameters_and_paths_of_their_pipeline():
     assert given == data | set(names(found["outs"]))
 
 
+def test_results_on_human_performances_are_outputs_of_one_stage():
+    found = real_stages()["evaluate"]
+    mine = {*names(found["outs"]), *found["plots"]}
+    assert mine == {"metrics/real.json", "metrics/real"}
+    others = [o for stage in stages().values() for o in names(stage["outs"])]
+    inside = [o for o in others for m in mine if f"{m}/".startswith(f"{o}/")]
+    assert inside == [], "DVC would remove them before that stage runs"
+
+
 def test_every_input_is_made_by_an_earlier_stage():
     made: set[str] = set()
     for stage in ORDER:
