@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
     return Path(agent)
 
 
+def _how_to_get(folder: Path, pretrained: Path = PRETRAINED) -> str:
+    """What to do about an agent that is not there or damaged."""
+    names = sorted(path.parent.name for path in pretrained.glob(f"*/{CARD}"))
+    near = difflib.get_close_matches(folder.name, names, n=1)
+    if near and not folder.exists():
+        return f"did you mean '{near[0]}'? Published: {', '.join(names)}"
+    return "train an agent first: dvc repro train"
+
+
 def agent_window(
     folder: Path, card: Mapping[str, Any], strip_height_px: int, *, file: Path
 ) -> Window:
@@ -105,7 +115,7 @@ def load_agent(
         If a file is missing or damaged, or the weights do not fit the network.
     """
     folder = Path(folder)
-    remedy = "train an agent first: dvc repro train"
+    remedy = _how_to_get(folder)
     card = read_json(folder / CARD, remedy=remedy)
     name = card.get("window") if isinstance(card, dict) else None
     if not isinstance(name, str) or name not in WINDOWS:

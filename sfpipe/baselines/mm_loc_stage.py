@@ -20,7 +20,7 @@ from sfpipe.files import read_json, sha256
 from sfpipe.game.play import PlayedGame, share_of_onsets
 from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank
-from sfpipe.store.reader import describe
+from sfpipe.store.reader import dataset_of, describe
 from sfpipe.store.window import Window
 
 
@@ -106,6 +106,7 @@ def ready_mm_loc(
     if not again:
         if "train" not in describe(scores)["splits"]:
             return False
+        dataset_of(spectrograms)  # which says what to do if there is no such store
         wanted = _identity(params, scores, spectrograms, seed)
         if (out / CARD).exists() and (out / WEIGHTS).exists():
             card = read_json(out / CARD, remedy="delete it to train again")

@@ -18,6 +18,8 @@ from sfpipe.store.heads import Heads
 from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_heads, check_performance, check_score
 
+HUMAN = "performances.h5"  # a store of human performances, in a folder named after its data set
+
 
 @dataclass(frozen=True)
 class ScoreRecord:
@@ -74,8 +76,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
     SfpipeError
         If the file is missing, not HDF5, damaged, of another kind or another schema version.
     """
-    stage = "scores" if kind == "scores" else "spectrograms"
-    remedy = f"run 'dvc repro {stage}'"
+    remedy = _how_to_make(Path(path), kind)
     if not Path(path).is_file():
         raise SfpipeError("no such file", file=path, remedy=remedy)
     try:
@@ -117,6 +118,18 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             raise SfpipeError(
                 f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
             ) from None
+
+
+def _how_to_make(path: Path, kind: str) -> str:
+    """The command that makes a store (`sfpipe.paths` says where each is)."""
+    if path.name == HUMAN:
+        return f"run: sfpipe performances --dataset {path.parent.name}"
+    scores = kind == "scores" or path.parent.name == "scores"
+    if not scores and (path.parent.parent / "real" / path.stem / HUMAN).is_file():
+        return (
+            f"its performances are human: sfpipe evaluate --real-performances --dataset {path.stem}"
+        )
+    return f"run 'dvc repro {'scores' if scores else 'spectrograms'}'"
 
 
 def read_scores(
