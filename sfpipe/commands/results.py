@@ -11,12 +11,14 @@ from sfpipe.commands.options import (
     PARAMS,
     REAL,
     Agent,
+    Baselines,
     Dataset,
     Packed,
     ParamsFile,
     app,
     setting,
 )
+from sfpipe.errors import SfpipeError
 
 
 @app.command()
@@ -33,6 +35,7 @@ def evaluate(
     real: Annotated[
         bool, typer.Option("--real-performances", help="Human performances, four conditions.")
     ] = False,
+    baseline: Baselines = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
@@ -44,7 +47,11 @@ def evaluate(
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
     folder = find_agent(agent)
     if real:
-        return _evaluate_real(p, dataset, override(chosen, real_trials=trials), folder, out)
+        chosen = override(chosen, real_trials=trials)
+        return _evaluate_real(p, dataset, chosen, folder, baseline, out)
+    if baseline:
+        remedy = f"run: sfpipe baseline {baseline[0]}"
+        raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
     stage(chosen, scores, spectrograms, folder, out, seed=p.seed)
 
@@ -154,7 +161,9 @@ def curves(
     print(draw(found, out / "curves.png"))
 
 
-def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> None:
+def _evaluate_real(
+    p, dataset: str | None, chosen, agent: Path, names: list[str] | None, out: Path
+) -> None:
     """Human performances instead of a split of the data set."""
     from sfpipe.baselines.registry import Sources
     from sfpipe.evaluation.real import evaluate_real
@@ -166,4 +175,4 @@ def _evaluate_real(p, dataset: str | None, chosen, agent: Path, out: Path) -> No
     store = paths.performances if made else paths.spectrograms
     files = (paths.scores, store, paths.engraved)
     sources = Sources(*files, p.baselines, p.synthesize)
-    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=p.baselines.names)
+    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=names or p.baselines.names)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -11,6 +12,11 @@ from sfpipe.agents.agent import save_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.store.window import WINDOWS
 from tests.commands.conftest import CARD, PARAMS, SCORES, SPECTROGRAMS, WEIGHTS
+
+TINY_MM_LOC = """
+baselines:
+  mm_loc: {max_updates: 2, passages: 1, validation_examples: 4, device: cpu, precision: float32}
+"""
 
 
 def test_unknown_baseline(refuses):
@@ -24,8 +30,7 @@ def test_a_baseline_without_the_sound_of_its_score(refuses):
 
 
 def test_a_baseline_that_learns(project, sfpipe, refuses):
-    tiny = "{max_updates: 2, passages: 1, validation_examples: 4, device: cpu, precision: float32}"
-    (project / "params.yaml").write_text(PARAMS + f"baselines: {{mm_loc: {tiny}}}\n")
+    (project / "params.yaml").write_text(PARAMS + TINY_MM_LOC)
     assert sfpipe("baseline", "mm-loc")[0] == 0
     weights = project / "models/baselines/mm-loc/weights.safetensors"
     results = json.loads((project / "metrics/baselines/mm-loc.json").read_text())
@@ -34,6 +39,44 @@ def test_a_baseline_that_learns(project, sfpipe, refuses):
     assert sfpipe("baseline", "mm-loc")[0] == 0 and weights.stat().st_mtime_ns == made
     assert sfpipe("baseline", "mm-loc", "--train")[0] == 0 and weights.stat().st_mtime_ns > made
     refuses("baseline", "midi-odtw", "--train", file="", says="MIDI-ODTW learns nothing")
+
+
+def human_performances(project, dataset):
+    """The toy project's performances as a pianist's in a room, which is simulated."""
+    human = project / f"data/real/{dataset}/performances.h5"
+    human.parent.mkdir(parents=True)
+    shutil.copy(project / SPECTROGRAMS, human)
+    with h5py.File(human, "a") as file:
+        for group in file.values():
+            group["plain"].attrs.update(condition="room", simulated=True)
+
+
+def test_a_data_set_of_human_performances(project, refuses):
+    here = ("--dataset", "pianists")
+    shutil.copy(project / SCORES, project / "data/scores/pianists.h5")
+    file = "data/real/pianists/performances.h5"
+    says = "no such file -> run: sfpipe performances --dataset pianists"
+    refuses("evaluate", "--real-performances", *here, file=file, says=says)
+    human_performances(project, "pianists")
+    says = "-> its performances are human: sfpipe evaluate --real-performances --dataset pianists"
+    for command in (("baseline", "mm-loc"), ("evaluate",)):
+        refuses(*command, *here, file="data/spectrograms/pianists.h5", says=says)
+
+
+def test_baselines_beside_an_agent_on_human_performances(project, sfpipe, refuses):
+    """Those that are named take part, instead of those of the parameters."""
+    says = "--baseline goes with --real-performances -> run: sfpipe baseline mm-loc"
+    refuses("evaluate", "--baseline", "mm-loc", file="", says=says)
+    (project / "params.yaml").write_text(PARAMS + TINY_MM_LOC)
+    assert sfpipe("baseline", "mm-loc")[0] == 0
+    human_performances(project, "toy")
+    real = ("evaluate", "--real-performances", "--dataset", "toy", "--trials", 1)
+    code, out, err = sfpipe(*real, "--baseline", "mm-loc")
+    assert code == 0, err
+    assert "room (simulated)" in out
+    results = json.loads((project / "metrics/real.json").read_text())["conditions"]["room"]
+    assert {"mm-loc", "planner"} <= set(results["entrants"]) and results["performances"] == 3
+    assert "midi-odtw" not in results["entrants"]
 
 
 def test_tables(project, sfpipe, refuses):
@@ -50,7 +93,11 @@ def test_tables(project, sfpipe, refuses):
 def test_agent_missing_or_damaged(project, refuses):
     card, weights = project / CARD, project / WEIGHTS
     whole = weights.read_bytes()
-    refuses("evaluate", "--agent", "other", file="other/agent.json", says="no such file")
+    line = refuses("evaluate", "--agent", "other", file="other/agent.json", says="no such file")
+    assert line.endswith("-> train an agent first: dvc repro train")
+    shutil.copytree(project / "models/agent", project / "models/pretrained/msmd-dagger")
+    says = "-> did you mean 'msmd-dagger'? Published: msmd-dagger"
+    refuses("evaluate", "--agent", "msmd-dagg", file="msmd-dagg/agent.json", says=says)
     card.write_text("{")
     refuses("evaluate", file=CARD, says="is not valid JSON")
     for text in ("[]", "{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
