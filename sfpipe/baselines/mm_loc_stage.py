@@ -18,8 +18,8 @@ from sfpipe.baselines.mm_loc_training import MmLocCourse, MmLocTraining
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, sha256
 from sfpipe.game.play import PlayedGame, share_of_onsets
+from sfpipe.game.programme import Programme
 from sfpipe.params import MmLocParams
-from sfpipe.store.bank import Bank
 from sfpipe.store.reader import dataset_of, describe
 from sfpipe.store.window import Window
 
@@ -126,20 +126,25 @@ def _identity(params: MmLocParams, scores: Path, spectrograms: Path, seed: int) 
     }
 
 
-def follow_with_mm_loc(
-    folder: Path, bank: Bank, *, precision: str = "auto", label: str | None = None
-) -> list[PlayedGame]:
-    """Follow every performance of a bank with the MM-Loc in `folder`.
+class MmLocEntrant:
+    """The MM-Loc in a folder, which follows all performances at once, in any precision."""
 
-    Raises
-    ------
-    SfpipeError
-        If its files cannot be read, or it was trained for another window than the bank's.
-    """
-    network, _ = load_mm_loc(folder, bank.device)
-    check_window(network, bank.window, folder)
-    bfloat16 = choose_bfloat16(precision, bank.device)
-    return play_mm_loc(bank, network, bfloat16=bfloat16, label=label)
+    def __init__(self, label: str, folder: Path, *, precision: str = "auto"):
+        self.label, self.folder, self.precision = label, folder, precision
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """Every performance once: there is no chance in it.
+
+        Raises
+        ------
+        SfpipeError
+            If its files cannot be read, or it was trained for another window.
+        """
+        bank = programme.bank
+        network, _ = load_mm_loc(self.folder, bank.device)
+        check_window(network, bank.window, self.folder)
+        bfloat16 = choose_bfloat16(self.precision, bank.device)
+        return play_mm_loc(bank, network, bfloat16=bfloat16, label=self.label)
 
 
 def check_window(network: MmLoc, window: Window, folder: Path) -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfpipe.errors import SfpipeError
+from sfpipe.game.entrants import Entrant, FollowerEntrant
 from sfpipe.game.following import Follower
-from sfpipe.game.play import PlayedGame
 from sfpipe.params import BaselinesParams, SynthesizeParams, override
-from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
 from sfpipe.store.window import window_for
 
@@ -63,17 +62,26 @@ class Baseline:
         Makes the follower.
     chance:
         Whether two trials differ.
-    ready:
-        Trains its model if there is none for these sources, or again if told so.
-    together:
-        Follows all performances of a bank at once, where that is quicker.
     """
 
     label: str
     build: Callable[[Sources], Follower]
     chance: bool = False
-    ready: Callable[[Sources, bool], object] | None = None
-    together: Callable[[Sources, Bank], list[PlayedGame]] | None = None
+
+    def ready(self, sources: Sources, *, again: bool = False) -> None:
+        """Train its model if there is none for these sources, or `again`; most have no model.
+
+        Raises
+        ------
+        SfpipeError
+            If `again` is asked of one that learns nothing, or as the training does.
+        """
+        if again:
+            raise SfpipeError(f"{self.label} learns nothing", remedy="leave out --train")
+
+    def entrant(self, sources: Sources) -> Entrant:
+        """The baseline as it takes part in an evaluation."""
+        return FollowerEntrant(self.label, self.build(sources), chance=self.chance)
 
 
 def find_baseline(name: str) -> Baseline:
@@ -117,24 +125,26 @@ def _mm_loc(sources: Sources) -> Follower:
     return MmLocFollower(network)
 
 
-def _mm_loc_ready(sources: Sources, again: bool) -> bool:
-    from sfpipe.baselines.mm_loc_stage import ready_mm_loc
+class _MmLoc(Baseline):
+    """Learns, and follows all performances at once, which is quicker."""
 
-    return ready_mm_loc(
-        sources.baselines.mm_loc,
-        sources.scores,
-        sources.spectrograms,
-        sources.models / "mm-loc",
-        seed=sources.seed,
-        checkpoints=sources.checkpoints,
-        again=again,
-    )
+    def ready(self, sources: Sources, *, again: bool = False) -> None:
+        from sfpipe.baselines.mm_loc_stage import ready_mm_loc
 
+        ready_mm_loc(
+            sources.baselines.mm_loc,
+            sources.scores,
+            sources.spectrograms,
+            sources.models / "mm-loc",
+            seed=sources.seed,
+            checkpoints=sources.checkpoints,
+            again=again,
+        )
 
-def _mm_loc_together(sources: Sources, bank: Bank) -> list[PlayedGame]:
-    from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc
+    def entrant(self, sources: Sources) -> Entrant:
+        from sfpipe.baselines.mm_loc_stage import MmLocEntrant
 
-    return follow_with_mm_loc(sources.models / "mm-loc", bank, label="MM-Loc")
+        return MmLocEntrant(self.label, sources.models / "mm-loc")
 
 
 def _omr_odtw(sources: Sources) -> Follower:
@@ -155,5 +165,5 @@ def _omr_odtw(sources: Sources) -> Follower:
 BASELINES = {
     "midi-odtw": Baseline("MIDI-ODTW", _midi_odtw),
     "omr-odtw": Baseline("OMR-ODTW", _omr_odtw),
-    "mm-loc": Baseline("MM-Loc", _mm_loc, ready=_mm_loc_ready, together=_mm_loc_together),
+    "mm-loc": _MmLoc("MM-Loc", _mm_loc),
 }

@@ -14,7 +14,7 @@ from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
-from sfpipe.evaluation.entrants import Entrant, PlayerEntrant
+from sfpipe.game.entrants import Entrant, PlayerEntrant
 from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
 from sfpipe.params import EvaluateParams
 from sfpipe.store.bank import Bank

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.baselines.registry import Sources, find_baseline
-from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.entrants import FollowerEntrant
-from sfpipe.evaluation.programme import load_programme
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.files import write_json
+from sfpipe.game.programme import load_programme
 from sfpipe.params import EvaluateParams
 from sfpipe.store.reader import strip_height
 from sfpipe.store.window import window_for
@@ -50,17 +48,10 @@ def evaluate_baseline(
         If there is no such baseline, what it needs is missing, or the split is empty.
     """
     found = find_baseline(name)
-    if found.ready is not None:
-        found.ready(sources, train)
-    elif train:
-        raise SfpipeError(f"{found.label} learns nothing", remedy="leave out --train")
+    found.ready(sources, again=train)
     window = window_for(strip_height(sources.scores))
     programme = load_programme(sources.scores, sources.spectrograms, window, split=params.split)
-    if found.together is not None:
-        games = found.together(sources, programme.bank)
-    else:
-        entrant = FollowerEntrant(found.label, found.build(sources), chance=found.chance)
-        games = entrant.play(programme, params.trials)
+    games = found.entrant(sources).play(programme, params.trials)
     meta = {
         "dataset": programme.dataset,
         "split": params.split,

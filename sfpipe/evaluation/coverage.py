@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.game.following import Follower
+from sfpipe.game.following import Follower, begin
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.schema import FPS
 
@@ -50,11 +50,8 @@ def cover(
         raise SfpipeError(f"{score.piece}: the score goes nowhere: its last onset is its first")
     frames = np.ascontiguousarray(performance.spectrogram.T, np.float32)
     start, end = (int(performance.onset_s[i] * FPS + 1e-9) for i in (0, -1))
-    follower.reset(score)
-    lead = follower.lead_frames
+    lead = begin(follower, score, frames, start)
     silence = np.zeros_like(frames[0])
-    for index in range(start + 1 - lead):
-        follower.hear(frames[index] if index < len(frames) else silence)
     position = []
     for at in range(start + 1, end + 1):
         index = at - lead

@@ -23,14 +23,14 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.agents import load_examinee
 from sfpipe.evaluation.counting import count_onsets
 from sfpipe.evaluation.coverage import cover
-from sfpipe.evaluation.entrants import Entrant, FollowerEntrant
 from sfpipe.evaluation.games import LABELS
 from sfpipe.evaluation.plots import draw_real
-from sfpipe.evaluation.programme import Programme
 from sfpipe.evaluation.report import figures_of
 from sfpipe.files import replacing, write_json
+from sfpipe.game.entrants import Entrant, FollowerEntrant
 from sfpipe.game.following import Follower
 from sfpipe.game.play import PlayedGame
+from sfpipe.game.programme import Programme
 from sfpipe.live.follower import AgentFollower
 from sfpipe.params import EvaluateParams
 from sfpipe.real.conditions import CONDITIONS, shown

@@ -17,23 +17,20 @@ from sfpipe.store.window import Window
 class Follower(Protocol):
     """An agent, a baseline, anything that follows.
 
-    Attributes
-    ----------
-    lead_frames:
-        The position that `step` returns is for this many frames after the one it was given. The
-        game asks an agent where the music will be two frames on (its newest frame is the one
-        before the state, and its position is judged after it moved); a follower that says where
-        the newest frame itself is has 0.
-    """
+    That is all that one needs. One may also have
 
-    lead_frames: int
+    ``hear(frame)``
+        which takes in a frame that sounds before the first one that `step` is given, which is the
+        one after the first onset's (for followers without a lead); without it they are not heard.
+    ``lead_frames``
+        of which the position that `step` returns is ahead of the frame it was given, by default 0:
+        it is that of the newest frame itself. The game asks an agent where the music will be two
+        frames on (its newest frame is the one before the state, and its position is judged after
+        it moved).
+    """
 
     def reset(self, score: ScoreRecord) -> None:
         """Read a score and wait at its first onset."""
-        ...
-
-    def hear(self, frame: np.ndarray) -> None:
-        """Take in a frame that sounds before the music begins, float32 [shape=(78,)]."""
         ...
 
     def step(self, frame: np.ndarray) -> float:
@@ -65,11 +62,8 @@ def follow(
     aims = targets(info)
     first = int(info.onset_frames[0])
     frames = np.ascontiguousarray(performance.spectrogram.T, np.float32)
-    follower.reset(score)
-    lead = follower.lead_frames
+    lead = begin(follower, score, frames, first)
     silence = np.zeros_like(frames[0])
-    for index in range(first + 1 - lead):
-        follower.hear(frames[index] if index < len(frames) else silence)
     position = np.zeros(len(aims), np.float32)
     n = 0
     while n < len(aims):
@@ -86,6 +80,28 @@ def follow(
         if abs(position[n - 1] - aims[n - 1]) > window.threshold_px:
             break
     return judged(info, position[:n], window, trial=trial)
+
+
+def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int) -> int:
+    """Let a follower read a score, and hear what comes before its first step; returns its lead.
+
+    Parameters
+    ----------
+    frames:
+        float32 [shape=(n_frames, 78)], the performance; silence follows.
+    first:
+        Frame of the first onset.
+    """
+    follower.reset(score)
+    lead: int = getattr(follower, "lead_frames", 0)
+    hear = getattr(follower, "hear", _ignore)
+    for index in range(first + 1 - lead):
+        hear(frames[index] if index < len(frames) else np.zeros_like(frames[0]))
+    return lead
+
+
+def _ignore(frame: np.ndarray) -> None:
+    """What a follower does before the music that has no `hear`."""
 
 
 def check_frame(frame: np.ndarray, *, ready: bool) -> None:

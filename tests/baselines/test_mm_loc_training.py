@@ -9,11 +9,12 @@ import torch
 
 from sfpipe.agents.checkpoint import save_checkpoint
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
-from sfpipe.baselines.mm_loc_stage import follow_with_mm_loc, ready_mm_loc, train_mm_loc
+from sfpipe.baselines.mm_loc_stage import MmLocEntrant, ready_mm_loc, train_mm_loc
 from sfpipe.baselines.mm_loc_training import MmLocTraining
 from sfpipe.errors import SfpipeError
+from sfpipe.game.programme import load_programme
 from sfpipe.params import MmLocParams
-from sfpipe.store.bank import Bank, load_bank
+from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record, stop_after
@@ -132,8 +133,8 @@ def test_stage_from_stores_to_games(tmp_path):
     assert 0 <= card["validation_r_on"] <= 1
     assert json.loads((out / "mm-loc.json").read_text())["params"]["passages"] == 2
     assert not list(checkpoints.glob("*"))  # not needed any more
-    test = load_bank(*stores, NOTTINGHAM, split="test")
-    games = follow_with_mm_loc(out, test, precision="float32")
+    test = load_programme(*stores, NOTTINGHAM, split="test")
+    games = MmLocEntrant("MM-Loc", out, precision="float32").play(test, trials=3)
     assert [game.piece for game in games] == ["tune2"]
 
 
@@ -141,8 +142,10 @@ def test_the_window_must_be_that_of_the_stores(tmp_path):
     from sfpipe.baselines.mm_loc import save_mm_loc
 
     save_mm_loc(tmp_path, MmLoc(WINDOWS["msmd"]), {})
+    write_stores(tmp_path)
+    stores = tmp_path / "data/scores/toy.h5", tmp_path / "data/spectrograms/toy.h5"
     with pytest.raises(SfpipeError, match="trained for the window msmd, these stores have nott"):
-        follow_with_mm_loc(tmp_path, bank())
+        MmLocEntrant("MM-Loc", tmp_path).play(load_programme(*stores, NOTTINGHAM), trials=1)
 
 
 def test_it_is_trained_when_there_is_none_for_these_parameters(tmp_path):

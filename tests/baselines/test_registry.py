@@ -69,6 +69,18 @@ def test_features_adapt_as_each_baseline_is_told(sources):
     assert omr.width_s == 5
 
 
+def test_each_takes_part_as_an_entrant(sources):
+    for name, baseline in BASELINES.items():
+        entrant = baseline.entrant(sources)
+        assert entrant.label == baseline.label and callable(entrant.play), name
+
+
+def test_one_that_learns_nothing_cannot_be_trained_again(sources):
+    find_baseline("midi-odtw").ready(sources)
+    with pytest.raises(SfpipeError, match="MIDI-ODTW learns nothing -> leave out --train"):
+        find_baseline("midi-odtw").ready(sources, again=True)
+
+
 def test_every_baseline_has_a_label_and_the_parameters_name_them():
     assert set(BaselinesParams().names) <= set(BASELINES)
     assert all(baseline.label for baseline in BASELINES.values())

@@ -5,9 +5,9 @@ from sfpipe.agents.agent import save_agent
 from sfpipe.agents.hardware import computing_threads
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.baselines.registry import Sources
-from sfpipe.evaluation.entrants import PlayerEntrant
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.stage import evaluate
+from sfpipe.game.entrants import PlayerEntrant
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.window import WINDOWS
 from tests.evaluation.test_real import write_human

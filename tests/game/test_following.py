@@ -6,6 +6,7 @@ import torch
 
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.coverage import cover
 from sfpipe.game.following import follow
 from sfpipe.game.play import play_games
 from sfpipe.live.follower import AgentFollower
@@ -49,6 +50,30 @@ def test_positions_are_compared_with_the_frame_they_are_for(lead):
     # Frame 64 is the last onset's: a follower with a lead never hears it.
     np.testing.assert_array_equal(clock.heard[-1], performance.spectrogram[:, 64 - lead])
     np.testing.assert_array_equal(clock.heard[0], performance.spectrogram[:, 0])
+
+
+class Bare:
+    """All that a follower needs: 2 px a frame from the first frame that it is given."""
+
+    def reset(self, score):
+        self.x, self.heard = float(score.onset_x_px[0]), []
+
+    def step(self, frame):
+        self.heard.append(frame)
+        self.x += 2
+        return self.x
+
+
+def test_reset_and_step_are_enough():
+    score, performance = steady()
+    bare = Bare()
+    game = follow(bare, score, performance, NOTTINGHAM)
+    assert not game.lost and len(game.error_px) == 60
+    np.testing.assert_allclose(game.error_px, 0, atol=1e-5)
+    # It says where the newest frame is, and was told nothing before the music.
+    np.testing.assert_array_equal(bare.heard[0], performance.spectrogram[:, 5])
+    np.testing.assert_array_equal(bare.heard[-1], performance.spectrogram[:, 64])
+    assert cover(bare, score, performance, 50.0).reached_end
 
 
 def test_lost_when_beyond_the_threshold():

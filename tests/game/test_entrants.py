@@ -6,10 +6,10 @@ import pytest
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.agents import agent_and_yardsticks
-from sfpipe.evaluation.entrants import FollowerEntrant, PlayerEntrant
-from sfpipe.evaluation.programme import Programme, load_programme
+from sfpipe.game.entrants import FollowerEntrant, PlayerEntrant
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Planner, mean_speed
+from sfpipe.game.programme import Programme, load_programme
 from sfpipe.store.bank import Bank
 from tests.agents.test_sliding import actor_for
 from tests.projects import write_stores

@@ -1,7 +1,8 @@
 """Whoever takes part in an evaluation: one call, whether it is an agent, a baseline or a yardstick.
 
 Players of the game are played all at once, in the batched game; followers one performance after
-the other. The games that come out are the same (`sfpipe.game.following`).
+the other; whoever can do better brings an entrant of its own (MM-Loc does). The games that come
+out are the same (`sfpipe.game.following`).
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sfpipe.evaluation.programme import Programme
 from sfpipe.game.following import Follower, follow
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Player
+from sfpipe.game.programme import Programme
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
 
