@@ -12,11 +12,11 @@ from sfpipe.agents.agent import CARD as AGENT
 from sfpipe.agents.agent import PRETRAINED
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, replacing, write_json
+from sfpipe.files import read_json, replacing, sha256, write_json
 from sfpipe.real.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
-RESULTS, REAL, CARD = "eval.json", "real.json", "README.md"
+RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
 COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
@@ -43,7 +43,7 @@ def publish(
     agent:
         Folder that `train` wrote.
     results:
-        ``eval.json`` of this agent.
+        ``eval.json`` of this agent; ``pieces.csv`` beside it, if it is there, is published too.
     real:
         Its ``real.json``, if human performances were played to it.
 
@@ -61,10 +61,16 @@ def publish(
         shutil.copyfile(agent / WEIGHTS, temporary)
     write_json(folder / AGENT, card)
     write_json(folder / RESULTS, evaluation)
+    pieces = results.with_name(PIECES)
+    if pieces.is_file():
+        with replacing(folder / PIECES) as temporary:
+            shutil.copyfile(pieces, temporary)
+    else:
+        (folder / PIECES).unlink(missing_ok=True)  # of what was published before
     if human is not None:
         write_json(folder / REAL, human)
     with replacing(folder / CARD) as temporary:
-        temporary.write_text(text(name, card, evaluation, human), encoding="utf-8")
+        temporary.write_text(text(name, card, evaluation, human, out), encoding="utf-8")
     return folder
 
 
@@ -86,8 +92,9 @@ def text(
     card: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     human: Mapping[str, Any] | None = None,
+    pretrained: Path = PRETRAINED,
 ) -> str:
-    """The card, Markdown."""
+    """The card, Markdown; what it says of other agents is as they are in `pretrained` now."""
     schedule = card["schedule"]
     studied, varied = card.get("studied", 0), card.get("varied_performances", 0)
     phases = [
@@ -95,7 +102,7 @@ def text(
     ]
     way = " then ".join(dict.fromkeys(phases))
     if started := card.get("start_from"):
-        way += f", from the weights of `{started['agent']}` ({started['frames']:,} frames)"
+        way += f", from the weights of {_origin(started, pretrained)}"
     revision = card.get("revision")
     made_at = f"revision `{revision}`" if revision else "not in a git checkout"
     lines = [
@@ -117,6 +124,7 @@ def text(
         f"| trained on | {card['training_pieces']} pieces,"
         f" {card['training_performances']} performances"
         f"{f', {varied:,} of them varied' if varied else ''} |",
+        *([f"| varied by | {_augmentation(card.get('augment'))} |"] if varied else ()),
         *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
         f"| made with | sfpipe {card['versions']['sfpipe']},"
         f" torch {card['versions']['torch']}, {made_at} |",
@@ -140,6 +148,23 @@ def text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
+    """The agent that a training began with, which may have been published anew since."""
+    name, frames = started["agent"], f"{started['frames']:,} frames"
+    weights = pretrained / name / WEIGHTS
+    if not weights.is_file() or sha256(weights) == started["weights"]:
+        return f"`{name}` ({frames})"
+    return f"an earlier `{name}` ({frames}; no longer published)"
+
+
+def _augmentation(params: Mapping[str, Any] | None) -> str:
+    if not params:
+        return "`synthesize.augment`, whose parameters were not recorded"
+    ranges = {k: v if isinstance(v, list) else [v] for k, v in params.items()}
+    told = (f"{name} {' to '.join(f'{v:g}' for v in values)}" for name, values in ranges.items())
+    return f"`synthesize.augment`: {', '.join(told)}"
 
 
 def _human(algo: str, human: Mapping[str, Any]) -> list[str]:

@@ -5,9 +5,13 @@ import shutil
 
 import pytest
 
-from sfpipe.agents.agent import find_agent
+from sfpipe.agents.agent import PRETRAINED, find_agent
+from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
-from sfpipe.publishing import publish
+from sfpipe.files import sha256
+from sfpipe.params import AugmentParams
+from sfpipe.publishing import publish, text
+from tests.pipeline.closure import ROOT
 
 
 @pytest.fixture
@@ -67,6 +71,48 @@ def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
     assert line in (folder / "README.md").read_text().splitlines()
 
 
+def test_the_card_says_so_if_that_agent_is_another_one_now(trained, tmp_path):
+    agent, results = trained
+    out = tmp_path / "pretrained"
+    began = {"agent": "nottingham-dagger", "weights": sha256(agent / WEIGHTS), "frames": 654321}
+    card = json.loads((agent / "agent.json").read_text())
+    publish("nottingham-dagger", agent, results, out=out)
+    (agent / "agent.json").write_text(json.dumps(card | {"start_from": began}))
+    same = (publish("nottingham-ppo", agent, results, out=out) / "README.md").read_text()
+    assert "from the weights of `nottingham-dagger` (654,321 frames) |" in same
+    (out / "nottingham-dagger" / WEIGHTS).write_bytes(b"other weights")
+    other = (publish("nottingham-ppo", agent, results, out=out) / "README.md").read_text()
+    says = "an earlier `nottingham-dagger` (654,321 frames; no longer published) |"
+    assert f"from the weights of {says}" in other
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / PRETRAINED).iterdir()), ids=lambda f: f.name)
+def test_cards_of_the_published_agents_are_up_to_date(folder):
+    """Else publish again: `sfpipe publish NAME --agent FOLDER --results FOLDER/eval.json`."""
+    read = {p.name: json.loads(p.read_text("utf-8")) for p in folder.glob("*.json")}
+    parts = read["agent.json"], read["eval.json"], read.get("real.json")
+    wanted = text(folder.name, *parts, ROOT / PRETRAINED).splitlines()
+    found = (folder / "README.md").read_text("utf-8").splitlines()
+    # The machine in the line of hours is the one that published.
+    assert [line for line in found if "| hours" not in line] == [
+        line for line in wanted if "| hours" not in line
+    ]
+
+
+def test_results_of_each_piece_are_published_with_the_agent(trained, tmp_path):
+    agent, results = trained
+    pieces = results.with_name("pieces.csv")
+    pieces.write_text("piece,lost\njig,1\n")
+    folder = publish("x", agent, results, out=tmp_path / "out")
+    assert (folder / "pieces.csv").read_text() == "piece,lost\njig,1\n"
+    # Published from where it was published, as when a card is to be written again.
+    publish("x", folder, folder / "eval.json", out=tmp_path / "out")
+    assert (folder / "pieces.csv").read_text() == "piece,lost\njig,1\n"
+    pieces.unlink()
+    publish("x", agent, results, out=tmp_path / "out")
+    assert not (folder / "pieces.csv").exists()
+
+
 def test_the_card_says_from_which_revision_the_agent_is(trained, tmp_path):
     agent, results = trained
     known = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
@@ -86,6 +132,14 @@ def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
     varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
     assert "14 performances, 6 of them varied |" in varied
     assert "`synthesize.augment`" in varied and "rooms and noise" in varied
+    assert "| varied by | `synthesize.augment`, whose parameters were not recorded |" in varied
+    assert "varied by" not in plain
+    made = AugmentParams(copies=2, noise_share=0).model_dump(mode="json")
+    card |= {"varied_performances": 6, "augment": made}
+    (agent / "agent.json").write_text(json.dumps(card))
+    varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "| varied by | `synthesize.augment`: copies 2, tempo 0.5 to 2, drift_s 8, " in varied
+    assert ", noise_share 0, snr_db 10 to 40, room_share 0.5, rt60_s 0.25 to 0.9 |" in varied
 
 
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):

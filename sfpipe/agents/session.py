@@ -17,20 +17,27 @@ from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.errors import SfpipeError
 from sfpipe.params import MmLocParams, TrainParams
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import strip_height
+from sfpipe.store.reader import augmentation, strip_height
 from sfpipe.store.schema import VARIED
 from sfpipe.store.window import Window, window_by_name, window_for
 
 
 @dataclass(frozen=True)
 class Session:
-    """Where a training computes, and what it learns from and is judged on."""
+    """Where a training computes, and what it learns from and is judged on.
+
+    Attributes
+    ----------
+    augment:
+        How varied performances were made, if the store says so.
+    """
 
     device: torch.device
     bfloat16: bool
     window: Window
     train_bank: Bank
     valid_bank: Bank
+    augment: dict[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the card of anything trained says of data, machine, versions and revision."""
@@ -38,6 +45,7 @@ class Session:
             "training_pieces": len({i.piece for i in self.train_bank.infos}),
             "training_performances": len(self.train_bank),
             "varied_performances": sum(VARIED in i.performance for i in self.train_bank.infos),
+            "augment": self.augment,
             "device": str(self.device),
             "bfloat16": self.bfloat16,
             "versions": {"sfpipe": __version__, "torch": torch.__version__},
@@ -64,7 +72,7 @@ def open_session(params: TrainParams | MmLocParams, scores: Path, spectrograms: 
         load_bank(scores, spectrograms, window, split=split, device=device)
         for split in ("train", "valid")
     )
-    return Session(device, bfloat16, window, train, valid)
+    return Session(device, bfloat16, window, train, valid, augmentation(spectrograms))
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def synthesize(
         {
             **report.as_dict(),
             "fluidsynth": fluidsynth,
+            "augment": params.augment.model_dump(mode="json"),
             "soundfonts": {f.name: _describe(f) for f in every.values()},
         },
     )
@@ -144,7 +145,8 @@ def spectrograms(
         _Recordings(piece, audio / piece, split, reasons.get(piece))
         for piece, split in split_of.items()
     ]
-    with write_spectrograms(out, dataset=dataset, params=params.model_dump(), tools=tools) as store:
+    made_with = {**params.model_dump(), "augment": earlier.get("augment")}
+    with write_spectrograms(out, dataset=dataset, params=made_with, tools=tools) as store:
         for label, batch in _batches(work):
             for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
                 _store(store, report, outcome.item, outcome.value, outcome.error)

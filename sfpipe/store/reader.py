@@ -198,6 +198,22 @@ def dataset_of(path: str | Path) -> str:
         return str(file.attrs["dataset"])
 
 
+def augmentation(path: str | Path) -> dict[str, Any] | None:
+    """``synthesize.augment`` as it was when a spectrogram store's audio was made.
+
+    None of stores in which it was not recorded, or that were not made by `spectrograms`.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with open_store(path, "spectrograms") as file:
+        params = json.loads(file.attrs["params"])
+        found = params.get("spectrograms", params)  # packed: those of both stores
+        return found.get("augment")
+
+
 def strip_height(path: str | Path) -> int:
     """Height in px of the lowest strip of a score store.
 

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,7 +20,7 @@ from sfpipe.agents.session import Session
 from sfpipe.agents.stage import train
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.params import DaggerParams, Schedule, TrainParams
+from sfpipe.params import AugmentParams, DaggerParams, Schedule, TrainParams
 from sfpipe.store.bank import Bank
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, performance_record, score_record
@@ -221,3 +222,12 @@ def test_the_card_counts_the_varied_performances():
     bank = Bank({"a": score}, heard, NOTTINGHAM)
     facts = Session(bank.device, False, bank.window, bank, bank).facts()
     assert (facts["training_performances"], facts["varied_performances"]) == (3, 2)
+    assert facts["augment"] is None
+
+
+def test_the_card_says_how_performances_were_varied(project):
+    made = AugmentParams(copies=2).model_dump(mode="json")
+    with h5py.File(project / "data/spectrograms/toy.h5", "a") as file:
+        file.attrs["params"] = json.dumps({"augment": made})
+    run_stage(project, params())
+    assert load_agent(project / "models/agent")[1]["augment"] == made

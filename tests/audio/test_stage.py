@@ -15,6 +15,7 @@ from sfpipe.audio.stage import accepted_pieces, spectrograms, synthesize
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import PerformanceParams, SpectrogramsParams, SynthesizeParams
+from sfpipe.store.reader import augmentation
 from tests.audio.conftest import write_piece
 
 PARAMS = SynthesizeParams(
@@ -66,6 +67,20 @@ def test_what_is_written(made):
     report = json.loads((audio / "report.json").read_text())
     assert report["n_done"] == 4
     assert report["fluidsynth"]
+
+
+def test_the_store_says_how_performances_were_varied(made):
+    store(made)
+    assert augmentation(made / "spec.h5") == PARAMS.augment.model_dump(mode="json")
+    # Stores from before it was recorded, and of audio from before, do not say.
+    report = json.loads((made / "audio/report.json").read_text())
+    del report["augment"]
+    (made / "audio/report.json").write_text(json.dumps(report))
+    store(made)
+    assert augmentation(made / "spec.h5") is None
+    with h5py.File(made / "spec.h5", "a") as file:
+        file.attrs["params"] = "{}"
+    assert augmentation(made / "spec.h5") is None
 
 
 def test_onsets_are_divided_by_the_tempo_factor(made):

@@ -11,7 +11,7 @@ from sfpipe.store.bank import load_bank
 from sfpipe.store.heads import Heads
 from sfpipe.store.inspect import text
 from sfpipe.store.pack import pack, unpack
-from sfpipe.store.reader import read_performances, read_scores, strip_height
+from sfpipe.store.reader import augmentation, read_performances, read_scores, strip_height
 from sfpipe.store.window import WINDOWS
 from sfpipe.store.writer import write_scores, write_spectrograms
 from tests.projects import write_stores
@@ -123,6 +123,15 @@ def test_the_file_tells_where_it_comes_from(stores, tmp_path):
     shown = text(out)
     assert "packed of 'toy', schema version 1" in shown
     assert "(40, 200)" in shown and "uint8 x 0.0277778" in shown
+
+
+def test_how_performances_were_varied_is_kept(stores, tmp_path):
+    packed, again = tmp_path / "packed.h5", (tmp_path / "scores.h5", tmp_path / "spectrograms.h5")
+    with h5py.File(stores[1], "a") as file:
+        file.attrs["params"] = json.dumps({"augment": {"copies": 2}})
+    pack(*stores, packed)
+    unpack(packed, *again)
+    assert [augmentation(f) for f in (stores[1], packed, again[1])] == [{"copies": 2}] * 3
 
 
 def test_too_large_says_how_large_and_leaves_nothing(stores, tmp_path):
