@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks import reference_style as reference
-from benchmarks.data import PIECES, banks, data
+from benchmarks.data import PIECES, banks, data, varied
 from benchmarks.table import Bench, Row, Work, rate
 from sfpipe.agents.a2c import A2C
 from sfpipe.agents.dagger import Dagger
@@ -147,6 +147,25 @@ def bench_training(
             update,
         )
         games.close()
+
+
+def bench_varied(
+    bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
+) -> None:
+    """PPO where every tune has two varied performances more, and where it has none."""
+    bank, device, bfloat16 = best_device(bank, root)
+    more = load_bank(root / "scores.h5", varied(root), bank.window, device=device)
+    schedule = Schedule(n_games=64, t_max=15, ppo=PPOParams(epochs=1, batch=120))
+    ours, plain = (
+        PPO(fresh(played).placed(device), played, schedule, seed=0, bfloat16=bfloat16)
+        for played in (more, bank)
+    )
+    bench.compare(
+        f"training, {name}, varied (beside: plain)",
+        "frames/s",
+        partial(_learn, ours),
+        partial(_learn, plain),
+    )
 
 
 def bench_study(
@@ -344,7 +363,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="game training study evaluation latency sound odtw"
+        "parts", nargs="*", help="game training varied study evaluation latency sound odtw"
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -386,6 +405,7 @@ MEASURES = {
     "evaluation": bench_evaluation,
     "latency": bench_latency,
     "training": bench_training,
+    "varied": bench_varied,
     "study": bench_study,
 }
 

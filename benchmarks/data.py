@@ -15,6 +15,7 @@ from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
 
 PIECES = 24
+PARAMS = Path(__file__).parent.parent / "params.yaml"
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def prepare(root: Path) -> dict[str, float]:
     from sfpipe.engraving.stage import engrave
     from sfpipe.score.stage import scores
 
-    p = load_params(Path(__file__).parent.parent / "params.yaml")
+    p = load_params(PARAMS)
     few = override(p.download, max_pieces=PIECES)
     once = override(p.synthesize, train=override(p.synthesize.train, per_piece=1))
     tall = p.scores.model_copy(update={"height_px": 160})
@@ -63,6 +64,25 @@ def prepare(root: Path) -> dict[str, float]:
         stage()
         took[name] = time.perf_counter() - started
     return took
+
+
+def varied(root: Path) -> Path:
+    """The spectrogram store of the same tunes with two varied performances of each beside."""
+    from sfpipe.audio.stage import spectrograms, synthesize
+
+    store = root / "varied.h5"
+    if not store.exists():
+        p = load_params(PARAMS)
+        more = override(
+            p.synthesize,
+            train=override(p.synthesize.train, per_piece=1),
+            # Rooms take an optional package and minutes to make, and cost training nothing either.
+            augment=override(p.synthesize.augment, copies=2, room_share=0),
+        )
+        clean, audio = root / "clean.json", root / "audio-varied"
+        synthesize(more, clean, root / "engraved", audio, seed=p.seed)
+        spectrograms(p.spectrograms, audio, clean, store, dataset="ryan")
+    return store
 
 
 def banks(root: Path) -> dict[str, tuple[Bank, list[reference.Song]]]:

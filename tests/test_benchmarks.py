@@ -66,6 +66,7 @@ def test_every_part_is_measured(tmp_path, capsys):
     for part in (
         "game",
         "training",
+        "varied",
         "study",
         "evaluation",
         "latency",
