@@ -74,8 +74,10 @@ def test_an_exception_leaves_the_old_folder_and_nothing_else(tmp_path):
 
 
 SLOW_WRITER = """
-import sys, time
+import signal, sys, time
 from sfpipe.files import replacing
+# Who is started in the background of a script inherits that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with replacing(sys.argv[1]) as temporary, open(temporary, "w") as file:
     file.write("half")
     file.flush()
