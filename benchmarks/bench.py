@@ -125,15 +125,20 @@ def best_device(bank: Bank, root: Path) -> tuple[Bank, torch.device, bool]:
     return bank, device, choose_bfloat16("auto", device)
 
 
+def schedule_on(device: torch.device) -> Schedule:
+    """As many games and as large minibatches as pay on a device."""
+    gpu = device.type == "cuda"
+    return Schedule(
+        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 120)
+    )
+
+
 def bench_training(
     bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
 ) -> None:
     """Rollout and update, A2C and PPO."""
     bank, device, bfloat16 = best_device(bank, root)
-    gpu = device.type == "cuda"
-    schedule = Schedule(
-        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 120)
-    )
+    schedule = schedule_on(device)
     kinds: dict[str, type[Learner]] = {"a2c": A2C, "ppo": PPO}
     for algo, kind in kinds.items():
         network = fresh(bank).placed(device)
@@ -155,7 +160,7 @@ def bench_varied(
     """PPO where every tune has two varied performances more, and where it has none."""
     bank, device, bfloat16 = best_device(bank, root)
     more = load_bank(root / "scores.h5", varied(root), bank.window, device=device)
-    schedule = Schedule(n_games=64, t_max=15, ppo=PPOParams(epochs=1, batch=120))
+    schedule = schedule_on(device)
     ours, plain = (
         PPO(fresh(played).placed(device), played, schedule, seed=0, bfloat16=bfloat16)
         for played in (more, bank)

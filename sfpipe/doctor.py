@@ -17,7 +17,7 @@ from pathlib import Path
 from sfpipe.audio import binding
 from sfpipe.audio.soundfonts import DECLARED, find, resolve
 from sfpipe.baselines.omr.audiveris import find_audiveris
-from sfpipe.engraving.lilypond.jail import walls
+from sfpipe.engraving.lilypond.jail import can_confine, walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.errors import SfpipeError
 
@@ -178,8 +178,8 @@ def _ffmpeg() -> Check:
 def _lilypond() -> Check:
     program = find_lilypond()
     held = ", ".join(walls()) or "nothing"
-    weak = not {"landlock", "namespaces"} & set(walls())
-    remedy = "unless engrave.allow_unconfined is true, it is given no source here" if weak else ""
+    refused = "unless engrave.allow_unconfined is true, it is given no source here"
+    remedy = "" if can_confine() else refused
     return Check("", f"{program.version} ({program.lilypond}), confined by {held}", True, remedy)
 
 

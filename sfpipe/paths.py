@@ -63,7 +63,7 @@ class Paths:
     @property
     def performances(self) -> Path:
         """Store of the human performances."""
-        return self.real / "performances.h5"  # `sfpipe.store.reader.HUMAN`
+        return self.real / "performances.h5"  # `sfpipe.store.schema.HUMAN`
 
     @property
     def scores(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.geometry import onsets_beyond, strip_geometry
+from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_geometry
 from sfpipe.engraving.read import (
     NoteHeads,
     System,
@@ -152,7 +152,8 @@ def heads_inside(e: Evidence, params: CleanParams) -> str | None:
 def onsets_on_strip(e: Evidence, params: CleanParams) -> str | None:
     """No onset lies above or below the strip, or `scores` could not unroll the piece."""
     height, window = strip_geometry(e.description, e.height_px)
-    beyond = onsets_beyond(e.systems, e.heads, height, window=window)
+    _, y = head_places(e.systems, e.heads, height, window=window)
+    beyond = onsets_beyond(e.heads, y, height, window=window)
     e.numbers["onsets_beyond"] = beyond
     return f"{beyond} onsets lie above or below the strip of {height} px" if beyond else None
 

@@ -102,17 +102,17 @@ def head_places(
 
 
 def onsets_beyond(
-    systems: Sequence[System],
-    heads: NoteHeads,
-    height_px: int,
-    *,
-    window: tuple[int, float] | None = None,
+    heads: NoteHeads, y: np.ndarray, height_px: int, *, window: tuple[int, float] | None = None
 ) -> int:
     """Number of onsets that lie above or below the strip; with one, a piece cannot be unrolled.
 
     With a window an onset does if all its heads do, without one if any of them does.
+
+    Parameters
+    ----------
+    y:
+        Of the heads' centres in the strip, as `head_places` says.
     """
-    _, y = head_places(systems, heads, height_px, window=window)
     beyond = (y < 0) | (y > height_px - 1)
     outside = np.any if window is None else np.all
     return sum(bool(outside(beyond[group])) for group in heads.onsets())

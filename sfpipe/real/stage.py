@@ -34,10 +34,10 @@ from sfpipe.real.conditions import (
     hear,
 )
 from sfpipe.real.notes import ScoreNote, read_match, read_score_notes
+from sfpipe.store.schema import HUMAN
 from sfpipe.store.writer import write_spectrograms
 
 FORMAT = 2  # raise it when what this module writes changes, so that old files are made again
-STORE = "performances.h5"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def performances(
         if folder.name not in {p.id for p in pieces}:
             shutil.rmtree(folder)
     settings = params.model_dump(mode="json")
-    with write_spectrograms(out / STORE, dataset=dataset, params=settings, tools=tools) as store:
+    with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:
         for piece in pieces:
             try:
                 work = _jobs(

@@ -68,7 +68,7 @@ def unroll(
         raise SfpipeError("has no onsets")
     struck = np.concatenate(groups)
     x, y = head_places(systems, heads, height_px, window=window)
-    outside = onsets_beyond(systems, heads, height_px, window=window)
+    outside = onsets_beyond(heads, y, height_px, window=window)
     if outside:
         raise SfpipeError(f"{outside} onsets lie above or below the strip of {height_px} px")
     return Strip(

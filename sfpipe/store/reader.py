@@ -15,10 +15,8 @@ import numpy as np
 from sfpipe.errors import SfpipeError
 from sfpipe.store import codec
 from sfpipe.store.heads import Heads
-from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, PACKED, SCHEMA_VERSION
+from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, HUMAN, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_heads, check_performance, check_score
-
-HUMAN = "performances.h5"  # a store of human performances, in a folder named after its data set
 
 
 @dataclass(frozen=True)

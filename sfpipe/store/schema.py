@@ -12,6 +12,7 @@ BINS = 78  # log-frequency bins
 EXCERPT = 40  # frames of spectrogram the agent sees
 
 VARIED = "-varied"  # in the names of performances that `synthesize.augment` made
+HUMAN = "performances.h5"  # store of human performances, in a folder named after its data set
 PACKED = "packed"  # kind of a file that holds both stores: see sfpipe/store/pack.py
 
 # Attributes of every file.

@@ -48,5 +48,5 @@ def test_evaluations_compute_with_as_many_threads_as_they_are_told(
 def test_threads_are_given_back_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(ZeroDivisionError), computing_threads(before + 1):
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018  # for its error
     assert torch.get_num_threads() == before

@@ -8,15 +8,13 @@ from sfpipe.audio.stage import spectrograms, synthesize
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index, write_index
 from sfpipe.datasets.stage import download
-from sfpipe.engraving.lilypond.jail import require_walls
-from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.engraving.stage import engrave
-from sfpipe.errors import SfpipeError
 from sfpipe.params import load_params
 from sfpipe.score.stage import scores
 from sfpipe.store.bank import load_bank
 from sfpipe.store.reader import read_scores, strip_height
 from sfpipe.store.window import window_for
+from tests.engraving.lilypond.conftest import lilypond  # noqa: F401  # a fixture
 from tests.pipeline.closure import ROOT
 
 # Repeats and grace notes; chorale; two voices on a staff; triplets; chords and ties.
@@ -30,12 +28,7 @@ PIECES = (
 
 
 @pytest.mark.slow
-def test_five_pieces_from_their_sources_to_the_stores(mirror, tmp_path):
-    try:
-        find_lilypond()
-        require_walls(unconfined=False)
-    except SfpipeError as error:
-        pytest.skip(str(error))
+def test_five_pieces_from_their_sources_to_the_stores(mirror, lilypond, tmp_path):  # noqa: F811  # pytest's way
     if find(DECLARED["TimGM6mb"]) is None:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     p = load_params(ROOT / "params.yaml")
@@ -63,13 +56,8 @@ def test_five_pieces_from_their_sources_to_the_stores(mirror, tmp_path):
         assert record.strip.shape[0] == 200 and (np.diff(record.onset_quarter) > 0).all()
 
 
-def test_les_graces_is_where_the_original_has_it(mirror, reference, tmp_path):
+def test_les_graces_is_where_the_original_has_it(mirror, reference, lilypond, tmp_path):  # noqa: F811  # pytest's way
     """Our strip beside the authors' own: the same music at the same place within a few pixels."""
-    try:
-        find_lilypond()
-        require_walls(unconfined=False)
-    except SfpipeError as error:
-        pytest.skip(str(error))
     p = load_params(ROOT / "params.yaml")
     download("msmd", p.download, p.seed, tmp_path / "raw", mirror=str(mirror))
     index = read_index(tmp_path / "raw")

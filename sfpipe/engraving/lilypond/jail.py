@@ -73,6 +73,11 @@ def walls() -> tuple[str, ...]:
         return ()
 
 
+def can_confine() -> bool:
+    """Whether files, or network and processes, can be kept from a program here."""
+    return bool({"landlock", "namespaces"} & set(walls()))
+
+
 def require_walls(*, unconfined: bool) -> None:
     """Refuse sources where nothing keeps them from the user's files, network and processes.
 
@@ -86,7 +91,7 @@ def require_walls(*, unconfined: bool) -> None:
     SfpipeError
         If the system offers neither Landlock nor namespaces, and they are not wanted.
     """
-    if unconfined or {"landlock", "namespaces"} & set(walls()):
+    if unconfined or can_confine():
         return
     raise SfpipeError(
         "this system cannot confine LilyPond sources, which are programs: it offers neither "
