@@ -223,6 +223,43 @@ class Schedule(Section):
     study: StudyParams = StudyParams()
 
 
+class BeliefFilterParams(Section):
+    """What an agent of `algo: belief` assumes of music while it plays."""
+
+    trust: float = Field(default=0.4, gt=0, le=2)  # exponent of what the network says of a frame
+    doubt: float = Field(default=0.02, ge=0, lt=1)  # least likelihood, of the mean one
+    drift: float = Field(default=0.05, ge=0, le=1)  # of the tempo's log, per frame
+    jump: float = Field(default=0.003, ge=0, le=1)  # probability of any other tempo, per frame
+    blur: float = Field(default=0.02, ge=0, le=0.3)  # of the position, per frame
+    tempo: float = Field(default=0.07, gt=0)  # usual tempo, quarter notes per frame ...
+    tempo_spread: float = Field(default=0.7, gt=0)  # ... and its deviation, as a log
+
+
+class BeliefParams(Section):
+    """Training of an agent with a memory (`algo: belief`): supervised, on passages."""
+
+    updates: int = Field(default=4000, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    passages: int = Field(default=12, ge=1)  # per update, each of so many ...
+    frames: int = Field(default=200, ge=10)  # ... frames of sound and ...
+    places: int = Field(default=192, ge=32)  # ... places of the strip
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    final_learning_rate: float = Field(default=2e-5, gt=0)
+    warm_up: int = Field(default=100, ge=0)  # updates
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    pace_loss: float = Field(default=0.5, ge=0)  # of how long printed notes last
+    blur_px: float = Field(default=6.0, gt=0)  # deviation of the labels' places
+    reach: float = Field(default=0.8, gt=0)  # of the window: places beyond are not told apart
+    gain_db: float = Field(default=9.0, ge=0, le=60)  # on the fly, with ...
+    equaliser_db: float = Field(default=4.0, ge=0, le=40)
+    noise: float = Field(default=0.02, ge=0)  # greatest deviation added to magnitudes
+    average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
+    evaluate_every: int = Field(default=250, ge=1)  # updates
+    filter: BeliefFilterParams = BeliefFilterParams()
+
+
 class TrainParams(Section):
     """`train`: which window, on what, and the schedule chosen by name."""
 
@@ -234,6 +271,7 @@ class TrainParams(Section):
     start_from: str | None = None
     schedule: str = "paper"
     schedules: dict[str, Schedule] = {"paper": Schedule()}
+    belief: BeliefParams = BeliefParams()
 
     @model_validator(mode="after")
     def _schedule_exists(self) -> TrainParams:
@@ -320,7 +358,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     dataset: DatasetName
-    algo: Literal["reinforce", "a2c", "ppo", "dagger"]
+    algo: Literal["reinforce", "a2c", "ppo", "dagger", "belief"]
     seed: int = Field(ge=0, lt=2**31)
     download: DownloadParams = DownloadParams()
     engrave: EngraveParams = EngraveParams()

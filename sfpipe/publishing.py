@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.agents.agent import CARD as AGENT
-from sfpipe.agents.agent import PRETRAINED
+from sfpipe.agents.agent import PRETRAINED, has_memory
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, sha256, write_json
 from sfpipe.real.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
+MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}
 RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
+SEES = ("A score following agent: it sees a window of the unrolled score and hears two seconds",)
+REMEMBERS = (
+    "A score following agent with a memory: it reads the unrolled score beforehand, remembers what",
+    "it believed about place and tempo, asks of a window of the score how well it goes with two",
+    "seconds",
+)
 COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
@@ -95,7 +102,7 @@ def text(
     pretrained: Path = PRETRAINED,
 ) -> str:
     """The card, Markdown; what it says of other agents is as they are in `pretrained` now."""
-    schedule = card["schedule"]
+    schedule, meta = card["schedule"], evaluation["meta"]
     studied, varied = card.get("studied", 0), card.get("varied_performances", 0)
     phases = [
         p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
@@ -108,13 +115,13 @@ def text(
     lines = [
         f"# {name}",
         "",
-        "A score following agent: it sees a window of the unrolled score and hears two seconds",
+        *(REMEMBERS if has_memory(card) else SEES),
         "of sound, and changes its reading speed twenty times a second. Play it with",
         f"`sfpipe evaluate --agent {name}`.",
         "",
         "| | |",
         "|---|---|",
-        f"| network | window `{card['window']}`, Table {TABLES[card['window']]} of the paper |",
+        f"| network | window `{card['window']}`, {_network(card)} |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
         f"| frames | {card['frames']:,}"
@@ -135,7 +142,7 @@ def text(
         f" {evaluation['n_onsets']:,} onsets played; 95 % bootstrap intervals over pieces.",
         "",
         f"| policy {COLUMNS}",
-        _row("sampled" if evaluation["meta"]["policy"] == "stochastic" else "argmax", evaluation),
+        _row(MANNERS[meta["policy"]], evaluation),
         *(
             _row(player.replace("_", " ").replace("agent argmax", "argmax"), figures)
             for player, figures in evaluation["players"].items()
@@ -148,6 +155,12 @@ def text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _network(card: Mapping[str, Any]) -> str:
+    if has_memory(card):
+        return "two encoders and a Bayes filter (`sfpipe/belief`)"
+    return f"Table {TABLES[card['window']]} of the paper"
 
 
 def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
@@ -169,7 +182,8 @@ def _augmentation(params: Mapping[str, Any] | None) -> str:
 
 def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
     conditions = human["conditions"].values()
-    of = {"sampled": algo, "argmax": f"{algo}-argmax"}
+    first = MANNERS[human["meta"].get("policy", "stochastic")]
+    of = {first: algo, "argmax": f"{algo}-argmax"}
     return [
         f"## On human performances: `{human['meta']['dataset']}`",
         "",
@@ -181,6 +195,7 @@ def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
             )
             for c in conditions
             for policy, entrant in of.items()
+            if entrant in c["entrants"]
         ),
         "",
     ]

@@ -89,7 +89,7 @@ def test_wrong_value_names_key_and_value(changes, key, found):
 
 def test_out_of_range_names_the_range():
     assert "less than or equal to 127" in error_of(synthesize={"program": 128}).what
-    assert "'reinforce', 'a2c', 'ppo' or 'dagger'" in error_of(algo="dqn").what
+    assert "'reinforce', 'a2c', 'ppo', 'dagger' or 'belief'" in error_of(algo="dqn").what
 
 
 @pytest.mark.parametrize("value", [[0.5, -1.0], [0.0], [float("nan")], [float("inf")]])

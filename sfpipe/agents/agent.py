@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
@@ -19,6 +20,7 @@ from sfpipe.store.window import WINDOWS, Window, window_by_name, window_for
 
 CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
+WITH_MEMORY = "belief"  # algo of the agents that `load_agent` does not read: see sfpipe/belief
 
 
 class AgentPlayer:
@@ -98,10 +100,35 @@ def agent_window(
     )
 
 
-def save_agent(folder: Path, network: ActorCritic, card: dict[str, Any]) -> None:
+def save_agent(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
     """Write `weights.safetensors` and `agent.json` into `folder`."""
     write_weights(folder, network)
     write_json(folder / CARD, card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The `agent.json` of an agent.
+
+    Raises
+    ------
+    SfpipeError
+        If it is missing or damaged, or names no window.
+    """
+    remedy = _how_to_get(folder)
+    card = read_json(folder / CARD, remedy=remedy)
+    name = card.get("window") if isinstance(card, dict) else None
+    if not isinstance(name, str) or name not in WINDOWS:
+        raise SfpipeError(
+            f"names no window (found {name!r}, expected one of {', '.join(WINDOWS)})",
+            file=folder / CARD,
+            remedy=remedy,
+        )
+    return card
+
+
+def has_memory(card: Mapping[str, Any]) -> bool:
+    """Whether an agent is one of `sfpipe.belief`, which remembers, and is no `ActorCritic`."""
+    return card.get("algo") == WITH_MEMORY
 
 
 def load_agent(
@@ -112,18 +139,17 @@ def load_agent(
     Raises
     ------
     SfpipeError
-        If a file is missing or damaged, or the weights do not fit the network.
+        If a file is missing or damaged, the weights do not fit the network, or it is an agent
+        with a memory.
     """
     folder = Path(folder)
-    remedy = _how_to_get(folder)
-    card = read_json(folder / CARD, remedy=remedy)
-    name = card.get("window") if isinstance(card, dict) else None
-    if not isinstance(name, str) or name not in WINDOWS:
+    card = read_card(folder)
+    if has_memory(card):
         raise SfpipeError(
-            f"names no window (found {name!r}, expected one of {', '.join(WINDOWS)})",
+            "is an agent with a memory, not a network of Tables 1 and 2",
             file=folder / CARD,
-            remedy=remedy,
+            remedy="name another agent; evaluate, watch, page and play take this one too",
         )
-    network = ActorCritic(WINDOWS[name])
-    read_weights(folder, network, remedy)
+    network = ActorCritic(WINDOWS[card["window"]])
+    read_weights(folder, network, _how_to_get(folder))
     return network.placed(device).eval(), card

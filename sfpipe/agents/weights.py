@@ -42,6 +42,9 @@ class RunningAverage(Generic[Network]):
         share = 1 - math.exp(-frames / self.frames)
         for mean, weight in zip(self.network.parameters(), network.parameters(), strict=True):
             mean.lerp_(weight, share)
+        # Statistics of a batch normalisation are averages over updates already.
+        for kept, present in zip(self.network.buffers(), network.buffers(), strict=True):
+            kept.copy_(present)
 
 
 def write_weights(folder: Path, network: nn.Module) -> None:

@@ -120,7 +120,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
 ) -> None:
     """Train an agent, or go on where an interrupted training stopped: models/agent/."""
-    from sfpipe.agents.stage import train as stage
+    from sfpipe.training import train as stage
 
     p, _, paths = setting(params, dataset)
     stage(

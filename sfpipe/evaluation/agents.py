@@ -9,14 +9,18 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.agent import agent_window, load_agent
+from sfpipe.agents.agent import agent_window, has_memory, load_agent, read_card
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
+from sfpipe.belief.agent import load_belief
+from sfpipe.belief.following import BeliefEntrant, BeliefFollower
+from sfpipe.belief.network import PlaceNetwork
 from sfpipe.game.entrants import Entrant, PlayerEntrant
+from sfpipe.game.following import Follower
 from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
-from sfpipe.params import EvaluateParams
+from sfpipe.live.follower import AgentFollower
+from sfpipe.params import BeliefFilterParams, EvaluateParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import strip_height
 from sfpipe.store.window import Window
@@ -31,14 +35,20 @@ class Examinee:
     card:
         Its `agent.json`.
     entrants:
-        What `agent_and_yardsticks` makes of it.
+        What takes part, by its name in eval.json: ``agent``, its argmax unless there is no chance
+        in it, and the two yardsticks.
+    follower:
+        The agent without chance, frame by frame.
+    policy:
+        How ``agent`` chooses its moves: ``stochastic``, ``argmax`` or ``planned``.
     """
 
-    network: ActorCritic
     card: dict[str, Any]
     window: Window
     device: torch.device
     entrants: dict[str, Entrant]
+    follower: Follower
+    policy: str
 
 
 def load_examinee(params: EvaluateParams, agent: Path, scores: Path, seed: int) -> Examinee:
@@ -52,6 +62,8 @@ def load_examinee(params: EvaluateParams, agent: Path, scores: Path, seed: int) 
     """
     device = choose_device(params.device)
     keep_memory()
+    if has_memory(read_card(agent)):
+        return _believing(*load_belief(agent, device), device, agent, scores)
     network, card = load_agent(agent, device)
     window = agent_window(agent, card, strip_height(scores), file=scores)
     generator = torch.Generator(device).manual_seed(seed)
@@ -59,7 +71,23 @@ def load_examinee(params: EvaluateParams, agent: Path, scores: Path, seed: int) 
     entrants = agent_and_yardsticks(
         actor, deterministic=params.deterministic, px_per_frame=card.get("px_per_frame")
     )
-    return Examinee(network, card, window, device, entrants)
+    policy = "argmax" if params.deterministic else "stochastic"
+    return Examinee(card, window, device, entrants, AgentFollower(network), policy)
+
+
+def _believing(
+    network: PlaceNetwork,
+    assumed: BeliefFilterParams,
+    card: dict[str, Any],
+    device: torch.device,
+    agent: Path,
+    scores: Path,
+) -> Examinee:
+    """An agent with a memory: there is no chance in it, so it has no argmax of its own."""
+    window = agent_window(agent, card, strip_height(scores), file=scores)
+    entrants: dict[str, Entrant] = {"agent": BeliefEntrant("agent", network, assumed)}
+    entrants |= yardsticks(card.get("px_per_frame"))
+    return Examinee(card, window, device, entrants, BeliefFollower(network, assumed), "planned")
 
 
 def agent_and_yardsticks(
@@ -79,12 +107,19 @@ def agent_and_yardsticks(
     def playing(most_probable: bool) -> Callable[[Bank], Player]:
         return lambda bank: SlidingPlayer(policy.of(bank), bank, deterministic=most_probable)
 
+    return {
+        "agent": PlayerEntrant("agent", playing(deterministic), chance=not deterministic),
+        "agent_argmax": PlayerEntrant("agent, argmax", playing(True)),
+    } | yardsticks(px_per_frame)
+
+
+def yardsticks(px_per_frame: float | None) -> dict[str, Entrant]:
+    """The planner and the player at constant speed (`agent_and_yardsticks`)."""
+
     def constant(bank: Bank) -> Player:
         return ConstantSpeed(bank, px_per_frame or mean_speed(bank))
 
     return {
-        "agent": PlayerEntrant("agent", playing(deterministic), chance=not deterministic),
-        "agent_argmax": PlayerEntrant("agent, argmax", playing(True)),
         "planner": PlayerEntrant("planner", Planner),
         "constant_speed": PlayerEntrant("constant speed", constant),
     }

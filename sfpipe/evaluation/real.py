@@ -23,15 +23,14 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.agents import load_examinee
 from sfpipe.evaluation.counting import count_onsets
 from sfpipe.evaluation.coverage import cover
-from sfpipe.evaluation.games import LABELS
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
+from sfpipe.evaluation.results import agent_labels
 from sfpipe.files import replacing, write_json
 from sfpipe.game.entrants import Entrant, FollowerEntrant
 from sfpipe.game.following import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.game.programme import Programme
-from sfpipe.live.follower import AgentFollower
 from sfpipe.params import EvaluateParams
 from sfpipe.real.conditions import CONDITIONS, shown
 from sfpipe.real.conditions import LABELS as CONDITION_LABELS
@@ -80,9 +79,11 @@ def evaluate_real(
     card, window = examinee.card, examinee.window
     scores, records = load_records(sources.scores, sources.spectrograms, window)
     aligned, unaligned = group(records, sources.spectrograms)
-    labels = _labels(agent.name, card, params.deterministic)
+    known = agent_labels(agent.name, card.get("algo") or "agent", examinee.policy)
+    labels = {name: known[name] for name in examinee.entrants}
     entrants: dict[str, Entrant] = {labels[name][0]: e for name, e in examinee.entrants.items()}
-    followers: dict[str, Follower] = {labels["agent_argmax"][0]: AgentFollower(examinee.network)}
+    unchanging = labels.get("agent_argmax", labels["agent"])[0]
+    followers: dict[str, Follower] = {unchanging: examinee.follower}
     for name in baselines:
         found = find_baseline(name)
         followers[name] = found.build(sources)
@@ -121,7 +122,7 @@ def evaluate_real(
             "agent": agent.name,
             "algo": card.get("algo"),
             "agent_frames": card.get("frames"),
-            "policy": "argmax" if params.deterministic else "stochastic",
+            "policy": examinee.policy,
             "trials": params.real_trials,
             "seed": seed,
         },
@@ -184,18 +185,6 @@ def table(evaluation: Mapping[str, Any]) -> str:
             share = f"{figures['share']:.0%} of the strip"
             lines.append(f"{name} (no alignment): {entrant} covered {share}, {end}")
     return "\n".join(lines)
-
-
-def _labels(agent: str, card: Mapping[str, Any], deterministic: bool) -> dict[str, tuple[str, str]]:
-    """Player of an evaluation -> its name among the entrants, as the paper's rows go, and label."""
-    algo = card.get("algo") or "agent"
-    drawn = "argmax" if deterministic else "sampled"
-    return {
-        "agent": (algo, f"{agent} ({algo}, {drawn})"),
-        "agent_argmax": (f"{algo}-argmax", f"{agent} ({algo}, argmax)"),
-        "planner": ("planner", LABELS["planner"]),
-        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
-    }
 
 
 def _figures(games: Games, labels: Mapping[str, str], seed: int) -> dict[str, Any]:

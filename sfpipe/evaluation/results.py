@@ -220,15 +220,28 @@ def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
 def _agent_rows(
     evaluation: Mapping[str, Any], meta: Mapping[str, Any], name: str, dataset: str
 ) -> list[Row]:
-    algo = meta["algo"]
-    policy = "argmax" if meta.get("policy") == "argmax" else "sampled"
-    known = {
-        "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),
-        "planner": ("planner", LABELS["planner"]),
-        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
-    }
-    rows = [Row(dataset, algo, f"{name} ({algo}, {policy})", evaluation)]
+    known = agent_labels(name, meta["algo"], meta.get("policy", ""))
+    rows = [Row(dataset, *known["agent"], evaluation)]
     for player, figures in evaluation["players"].items():
         entrant, label = known.get(player, (player, player))
         rows.append(Row(dataset, entrant, label, figures))
     return rows
+
+
+def agent_labels(name: str, algo: str, policy: str) -> dict[str, tuple[str, str]]:
+    """Player of an evaluation -> its name among the entrants, as the paper's rows go, and label.
+
+    Parameters
+    ----------
+    name, algo:
+        Of the agent.
+    policy:
+        As in `meta`: ``argmax``, ``planned`` (there is no chance in it), else sampled.
+    """
+    manner = {"argmax": f"{algo}, argmax", "planned": algo}.get(policy, f"{algo}, sampled")
+    return {
+        "agent": (algo, f"{name} ({manner})"),
+        "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),
+        "planner": ("planner", LABELS["planner"]),
+        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
+    }

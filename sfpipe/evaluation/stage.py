@@ -58,7 +58,7 @@ def evaluate(
         "split": params.split,
         "algo": card.get("algo"),
         "window": window.name,
-        "policy": "argmax" if params.deterministic else "stochastic",
+        "policy": examinee.policy,
         "agent_frames": card.get("frames"),
         "agent_hours": card.get("hours"),
     }

@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfpipe.agents.agent import AgentPlayer, agent_window, find_agent, load_agent
+from sfpipe.agents.agent import (
+    AgentPlayer,
+    agent_window,
+    find_agent,
+    has_memory,
+    load_agent,
+    read_card,
+)
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.baselines.registry import Sources, find_baseline
+from sfpipe.belief.agent import load_belief
+from sfpipe.belief.following import BeliefFollower
 from sfpipe.errors import SfpipeError
 from sfpipe.game.following import follow
 from sfpipe.game.play import PlayedGame, play_games
@@ -142,8 +151,14 @@ def play_agent(
     SfpipeError
         If the agent cannot be read, or it is one for other strips.
     """
-    network, card = load_agent(folder)
     height = shown.score.strip.shape[0]
+    if has_memory(read_card(folder)):
+        believing, assumed, card = load_belief(folder)
+        bank = bank_of(shown, agent_window(folder, card, height, file=shown.store))
+        follower = BeliefFollower(believing, assumed)
+        game = follow(follower, shown.score, shown.performance, bank.window)
+        return Contestant(bank, game, track(game, folder.name))
+    network, card = load_agent(folder)
     bank = bank_of(shown, agent_window(folder, card, height, file=shown.store))
     actor = Actor(network, torch.Generator().manual_seed(seed))
     game = play_games(bank, AgentPlayer(actor, deterministic=deterministic))[0]

@@ -1,0 +1,158 @@
+"""Two encoders: the strip to a vector per place, the sound to a vector per frame."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.store.schema import BINS
+from sfpipe.store.window import Window
+
+VECTOR = 96  # numbers that describe a place or a frame
+COLUMNS = 4  # of the strip as the network sees it, per place
+CONTEXT = 35  # frames that the newest frame's vector depends on, itself included
+
+
+class Places(NamedTuple):
+    """What the score's encoder makes of a strip.
+
+    Attributes
+    ----------
+    vector:
+        float [shape=(n, places, 96)].
+    pace:
+        float [shape=(n, places)], log of quarter notes per px of the strip.
+    """
+
+    vector: torch.Tensor
+    pace: torch.Tensor
+
+
+class PlaceNetwork(nn.Module):
+    """How well each frame goes with each place of the score.
+
+    Parameters
+    ----------
+    window:
+        Of the game; says how high the strip is and at which size it is seen.
+    dropout:
+        Of the features that vectors are made of; active in `train()` mode only.
+
+    Attributes
+    ----------
+    place_px:
+        Strip px from one place to the next: 8 of piano music, 4 of melodies.
+    """
+
+    def __init__(self, window: Window, *, dropout: float = 0.1):
+        super().__init__()
+        self.window = window
+        self.place_px = COLUMNS * window.shrink
+        rows = -(-window.seen[0] // 4)
+        self.score = nn.Sequential(
+            *_image(1, 24, (5, 5), 2, (2, 2)),
+            *_image(24, 32, (3, 3), (1, 2), (1, 1)),
+            *_image(32, 48, (3, 3), (2, 1), (1, 1)),
+        )
+        self.score_rows = _column(48 * rows, 192)
+        self.along_score = nn.Sequential(
+            Along(192, 5, 1, causal=False), Along(192, 5, 2, causal=False), nn.Dropout(dropout)
+        )
+        self.to_place = nn.Conv1d(192, VECTOR + 1, 1)
+        self.sound = nn.Sequential(
+            nn.ZeroPad2d((2, 0, 0, 0)),
+            *_image(1, 16, (5, 3), (2, 1), (2, 0)),
+            nn.ZeroPad2d((2, 0, 0, 0)),
+            *_image(16, 32, (3, 3), (2, 1), (1, 0)),
+        )
+        self.sound_rows = _column(32 * -(-BINS // 4), 192)
+        self.along_time = nn.Sequential(
+            *(Along(192, 3, step, causal=True) for step in (1, 2, 4, 8)), nn.Dropout(dropout)
+        )
+        self.to_frame = nn.Conv1d(192, VECTOR, 1)
+        self.sharpness = nn.Parameter(torch.tensor(2.5))  # log of the cosines' factor
+
+    def read(self, strip: torch.Tensor) -> Places:
+        """Encode strips.
+
+        Parameters
+        ----------
+        strip:
+            float [shape=(n, 1, height, columns)] as seen, ink in [0, 1]; columns divisible by 4.
+        """
+        x = self.score_rows(self.score(strip).flatten(1, 2))
+        out = self.to_place(self.along_score(x))
+        vector = F.normalize(out[:, :VECTOR].float(), dim=1).transpose(1, 2)
+        # About a quarter note in 48 px of piano music, 11 of melodies, before anything is learnt.
+        return Places(vector, out[:, VECTOR].float() - 3.0)
+
+    def hear(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Encode sound, each frame from itself and the 34 frames before it.
+
+        Parameters
+        ----------
+        spectrogram:
+            float [shape=(n, 1, 78, frames)].
+
+        Returns
+        -------
+        torch.Tensor
+            float [shape=(n, frames, 96)].
+        """
+        x = self.sound_rows(self.sound(spectrogram).flatten(1, 2))
+        out = self.to_frame(self.along_time(x))
+        return F.normalize(out.float(), dim=1).transpose(1, 2)
+
+    def match(self, frames: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Logits of each frame's place: float32 [shape=(n, frames, places)]."""
+        return (frames @ places.transpose(1, 2)) * self.sharpness.exp()
+
+
+class Along(nn.Module):
+    """A residual convolution along the score or along time.
+
+    Parameters
+    ----------
+    causal:
+        Looks at what came before alone, by twice as much as else to either side.
+    """
+
+    def __init__(self, channels: int, kernel: int, step: int, *, causal: bool):
+        super().__init__()
+        reach = (kernel - 1) * step
+        self.pad = (reach, 0) if causal else (reach // 2, reach - reach // 2)
+        self.layers = nn.Sequential(
+            nn.Conv1d(channels, channels, kernel, dilation=step, bias=False),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`x` [shape=(n, channels, length)] and what its surroundings add to it."""
+        return x + self.layers(F.pad(x, self.pad))
+
+
+def _image(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    stride: int | tuple[int, int],
+    padding: tuple[int, int],
+) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _column(inputs: int, outputs: int) -> nn.Sequential:
+    """All rows of a column together."""
+    return nn.Sequential(
+        nn.Conv1d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm1d(outputs),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,162 @@
+"""Labelled passages: a stretch of strip, the sound that goes with it, how long its notes last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sfpipe.belief.network import COLUMNS
+from sfpipe.params import BeliefParams
+from sfpipe.store import gather
+from sfpipe.store.bank import Bank
+from sfpipe.store.reader import ScoreRecord
+from sfpipe.store.schema import BINS, EXCERPT
+
+BEFORE = EXCERPT  # frames of sound before the first labelled one
+_LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
+
+
+class Passages(NamedTuple):
+    """n passages of p places and t frames.
+
+    Attributes
+    ----------
+    strip:
+        float32 [shape=(n, 1, height, 4 p)], ink in [0, 1].
+    sound:
+        float32 [shape=(n, 1, 78, 40 + t)].
+    target:
+        float32 [shape=(n, t)], px from the passage's left edge, at the last t frames.
+    heard:
+        bool [shape=(n, t)], the frame is between the first and the last onset.
+    pace:
+        float32 [shape=(n, p)], log of quarter notes per px; NaN where it is not known.
+    """
+
+    strip: torch.Tensor
+    sound: torch.Tensor
+    target: torch.Tensor
+    heard: torch.Tensor
+    pace: torch.Tensor
+
+
+class PassageSampler:
+    """Draws passages from a bank, every second of music equally often.
+
+    Parameters
+    ----------
+    scores:
+        By piece: how many quarter notes lie between its onsets.
+    """
+
+    def __init__(self, bank: Bank, scores: Mapping[str, ScoreRecord], params: BeliefParams):
+        self.bank, self.params = bank, params
+        self.place_px = COLUMNS * bank.window.shrink
+        pieces = [info.piece for info in bank.infos]
+        labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
+        self._pace = [labels[p] for p in pieces]
+        self._lengths = torch.tensor([float(i.n_frames) for i in bank.infos])
+
+    def draw(self, generator: torch.Generator) -> Passages:
+        """One batch.
+
+        Parameters
+        ----------
+        generator:
+            On the CPU.
+        """
+        bank, p = self.bank, self.params
+        n, span = p.passages, p.places * self.place_px
+        performance = torch.multinomial(self._lengths, n, replacement=True, generator=generator)
+        dice = torch.rand(2, n, generator=generator, dtype=torch.float64)
+        at = performance.to(bank.device)
+        first, last = bank.first_frame[at].cpu(), bank.last_frame[at].cpu()
+        base = bank.frame_base[at].cpu()
+        # Often the whole of a short performance, never beyond the last of all.
+        frame = first + (dice[0] * (last - first - p.frames // 2).clamp(min=1)).to(torch.int64)
+        frame = (base + frame).clamp(max=len(bank.targets) - p.frames) - base
+        targets = bank.targets.cpu()
+        here = targets[base + frame]
+        width = bank.window.width
+        begin = here - width * (0.4 + 0.7 * dice[1])
+        begin = torch.minimum(begin, bank.strip_width[at].cpu() - span).clamp(min=0)
+        begin = (begin / 2).floor() * 2
+        column = bank.strip_base[at].cpu() + (begin / bank.window.shrink).to(torch.int64)
+        column = column.clamp(max=bank.strip.shape[1] - p.places * COLUMNS)
+        frames = frame[:, None] + torch.arange(p.frames)
+        target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
+        heard = (frames >= first[:, None]) & (frames <= last[:, None])
+        sound = self._sound(base + frame - BEFORE, p.frames + BEFORE, generator)
+        strip = gather.windows(
+            bank.strip.cpu().numpy(), column.numpy(), p.places * COLUMNS, 1 / 255
+        )
+        centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
+        pace = np.stack(
+            [
+                self._pace[i][np.minimum(c.astype(np.int64), len(self._pace[i]) - 1)]
+                for i, c in zip(performance.tolist(), centre, strict=True)
+            ]
+        )
+        device = bank.device
+        return Passages(
+            self._shift(strip, generator).to(device),
+            sound.to(device),
+            target.to(device),
+            heard.to(device),
+            torch.from_numpy(pace).to(device),
+        )
+
+    def _sound(self, first: torch.Tensor, width: int, generator: torch.Generator) -> torch.Tensor:
+        """Excerpts as another room and microphone would give them, half of them unchanged."""
+        p, n = self.params, len(first)
+        sound = gather.windows(self.bank.spectrogram.cpu().numpy(), first.numpy(), width, 1.0)
+        dice = torch.rand(4, n, generator=generator)
+        changed = (dice[0] < 0.5).nonzero()[:, 0]
+        if not len(changed):
+            return sound
+        some = torch.pow(10.0, sound[changed]) - 1
+        m = len(changed)
+        knots = p.equaliser_db * torch.randn(m, 6, generator=generator)
+        curve = torch.nn.functional.interpolate(
+            knots[:, None], BINS, mode="linear", align_corners=True
+        )[:, 0]
+        level = p.gain_db * (2 * dice[1, changed] - 1)[:, None] + curve
+        some *= torch.pow(10.0, level / 20)[:, None, :, None]
+        noise = torch.randn(some.shape, generator=generator).abs_()
+        some += (p.noise * dice[2, changed] ** 3)[:, None, None, None] * noise
+        sound[changed] = torch.log10(some + 1)
+        return sound
+
+    def _shift(self, strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Strips moved up or down by a row or two, and paler or darker."""
+        rows = torch.randint(-2, 3, (len(strip),), generator=generator).tolist()
+        for image, by in zip(strip, rows, strict=True):
+            if by:
+                moved = image.roll(by, 1)
+                moved[:, :by] = 0 if by > 0 else moved[:, :by]
+                if by < 0:
+                    moved[:, by:] = 0
+                image.copy_(moved)
+        ink = 0.7 + 0.3 * torch.rand(len(strip), generator=generator)
+        return strip * ink[:, None, None, None]
+
+
+def pace_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:
+    """Log of quarter notes per px at every px of a padded strip: float32, NaN where not known."""
+    x, quarter = score.onset_x_px.astype(np.float64), score.onset_quarter.astype(np.float64)
+    labels = np.full(score.strip.shape[1] + 2 * padding_px, np.nan, np.float32)
+    # Of onsets above each other one; of those that lie left of an earlier one none.
+    kept = [0]
+    for i in range(1, len(x)):
+        if x[i] > x[kept[-1]] + 1 and quarter[i] > quarter[kept[-1]] + 1e-6:
+            kept.append(i)
+    for i, j in pairwise(kept):
+        wide, long = x[j] - x[i], quarter[j] - quarter[i]
+        if wide <= _LONGEST:
+            begin, end = (int(v) + padding_px for v in (x[i], x[j]))
+            labels[begin:end] = np.clip(np.log(long / wide), -7.0, -0.7)
+    return labels

@@ -1,0 +1,52 @@
+"""From what is believed to the next move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+HORIZON = 8  # frames, as the planner that knows the future looks ahead
+
+_OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
+
+
+@njit(**_OPTIONS)
+def best_move(position, speed, aims, first, last):
+    """The move that leads to the least sum of distances from `aims`.
+
+    All 27 sequences of three moves are followed, the speed held after the third, as
+    `sfpipe.game.players.Planner` does with the true targets.
+
+    Parameters
+    ----------
+    position, speed:
+        px and px/frame.
+    aims:
+        float64 [shape=(8,)], where to be after the next frame and the seven after it, px.
+    first, last:
+        Limits of the position, px.
+
+    Returns
+    -------
+    int
+        -1, 0 or 1 px/frame.
+    """
+    best, chosen = np.inf, 0
+    for a in (0, -1, 1):
+        for b in (0, -1, 1):
+            for c in (0, -1, 1):
+                cost, v, x = 0.0, speed, position
+                for h in range(len(aims)):
+                    if h == 0:
+                        v += a
+                    elif h == 1:
+                        v += b
+                    elif h == 2:
+                        v += c
+                    x = min(max(x + v, first), last)
+                    cost += abs(x - aims[h])
+                if cost < best:
+                    best, chosen = cost, a
+    return chosen

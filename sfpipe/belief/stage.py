@@ -1,0 +1,83 @@
+"""Stage `train` with `algo: belief`: both stores -> weights, `agent.json`, learning curves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe.agents.agent import WITH_MEMORY, save_agent
+from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
+from sfpipe.agents.log import TrainingLog
+from sfpipe.agents.session import open_session, stop_signals
+from sfpipe.belief.network import PlaceNetwork
+from sfpipe.belief.training import BeliefCourse, BeliefTraining
+from sfpipe.files import sha256
+from sfpipe.game.players import mean_speed
+from sfpipe.params import TrainParams
+from sfpipe.store.reader import strip_height
+from sfpipe.store.records import load_records
+
+
+def train_belief(
+    params: TrainParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    seed: int,
+    curves: Path | None = None,
+    events: Path | None = None,
+    checkpoints: Path | None = None,
+) -> BeliefCourse:
+    """Train an agent with a memory; arguments and errors as of `sfpipe.agents.stage.train`."""
+    session = open_session(params, scores, spectrograms)
+    window, p = session.window, params.belief
+    strips, validation = load_records(scores, spectrograms, window, split="valid")
+    identity: dict[str, Any] = {
+        "algo": WITH_MEMORY,
+        "seed": seed,
+        "window": window.name,
+        "schedule": p.model_dump(),
+        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
+    }
+    torch.manual_seed(seed)  # layers draw their first weights from no other generator
+    network = PlaceNetwork(window, dropout=p.dropout).to(session.device)
+    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
+    log = TrainingLog(curves, events)
+    with stop_signals() as stop:
+        course = BeliefTraining(
+            network,
+            session.train_bank,
+            strips,
+            validation,
+            p,
+            seed=seed,
+            checkpoint=checkpoint,
+            checkpoint_seconds=params.checkpoint_seconds,
+            log=log,
+            should_stop=lambda: bool(stop),
+        ).run()
+    log.close()
+    summary = {k: v for k, v in asdict(course).items() if k != "evaluations"}
+    card = {
+        **identity,
+        "frames": course.frames,
+        "hours": course.seconds / 3600,
+        "validation_r_on": course.best,
+        **session.facts(),
+        "bfloat16": False,
+        "strip_height_px": strip_height(scores),
+        "px_per_frame": mean_speed(session.train_bank),
+        "course": summary,
+        "curve": [
+            [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
+            for e in course.evaluations
+        ],
+    }
+    save_agent(out, network, card)
+    if checkpoint:
+        remove_checkpoint(checkpoint)
+    return course

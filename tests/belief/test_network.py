@@ -1,0 +1,69 @@
+"""The two encoders: what a frame's and a place's vector depend on, and on what not."""
+
+import pytest
+import torch
+
+from sfpipe.belief.network import COLUMNS, CONTEXT, VECTOR, PlaceNetwork
+from sfpipe.store.window import WINDOWS
+
+
+@pytest.fixture(scope="module")
+def network() -> PlaceNetwork:
+    torch.manual_seed(1)
+    made = PlaceNetwork(WINDOWS["nottingham"])
+    made.train()
+    with torch.no_grad():  # batch statistics that are not those of nothing
+        made.read(torch.rand(2, 1, 40, 160))
+        made.hear(torch.rand(2, 1, 78, 90))
+    return made.eval()
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@torch.no_grad()
+def test_a_vector_of_length_one_for_each_place_and_frame(name):
+    window = WINDOWS[name]
+    made = PlaceNetwork(window).eval()
+    places = made.read(torch.rand(2, 1, window.seen[0], 40 * COLUMNS))
+    frames = made.hear(torch.rand(2, 1, 78, 31))
+    assert places.vector.shape == (2, 40, VECTOR)
+    assert places.pace.shape == (2, 40)
+    assert frames.shape == (2, 31, VECTOR)
+    for vectors in (places.vector, frames):
+        assert torch.allclose(vectors.norm(dim=2), torch.ones(()), atol=1e-5)
+    logits = made.match(frames, places.vector)
+    assert logits.shape == (2, 31, 40)
+    assert float(logits.abs().max()) <= float(made.sharpness.exp()) + 1e-3
+    assert made.place_px == COLUMNS * window.shrink
+
+
+@torch.no_grad()
+def test_a_frame_is_heard_with_those_before_it_and_no_others(network):
+    sound = torch.rand(1, 1, 78, 80)
+    heard = network.hear(sound)[0, 60]
+    later, earlier, newest, oldest = (sound.clone() for _ in range(4))
+    later[..., 61:] += 1
+    earlier[..., : 61 - CONTEXT] += 1
+    newest[..., 60] += 1
+    oldest[..., 61 - CONTEXT] += 1
+    assert torch.allclose(network.hear(later)[0, 60], heard, atol=1e-6)
+    assert torch.allclose(network.hear(earlier)[0, 60], heard, atol=1e-6)
+    assert not torch.allclose(network.hear(newest)[0, 60], heard, atol=1e-4)
+    assert not torch.equal(network.hear(oldest)[0, 60], heard)
+
+
+@torch.no_grad()
+def test_the_newest_frames_alone_give_the_same_vector(network):
+    sound = torch.rand(1, 1, 78, 80)
+    whole = network.hear(sound)[0]
+    for end in (CONTEXT, 50, 80):
+        alone = network.hear(sound[..., end - CONTEXT : end])[0, -1]
+        assert torch.allclose(alone, whole[end - 1], atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_strip_moved_by_a_place_is_read_as_before(network):
+    strip = torch.zeros(1, 1, 40, 120 * COLUMNS)
+    strip[..., 200:280] = torch.rand(40, 80)
+    first, second = network.read(strip), network.read(strip.roll(3 * COLUMNS, 3))
+    assert torch.allclose(first.vector[0, 30:90], second.vector[0, 33:93], atol=1e-5)
+    assert torch.allclose(first.pace[0, 30:90], second.pace[0, 33:93], atol=1e-5)
