@@ -328,6 +328,7 @@ class OdtwParams(Section):
 
     width_s: float = Field(default=10.0, ge=1, le=60)
     max_run: int = Field(default=3, ge=1)  # frames of score or performance without the other
+    stay: float = Field(default=0.0, ge=0)  # cost of a step of one alone, beside its distance
     onset_weight: float = Field(default=1.0, ge=0)
     fading: float = Field(default=0.7, ge=0, lt=1)
     adaptive: bool = True
@@ -343,6 +344,7 @@ class OmrParams(Section):
     )
     # By how well they fit the tempi are chosen, and that is what adaptive features blur.
     adaptive: bool = False
+    stay: float = Field(default=0.8, ge=0)
 
 
 class BaselinesParams(Section):

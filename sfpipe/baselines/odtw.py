@@ -55,7 +55,10 @@ class OdtwFollower:
             self._reference = self._features().of(self._sound.spectrogram)[self._first :]
             self._score = score
         self._dtw = OnlineDtw(
-            self._reference, width=round(self.params.width_s * FPS), max_run=self.params.max_run
+            self._reference,
+            width=round(self.params.width_s * FPS),
+            max_run=self.params.max_run,
+            stay=self.params.stay,
         )
         self._chroma.reset()
         self._heard: np.ndarray | None = None

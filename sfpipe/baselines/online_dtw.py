@@ -39,6 +39,10 @@ class OnlineDtw:
     max_run:
         Most rows, or columns, in a row: tempi from 1 / (max_run + 1) to max_run + 1 are followed.
 
+    stay:
+        Added to the cost of a step in one sequence alone, so that where many paths fit equally
+        well the steady one is cheapest.
+
     Attributes
     ----------
     position:
@@ -51,13 +55,15 @@ class OnlineDtw:
         If the sequence is empty or no matrix.
     """
 
-    def __init__(self, reference: np.ndarray, *, width: int = 200, max_run: int = 3):
+    def __init__(
+        self, reference: np.ndarray, *, width: int = 200, max_run: int = 3, stay: float = 0.0
+    ):
         if reference.ndim != 2 or not len(reference):
             raise SfpipeError(
                 f"expected a sequence of features (n, d), found the shape {reference.shape}"
             )
         self.reference = np.ascontiguousarray(reference, np.float64)
-        self.max_run = max_run
+        self.max_run, self.stay = max_run, stay
         self._heard = np.zeros((width, reference.shape[1]))
         self._cost = np.full((width, width), np.inf)
         # Newest row, newest column, what to extend next, length and kind of the present run.
@@ -67,7 +73,15 @@ class OnlineDtw:
     def step(self, features: np.ndarray) -> int:
         """Take in one frame, float64 [shape=(d,)]; returns the new `position`."""
         self.position = int(
-            _step(features, self.reference, self._heard, self._cost, self._state, self.max_run)
+            _step(
+                features,
+                self.reference,
+                self._heard,
+                self._cost,
+                self._state,
+                self.max_run,
+                self.stay,
+            )
         )
         return self.position
 
@@ -82,24 +96,24 @@ class OnlineDtw:
 
 
 @njit(**_OPTIONS)
-def _step(features, reference, heard, cost, state, max_run):
+def _step(features, reference, heard, cost, state, max_run, stay):
     width = len(cost)
     row, column = state[0] + 1, state[1]
     heard[row % width] = features
     if column < 0:
         column = 0
         state[2] = ROW
-    _add_row(row, column, reference, heard, cost)
+    _add_row(row, column, reference, heard, cost, stay)
     if state[2] == BOTH and column + 1 < len(reference):
         column += 1
-        _add_column(row, column, reference, heard, cost)
+        _add_column(row, column, reference, heard, cost, stay)
     while True:
         at_row, at_column = _best(row, column, cost)
         following = _choose(row, column, at_row, at_column, state, max_run)
         if following != COLUMN or column + 1 == len(reference):
             break
         column += 1
-        _add_column(row, column, reference, heard, cost)
+        _add_column(row, column, reference, heard, cost, stay)
     state[0], state[1], state[2] = row, column, following
     return at_column
 
@@ -120,21 +134,21 @@ def _choose(row, column, at_row, at_column, state, max_run):
 
 
 @njit(**_OPTIONS)
-def _add_row(row, column, reference, heard, cost):
+def _add_row(row, column, reference, heard, cost, stay):
     width = len(cost)
     for j in range(max(0, column - width + 1), column + 1):
-        _fill(row, j, row, column, reference, heard, cost)
+        _fill(row, j, row, column, reference, heard, cost, stay)
 
 
 @njit(**_OPTIONS)
-def _add_column(row, column, reference, heard, cost):
+def _add_column(row, column, reference, heard, cost, stay):
     width = len(cost)
     for i in range(max(0, row - width + 1), row + 1):
-        _fill(i, column, row, column, reference, heard, cost)
+        _fill(i, column, row, column, reference, heard, cost, stay)
 
 
 @njit(**_OPTIONS)
-def _fill(i, j, row, column, reference, heard, cost):
+def _fill(i, j, row, column, reference, heard, cost, stay):
     """Cost of the cheapest path to a cell; what the rings no longer hold is not on a path."""
     width = len(cost)
     a, b = heard[i % width], reference[j]
@@ -146,9 +160,9 @@ def _fill(i, j, row, column, reference, heard, cost):
     left = j > 0 and j > column - width + 1
     best = np.inf
     if up:
-        best = min(best, cost[(i - 1) % width, j % width] + distance)
+        best = min(best, cost[(i - 1) % width, j % width] + distance + stay)
     if left:
-        best = min(best, cost[i % width, (j - 1) % width] + distance)
+        best = min(best, cost[i % width, (j - 1) % width] + distance + stay)
     if up and left:
         best = min(best, cost[(i - 1) % width, (j - 1) % width] + 2 * distance)
     if i == 0 and j == 0:

@@ -158,7 +158,7 @@ def _omr_odtw(sources: Sources) -> Follower:
         lambda score: sounds_of_image(
             score.strip, sources.synthesize, reader, omr.steps_per_minute
         ),
-        override(sources.baselines.odtw, adaptive=omr.adaptive),
+        override(sources.baselines.odtw, adaptive=omr.adaptive, stay=omr.stay),
     )
 
 

@@ -154,3 +154,21 @@ def test_no_sequence_is_refused():
     for wrong in (np.zeros((0, 3)), np.zeros(3)):
         with pytest.raises(SfpipeError, match="expected a sequence of features"):
             OnlineDtw(wrong)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_nothing_tells_frames_apart_the_steady_path_is_cheapest(seed):
+    rng = np.random.default_rng(seed)
+    reference, heard = (1 + 0.3 * rng.standard_normal((n, 12)) for n in (300, 200))
+    free, steady = OnlineDtw(reference), OnlineDtw(reference, stay=0.8)
+    astray = [
+        max(abs(dtw.step(frame) - i) for i, frame in enumerate(heard)) for dtw in (free, steady)
+    ]
+    assert astray[1] < 35 < astray[0]
+
+
+def test_a_steady_path_still_follows_a_performance_half_as_fast():
+    reference = curve(100, d=12)
+    heard = np.repeat(reference, 2, axis=0)
+    dtw = OnlineDtw(reference, stay=0.8)
+    assert [dtw.step(frame) for frame in heard][-1] >= 98
