@@ -36,14 +36,17 @@ from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.baselines.odtw import OdtwFollower
 from sfpipe.baselines.score_sound import from_performance
+from sfpipe.belief.following import BeliefFollower
+from sfpipe.belief.network import PlaceNetwork
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.env import ScoreFollowingEnv
+from sfpipe.game.following import Follower
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.live.follower import AgentFollower
-from sfpipe.params import DaggerParams, PPOParams, Schedule, StudyParams
+from sfpipe.params import BeliefFilterParams, DaggerParams, PPOParams, Schedule, StudyParams
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import read_performances, read_scores
+from sfpipe.store.reader import ScoreRecord, read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 
@@ -264,19 +267,15 @@ def bench_latency(
     follower.reset(record)
     game, network = reference.make(songs, bank.window, 0), reference.plain(fresh(bank))
     bank_of_filters, hann = filterbank(), np.hanning(2048).astype(np.float32)
+    torch.manual_seed(0)
+    believing = BeliefFollower(PlaceNetwork(bank.window), BeliefFilterParams())
     median, tail = Row(f"latency, {name}, median", "ms"), Row(f"latency, {name}, p99", "ms")
+    memory = Row(f"latency, {name}, with a memory, median", "ms")
     for _ in range(bench.rounds):
-        follower.reset(record)
-        stream, taken = StreamingSpectrogram(), []
-        stream.push(samples[:2048])
-        for i in range(300):
-            chunk = samples[int(2048 + i * HOP) : int(2048 + (i + 1) * HOP)]
-            started = time.perf_counter()
-            for frame in stream.push(chunk).T:
-                follower.step(frame)
-            taken.append(1e3 * (time.perf_counter() - started))
+        taken = reaction_ms(follower, record, samples)
         median.ours.append(float(np.median(taken)))
         tail.ours.append(float(np.quantile(taken, 0.99)))
+        memory.ours.append(float(np.median(reaction_ms(believing, record, samples))))
         seen, taken = game.reset(), []
         for i in range(300):
             frame = samples[int(i * HOP) : int(i * HOP) + 2048]
@@ -292,8 +291,24 @@ def bench_latency(
                 seen = game.reset()
         median.theirs.append(float(np.median(taken)))
         tail.theirs.append(float(np.quantile(taken, 0.99)))
+        memory.theirs.append(median.theirs[-1])
     bench.show(median)
     bench.show(tail)
+    bench.show(memory)
+
+
+def reaction_ms(follower: Follower, record: ScoreRecord, samples: np.ndarray) -> list[float]:
+    """How long a follower takes for each of 300 frames, ms, spectrogram included."""
+    follower.reset(record)
+    stream, taken = StreamingSpectrogram(), []
+    stream.push(samples[:2048])
+    for i in range(300):
+        chunk = samples[int(2048 + i * HOP) : int(2048 + (i + 1) * HOP)]
+        started = time.perf_counter()
+        for frame in stream.push(chunk).T:
+            follower.step(frame)
+        taken.append(1e3 * (time.perf_counter() - started))
+    return taken
 
 
 class Led(AgentFollower):

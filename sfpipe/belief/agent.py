@@ -38,7 +38,7 @@ def load_belief(
             file=folder / CARD,
             remedy=remedy,
         )
-    assumed = override(BeliefFilterParams(), **card["schedule"]["filter"])
+    assumed = override(BeliefFilterParams(), **card.get("filter", {}))
     network = PlaceNetwork(WINDOWS[card["window"]])
     read_weights(folder, network, remedy)
     return network.to(device).eval(), assumed, card

@@ -116,6 +116,7 @@ class Playing:
     ):
         self.window, self.offset = window, reading.offset_px
         self.vector = reading.vector * np.float32(sharpness)
+        self.prior = np.float32(params.prior) * reading.pace
         self.belief = Belief(reading.pace, place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
         self.limits = -window.width / 2, width_px + window.width / 2 - 1
@@ -131,7 +132,7 @@ class Playing:
             Vector of the newest frame, float32 [shape=(96,)]; None before the first onset's.
         """
         if frame is not None:
-            logits = self.vector @ frame
+            logits = self.vector @ frame - self.prior
             here = self.position + self.offset
             self.belief.hear(logits, here, self.window.width, move=self.heard > 0)
             self.heard += 1

@@ -40,7 +40,7 @@ def train_belief(
         "algo": WITH_MEMORY,
         "seed": seed,
         "window": window.name,
-        "schedule": p.model_dump(),
+        "schedule": p.model_dump(exclude={"filter"}),
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
@@ -64,6 +64,7 @@ def train_belief(
     summary = {k: v for k, v in asdict(course).items() if k != "evaluations"}
     card = {
         **identity,
+        "filter": p.filter.model_dump(),  # it decides how the agent plays, not what it learns
         "frames": course.frames,
         "hours": course.seconds / 3600,
         "validation_r_on": course.best,

@@ -53,7 +53,7 @@ def test_the_stage_leaves_agent_card_and_curves(project):
     assert network.window == NOTTINGHAM
     assert assumed == BeliefFilterParams(trust=0.5)
     assert (card["algo"], card["seed"], card["course"]["updates"]) == ("belief", 1, 2)
-    assert card["schedule"]["filter"]["trust"] == 0.5
+    assert card["filter"]["trust"] == 0.5 and "filter" not in card["schedule"]
     assert card["frames"] > 0
     assert len(card["curve"]) == 2
     assert (project / "metrics/train/plots/metrics/validation_r_on.tsv").is_file()
