@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from sfpipe.belief.following import BeliefEntrant, BeliefFollower, hear_all, play_all, read_score
+from sfpipe.belief.following import (
+    BeliefEntrant,
+    BeliefFollower,
+    Playing,
+    Reading,
+    hear_all,
+    play_all,
+    read_score,
+)
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.game.following import follow
@@ -92,3 +100,22 @@ def test_what_it_cannot_hear_or_read_it_says():
         follower.step(np.zeros(77, np.float32))
     with pytest.raises(SfpipeError, match="window needs 160"):
         BeliefFollower(network(WINDOWS["msmd"]), PARAMS).reset(pieces(window)[0]["a"])
+
+
+@pytest.mark.parametrize("prior", [0.0, 1.0])
+def test_a_break_that_few_frames_fall_on_is_crossed_in_time(prior):
+    """The network finds few frames at a place that lasts short; that is no sign against it."""
+    pace = np.full(300, -4.0, np.float32)
+    pace[100:120] = -5.5  # 160 px between two systems
+    vector = np.zeros((300, 96), np.float32)
+    vector[:, 0] = pace
+    reading = Reading(vector, pace, 0.0)
+    steady = BeliefFilterParams(prior=prior, trust=1.0, tempo=0.09, tempo_spread=0.05)
+    game = Playing(reading, 700.0, 2400, WINDOWS["msmd"], 8.0, 1.0, steady)
+    frame = np.eye(96, dtype=np.float32)[0]
+    for n in range(50):
+        position = game.step(frame if n else None)
+    quarters = np.concatenate([[0.0], np.cumsum(np.exp(pace) * 8.0)])
+    x = np.arange(301) * 8.0
+    expected = np.interp(np.interp(700.0, x, quarters) + 50 * 0.09, quarters, x)
+    assert (abs(position - expected) < 10) == (prior == 1.0)
