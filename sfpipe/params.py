@@ -226,7 +226,7 @@ class Schedule(Section):
 class BeliefFilterParams(Section):
     """What an agent of `algo: belief` assumes of music while it plays."""
 
-    trust: float = Field(default=0.15, gt=0, le=2)  # exponent of what the network says of a frame
+    trust: float = Field(default=0.06, gt=0, le=2)  # exponent of a frame at the usual tempo
     prior: float = Field(default=1.0, ge=0)  # share of the places' own frequency that is taken out
     doubt: float = Field(default=0.02, ge=0, lt=1)  # least likelihood, of the mean one
     drift: float = Field(default=0.02, ge=0, le=1)  # of the tempo's log, per frame

@@ -20,9 +20,8 @@ MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}
 RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
 SEES = ("A score following agent: it sees a window of the unrolled score and hears two seconds",)
 REMEMBERS = (
-    "A score following agent with a memory: it reads the unrolled score beforehand, remembers what",
-    "it believed about place and tempo, asks of a window of the score how well it goes with two",
-    "seconds",
+    "A score following agent with a memory: it reads the unrolled score beforehand, remembers what it",
+    "believed about place and tempo, compares a window of the score with the last two seconds",
 )
 COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
@@ -108,6 +107,8 @@ def text(
         p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
     ]
     way = " then ".join(dict.fromkeys(phases))
+    if has_memory(card):
+        way = f"`algo: {card['algo']}`: supervised, on labelled passages"
     if started := card.get("start_from"):
         way += f", from the weights of {_origin(started, pretrained)}"
     revision = card.get("revision")

@@ -18,6 +18,7 @@ from sfpipe.params import BeliefFilterParams
 TEMPI = 48
 SLOWEST, FASTEST = 0.006, 0.35  # quarter notes per frame: 7 to 420 a minute
 CELL = 0.4  # of a place, on average
+_NOVELTY = (0.25, 2.0)
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 
@@ -90,7 +91,7 @@ class Belief:
             self.place_px,
             agent_px - window_px / 2,
             agent_px + window_px / 2,
-            np.float32(self.params.trust),
+            np.float32(self.params.trust * self._novelty()),
             np.float32(self.params.doubt),
         )
         p = self.params
@@ -112,6 +113,10 @@ class Belief:
         """Where the music is believed to be so many frames later, float64, strip px."""
         cell = self.median + self.mean_tempo / self.cell * frames
         return np.interp(cell, np.arange(len(self.x_px)), self.x_px)
+
+    def _novelty(self) -> float:
+        """How much more than usual a frame says: in slow music the next ones say the same again."""
+        return float(np.clip(self.mean_tempo / self.params.tempo, *_NOVELTY))
 
     def _sum_up(self) -> None:
         part = self.table[:, self.low : self.high]

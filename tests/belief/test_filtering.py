@@ -120,3 +120,13 @@ def test_at_the_end_of_the_score_it_stays():
         b.hear(np.zeros(300, np.float32), 2390.0, WIDTH, move=frame > 0)
     assert float(b.table.sum()) == pytest.approx(1, abs=1e-3)
     assert 2300 < float(b.ahead(np.array([50.0]))[0]) <= 2400
+
+
+def test_in_slow_music_a_frame_says_less():
+    """It holds less music, and the next ones say the same again."""
+    slow, fast = (belief(tempo=0.07) for _ in range(2))
+    for b, tempo in ((slow, 0.02), (fast, 0.14)):
+        b.begin(1000.0)
+        b.mean_tempo = tempo
+        b.hear(said(1030.0, height=60), 1000.0, WIDTH, move=False)
+    assert 1000 <= spread(slow)[0] < spread(fast)[0] < 1030
