@@ -19,6 +19,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
 from sfpipe.store.reader import strip_height
+from sfpipe.store.window import Window
 
 
 def train(
@@ -110,13 +111,29 @@ def _begin_with(network: ActorCritic, agent: str) -> dict[str, Any]:
     """Give `network` an agent's weights; says whose they are."""
     folder = find_agent(agent)
     other, card = load_agent(folder)
-    if other.window != network.window:
+    require_window(folder, other.window, network.window)
+    network.load_state_dict(other.state_dict())
+    return origin(agent, folder, card)
+
+
+def require_window(folder: Path, theirs: Window, ours: Window) -> None:
+    """Refuse to start from an agent (of `folder`) that plays with another window.
+
+    Raises
+    ------
+    SfpipeError
+        If it does.
+    """
+    if theirs != ours:
         raise SfpipeError(
-            f"plays with the window {other.window.name}, not {network.window.name}",
+            f"plays with the window {theirs.name}, not {ours.name}",
             file=folder,
             remedy="start from an agent for these strips, or set train.window",
         )
-    network.load_state_dict(other.state_dict())
+
+
+def origin(agent: str, folder: Path, card: dict[str, Any]) -> dict[str, Any]:
+    """What a card says of the agent that a training began with."""
     # Its name, not its path, which means nothing on another machine.
     return {
         "agent": Path(agent).name,

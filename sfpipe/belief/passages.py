@@ -14,7 +14,7 @@ from sfpipe.params import BeliefParams
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, EXCERPT
+from sfpipe.store.schema import BINS, EXCERPT, VARIED
 
 BEFORE = EXCERPT  # frames of sound before the first labelled one
 _LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
@@ -45,7 +45,7 @@ class Passages(NamedTuple):
 
 
 class PassageSampler:
-    """Draws passages from a bank, every second of music equally often.
+    """Draws passages from a bank, every second of music equally often but for `varied_weight`.
 
     Parameters
     ----------
@@ -59,7 +59,10 @@ class PassageSampler:
         pieces = [info.piece for info in bank.infos]
         labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
         self._pace = [labels[p] for p in pieces]
-        self._lengths = torch.tensor([float(i.n_frames) for i in bank.infos])
+        weight = {True: params.varied_weight, False: 1.0}
+        self._lengths = torch.tensor(
+            [weight[VARIED in i.performance] * i.n_frames for i in bank.infos]
+        )
 
     def draw(self, generator: torch.Generator) -> Passages:
         """One batch.
@@ -126,7 +129,10 @@ class PassageSampler:
         )[:, 0]
         level = p.gain_db * (2 * dice[1, changed] - 1)[:, None] + curve
         some *= torch.pow(10.0, level / 20)[:, None, :, None]
-        noise = torch.randn(some.shape, generator=generator).abs_()
+        echoing = (dice[3, changed] < p.reverb_share).nonzero()[:, 0]
+        if len(echoing):
+            some[echoing] = _reverberate(some[echoing], generator)
+        noise = torch.randn(some.shape, generator=generator).abs_() * _pink()
         some += (p.noise * dice[2, changed] ** 3)[:, None, None, None] * noise
         sound[changed] = torch.log10(some + 1)
         return sound
@@ -143,6 +149,27 @@ class PassageSampler:
                 image.copy_(moved)
         ink = 0.7 + 0.3 * torch.rand(len(strip), generator=generator)
         return strip * ink[:, None, None, None]
+
+
+def _reverberate(sound: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Magnitudes [shape=(n, 1, 78, frames)] with the tail of a room behind each frame.
+
+    Powers of a diffuse tail add up, and decay by 60 dB in 0.3 to 1 s.
+    """
+    dice = torch.rand(2, len(sound), 1, 1, generator=generator)
+    decay = 10 ** (-6 / (6 + 14 * dice[0]))  # of the power, per frame
+    level = 0.1 + 0.9 * dice[1]
+    power, tail = sound**2, torch.zeros_like(sound[..., 0])
+    out = power.clone()
+    for t in range(1, sound.shape[3]):
+        tail = decay * (tail + power[..., t - 1])
+        out[..., t] += level * tail
+    return out.sqrt_()
+
+
+def _pink() -> torch.Tensor:
+    """Level of pink noise in each bin, on average about 1: [shape=(78, 1)]."""
+    return torch.logspace(0.35, -0.45, BINS)[:, None]
 
 
 def pace_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.agent import WITH_MEMORY, save_agent
+from sfpipe.agents.agent import WITH_MEMORY, find_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.session import open_session, stop_signals
+from sfpipe.agents.stage import origin, require_window
+from sfpipe.belief.agent import load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.belief.training import BeliefCourse, BeliefTraining
 from sfpipe.files import sha256
@@ -44,7 +46,10 @@ def train_belief(
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
-    network = PlaceNetwork(window, dropout=p.dropout).to(session.device)
+    network = PlaceNetwork(window, dropout=p.dropout)
+    if params.start_from:
+        identity["start_from"] = _begin_with(network, params.start_from)
+    network.to(session.device)
     checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
     log = TrainingLog(curves, events)
     with stop_signals() as stop:
@@ -82,3 +87,12 @@ def train_belief(
     if checkpoint:
         remove_checkpoint(checkpoint)
     return course
+
+
+def _begin_with(network: PlaceNetwork, agent: str) -> dict[str, Any]:
+    """Give `network` an agent's weights; says whose they are."""
+    folder = find_agent(agent)
+    other, _, card = load_belief(folder)
+    require_window(folder, other.window, network.window)
+    network.load_state_dict(other.state_dict())
+    return origin(agent, folder, card)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sfpipe.belief.network import COLUMNS
-from sfpipe.belief.passages import BEFORE, PassageSampler, pace_labels
+from sfpipe.belief.passages import BEFORE, PassageSampler, _reverberate, pace_labels
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
@@ -109,3 +109,33 @@ def test_paces_are_quarter_notes_per_px_between_onsets():
     assert np.isnan(labels[290:850]).all()  # farther than what is one note's
     assert labels[850:870] == pytest.approx(np.log(1 / 20))
     assert np.isnan(labels[870:]).all()
+
+
+def test_a_room_leaves_a_tail_behind_each_sound_and_nothing_before_it():
+    sound = torch.zeros(8, 1, 78, 40)
+    sound[..., 20] = 1.0
+    heard = _reverberate(sound, torch.Generator().manual_seed(0))
+    assert torch.equal(heard[..., :21], sound[..., :21])
+    tail = heard[:, 0, 0, 21:]
+    assert (tail > 0).all() and (tail[:, 1:] < tail[:, :-1]).all()
+    assert (heard[:, 0, 0, 21] <= 1).all()
+    per_second = 20 * torch.log10(tail[:, 0] / tail[:, 10]) * 2
+    assert ((per_second > 58) & (per_second < 205)).all()  # 60 dB in 0.3 to 1 s
+
+
+def test_varied_performances_are_drawn_as_often_as_is_asked():
+    window = WINDOWS["nottingham"]
+    score = score_record("a", [20, 60, 140], width=301)
+    played = [
+        performance_record("a", [0.2, 1.2, 3.2], frames=70, name=name)
+        for name in ("plain", "a-varied0")
+    ]
+    bank = Bank({"a": score}, played, window)
+
+    def share(weight: float) -> float:
+        params = BeliefParams(frames=30, places=64, varied_weight=weight)
+        lengths = PassageSampler(bank, {"a": score}, params)._lengths
+        return float(lengths[1] / lengths.sum())
+
+    assert share(1.0) == pytest.approx(0.5)
+    assert share(3.0) == pytest.approx(0.75)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from sfpipe.agents.agent import CARD, load_agent
@@ -106,3 +107,26 @@ def test_a_network_of_the_paper_is_no_agent_with_a_memory(project, tmp_path):
     (tmp_path / CARD).write_text(json.dumps(card | {"algo": "ppo"}))
     with pytest.raises(SfpipeError, match=r"without a memory \(algo 'ppo'\)"):
         load_belief(tmp_path)
+
+
+def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
+    params = TrainParams(
+        device="cpu",
+        start_from="models/agent",
+        belief=BeliefParams(
+            updates=1,
+            passages=1,
+            frames=10,
+            places=64,
+            evaluate_every=1,
+            learning_rate=1e-12,
+            final_learning_rate=1e-12,
+        ),
+    )
+    stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
+    train(params, *stores, tmp_path / "b", algo="belief", seed=9)
+    before = load_file(project / "models/agent/weights.safetensors")
+    after = load_file(tmp_path / "b/weights.safetensors")
+    assert torch.allclose(before["to_place.weight"], after["to_place.weight"], atol=1e-6)
+    card = json.loads((tmp_path / "b" / CARD).read_text())
+    assert card["start_from"]["agent"] == "agent"
