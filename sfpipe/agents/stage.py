@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -12,7 +12,7 @@ from sfpipe.agents.agent import find_agent, load_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.session import open_session, stop_signals
+from sfpipe.agents.session import Session, open_session, stop_signals
 from sfpipe.agents.trainer import Course, Trainer
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
@@ -85,11 +85,28 @@ def train(
         )
         course = trainer.run()
     log.close()
+    card = {**identity, "studied": course.studied, **training_facts(course, session, scores)}
+    save_agent(out, network, card)
+    if checkpoint:
+        remove_checkpoint(checkpoint)
+    return course
+
+
+class AnyCourse(Protocol):
+    """Where a training stands, as `Course` is for agents of the paper's kind."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    frames: int
+    seconds: float
+    best: float
+    evaluations: list[dict[str, float]]
+
+
+def training_facts(course: AnyCourse, session: Session, scores: Path) -> dict[str, Any]:
+    """What the card of any agent says of its training and of what it was trained on."""
     summary = {k: v for k, v in asdict(course).items() if k != "evaluations"}
-    card = {
-        **identity,
+    return {
         "frames": course.frames,
-        "studied": course.studied,
         "hours": course.seconds / 3600,
         "validation_r_on": course.best,
         **session.facts(),
@@ -101,10 +118,6 @@ def train(
             for e in course.evaluations
         ],
     }
-    save_agent(out, network, card)
-    if checkpoint:
-        remove_checkpoint(checkpoint)
-    return course
 
 
 def _begin_with(network: ActorCritic, agent: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ from sfpipe.agents.agent import WITH_MEMORY, find_agent, save_agent
 from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.session import open_session, stop_signals
-from sfpipe.agents.stage import origin, require_window
+from sfpipe.agents.stage import origin, require_window, training_facts
 from sfpipe.belief.agent import load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.belief.training import BeliefCourse, BeliefTraining
 from sfpipe.files import sha256
-from sfpipe.game.players import mean_speed
 from sfpipe.params import TrainParams
-from sfpipe.store.reader import strip_height
 from sfpipe.store.records import load_records
 
 
@@ -66,22 +63,11 @@ def train_belief(
             should_stop=lambda: bool(stop),
         ).run()
     log.close()
-    summary = {k: v for k, v in asdict(course).items() if k != "evaluations"}
     card = {
         **identity,
         "filter": p.filter.model_dump(),  # it decides how the agent plays, not what it learns
-        "frames": course.frames,
-        "hours": course.seconds / 3600,
-        "validation_r_on": course.best,
-        **session.facts(),
+        **training_facts(course, session, scores),
         "bfloat16": False,
-        "strip_height_px": strip_height(scores),
-        "px_per_frame": mean_speed(session.train_bank),
-        "course": summary,
-        "curve": [
-            [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
-            for e in course.evaluations
-        ],
     }
     save_agent(out, network, card)
     if checkpoint:
