@@ -38,7 +38,6 @@ class OnlineDtw:
         Frames kept of either sequence.
     max_run:
         Most rows, or columns, in a row: tempi from 1 / (max_run + 1) to max_run + 1 are followed.
-
     stay:
         Added to the cost of a step in one sequence alone, so that where many paths fit equally
         well the steady one is cheapest.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sfpipe.belief.filtering import Belief
-from sfpipe.belief.network import COLUMNS, CONTEXT, PlaceNetwork
+from sfpipe.belief.network import COLUMNS, CONTEXT, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.game.following import check_frame, judged, targets
 from sfpipe.game.play import PlayedGame
@@ -24,7 +24,6 @@ from sfpipe.store.window import Window
 
 _PAPER = 16  # places of paper before and after a strip
 _AHEAD = np.arange(2, HORIZON + 2, dtype=np.float64)  # frames after the newest one heard
-_PACES = (-7.0, -0.7)  # log quarter notes per px: more than 1,000 px or less than 2 px a quarter
 _AT_ONCE = 4096  # frames encoded together, to bound memory
 
 
@@ -64,7 +63,7 @@ def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
     device = next(network.parameters()).device
     image = torch.from_numpy(seen).to(device, torch.float32) / 255
     places = network.read(image[None, None])
-    pace = places.pace[0].clamp(*_PACES).cpu().numpy()
+    pace = places.pace[0].clamp(*PACES).cpu().numpy()
     inside = slice(_PAPER, len(pace) - _PAPER)
     pace[: inside.start] = pace[inside.stop :] = np.median(pace[inside])
     return Reading(places.vector[0].cpu().numpy(), pace, float(_PAPER * network.place_px))

@@ -14,6 +14,7 @@ from sfpipe.store.window import Window
 VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
 CONTEXT = 35  # frames that the newest frame's vector depends on, itself included
+PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
 
 
 class Places(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sfpipe.belief.network import COLUMNS
+from sfpipe.belief.network import COLUMNS, PACES
 from sfpipe.params import BeliefParams
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
@@ -59,6 +59,9 @@ class PassageSampler:
         pieces = [info.piece for info in bank.infos]
         labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
         self._pace = [labels[p] for p in pieces]
+        # Passages are cut by the processor, wherever the bank is: copied once, not for each batch.
+        self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
+        self._targets = bank.targets.cpu()
         weight = {True: params.varied_weight, False: 1.0}
         self._lengths = torch.tensor(
             [weight[VARIED in i.performance] * i.n_frames for i in bank.infos]
@@ -82,7 +85,7 @@ class PassageSampler:
         # Often the whole of a short performance, never beyond the last of all.
         frame = first + (dice[0] * (last - first - p.frames // 2).clamp(min=1)).to(torch.int64)
         frame = (base + frame).clamp(max=len(bank.targets) - p.frames) - base
-        targets = bank.targets.cpu()
+        targets = self._targets
         here = targets[base + frame]
         width = bank.window.width
         begin = here - width * (0.4 + 0.7 * dice[1])
@@ -94,9 +97,7 @@ class PassageSampler:
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         heard = (frames >= first[:, None]) & (frames <= last[:, None])
         sound = self._sound(base + frame - BEFORE, p.frames + BEFORE, generator)
-        strip = gather.windows(
-            bank.strip.cpu().numpy(), column.numpy(), p.places * COLUMNS, 1 / 255
-        )
+        strip = gather.windows(self._strip, column.numpy(), p.places * COLUMNS, 1 / 255)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
         pace = np.stack(
             [
@@ -116,7 +117,7 @@ class PassageSampler:
     def _sound(self, first: torch.Tensor, width: int, generator: torch.Generator) -> torch.Tensor:
         """Excerpts as another room and microphone would give them, half of them unchanged."""
         p, n = self.params, len(first)
-        sound = gather.windows(self.bank.spectrogram.cpu().numpy(), first.numpy(), width, 1.0)
+        sound = gather.windows(self._spectrogram, first.numpy(), width, 1.0)
         dice = torch.rand(4, n, generator=generator)
         changed = (dice[0] < 0.5).nonzero()[:, 0]
         if not len(changed):
@@ -143,9 +144,7 @@ class PassageSampler:
         for image, by in zip(strip, rows, strict=True):
             if by:
                 moved = image.roll(by, 1)
-                moved[:, :by] = 0 if by > 0 else moved[:, :by]
-                if by < 0:
-                    moved[:, by:] = 0
+                moved[:, slice(by) if by > 0 else slice(by, None)] = 0
                 image.copy_(moved)
         ink = 0.7 + 0.3 * torch.rand(len(strip), generator=generator)
         return strip * ink[:, None, None, None]
@@ -185,5 +184,5 @@ def pace_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:
         wide, long = x[j] - x[i], quarter[j] - quarter[i]
         if wide <= _LONGEST:
             begin, end = (int(v) + padding_px for v in (x[i], x[j]))
-            labels[begin:end] = np.clip(np.log(long / wide), -7.0, -0.7)
+            labels[begin:end] = np.clip(np.log(long / wide), *PACES)
     return labels
