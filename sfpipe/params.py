@@ -77,6 +77,10 @@ class AugmentParams(Section):
     jitter_s: float = Field(default=0.02, ge=0, le=1)  # standard deviation of onsets
     asynchrony_s: float = Field(default=0.015, ge=0, le=1)  # the same of a chord's notes
     velocity: float = Field(default=20.0, ge=0, le=127)
+    loudness: tuple[float, float] = (-50.0, 10.0)  # drifts: added to velocities
+    voicing: float = Field(default=20.0, ge=0, le=127)  # below the highest note of a chord
+    articulation: tuple[TempoFactor, TempoFactor] = (0.3, 1.3)  # factors of notes' durations
+    pedal_share: float = Field(default=0.6, ge=0, le=1)  # of the copies
     gain_db: float = Field(default=12.0, ge=0, le=60)
     equaliser_db: float = Field(default=6.0, ge=0, le=40)
     noise_share: float = Field(default=0.5, ge=0, le=1)  # of the copies
@@ -86,7 +90,7 @@ class AugmentParams(Section):
 
     @model_validator(mode="after")
     def _ranges_in_order(self) -> AugmentParams:
-        for name in ("tempo", "snr_db", "rt60_s"):
+        for name in ("tempo", "loudness", "articulation", "snr_db", "rt60_s"):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} {low} to {high}: the smaller number comes first")

@@ -1,8 +1,9 @@
 """Variations of a performance for training: as people play, as microphones hear.
 
 The MIDI is varied before synthesis: a tempo that drifts within the piece, onsets that are early
-or late, chords that are not struck at once, uneven dynamics. The audio after it: a room,
-background noise, equalisation, gain. All of it is drawn by one generator per performance.
+or late, chords that are not struck at once, dynamics, touch and pedal
+(`sfpipe.audio.expression`). The audio after it: a room, background noise, equalisation, gain. All
+of it is drawn by one generator per performance.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from sfpipe.audio.expression import express
 from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import SHORTEST_S, Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
@@ -68,7 +70,9 @@ def vary(
     notes.sort(key=lambda n: (n.start_s, n.channel, n.pitch))
     times = when(np.array([control.time_s for control in midi.controls]))
     controls = [replace(c, time_s=float(t)) for c, t in zip(midi.controls, times, strict=True)]
-    return Midi(notes, controls), np.maximum(moved, 0.0)
+    # A child: what is drawn for expression leaves all else as it would be without.
+    played_notes = express(Midi(notes, controls), params, rng.spawn(1)[0])
+    return played_notes, np.maximum(moved, 0.0)
 
 
 def disguise(samples: np.ndarray, params: AugmentParams, rng: np.random.Generator) -> np.ndarray:
