@@ -248,6 +248,7 @@ class BeliefParams(Section):
     passages: int = Field(default=12, ge=1)  # per update, each of so many ...
     frames: int = Field(default=200, ge=10)  # ... frames of sound and ...
     places: int = Field(default=192, ge=32)  # ... places of the strip
+    score_steps: list[Annotated[int, Field(ge=1, le=64)]] = Field(default=[1, 2, 4], min_length=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, gt=0)

@@ -14,6 +14,8 @@ from sfpipe.errors import SfpipeError
 from sfpipe.params import BeliefFilterParams, override
 from sfpipe.store.window import WINDOWS
 
+FIRST_STEPS = (1, 2)  # along the score, of agents whose card does not tell
+
 
 def load_belief(
     folder: Path, device: str | torch.device = "cpu"
@@ -39,6 +41,7 @@ def load_belief(
             remedy=remedy,
         )
     assumed = override(BeliefFilterParams(), **card.get("filter", {}))
-    network = PlaceNetwork(WINDOWS[card["window"]])
+    steps = card.get("schedule", {}).get("score_steps", FIRST_STEPS)
+    network = PlaceNetwork(WINDOWS[card["window"]], score_steps=steps)
     read_weights(folder, network, remedy)
     return network.to(device).eval(), assumed, card

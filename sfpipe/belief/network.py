@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from sfpipe.store.window import Window
 VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
 CONTEXT = 35  # frames that the newest frame's vector depends on, itself included
+SCORE_STEPS = (1, 2, 4)
 PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
 
 
@@ -41,6 +43,10 @@ class PlaceNetwork(nn.Module):
         Of the game; says how high the strip is and at which size it is seen.
     dropout:
         Of the features that vectors are made of; active in `train()` mode only.
+    score_steps:
+        Places between the five that each convolution along the score sees: (1, 2) reach 6 places to
+        either side, (1, 2, 4) 14. Where a system ends there is no note for a dozen places, and only
+        who reaches across knows what still sounds there.
 
     Attributes
     ----------
@@ -48,7 +54,9 @@ class PlaceNetwork(nn.Module):
         Strip px from one place to the next: 8 of piano music, 4 of melodies.
     """
 
-    def __init__(self, window: Window, *, dropout: float = 0.1):
+    def __init__(
+        self, window: Window, *, dropout: float = 0.1, score_steps: Sequence[int] = SCORE_STEPS
+    ):
         super().__init__()
         self.window = window
         self.place_px = COLUMNS * window.shrink
@@ -59,8 +67,9 @@ class PlaceNetwork(nn.Module):
             *_image(32, 48, (3, 3), (2, 1), (1, 1)),
         )
         self.score_rows = _column(48 * rows, 192)
+        self.score_steps = tuple(score_steps)
         self.along_score = nn.Sequential(
-            Along(192, 5, 1, causal=False), Along(192, 5, 2, causal=False), nn.Dropout(dropout)
+            *(Along(192, 5, step, causal=False) for step in score_steps), nn.Dropout(dropout)
         )
         self.to_place = nn.Conv1d(192, VECTOR + 1, 1)
         self.sound = nn.Sequential(
@@ -75,6 +84,13 @@ class PlaceNetwork(nn.Module):
         )
         self.to_frame = nn.Conv1d(192, VECTOR, 1)
         self.sharpness = nn.Parameter(torch.tensor(2.5))  # log of the cosines' factor
+
+    def begin_with(self, other: PlaceNetwork) -> None:
+        """Take the weights of `other`; layers along the score that it lacks change little yet."""
+        self.load_state_dict(other.state_dict(), strict=False)
+        for layer in list(self.along_score)[len(other.score_steps) : len(self.score_steps)]:
+            assert isinstance(layer, Along)
+            layer.quieten()
 
     def read(self, strip: torch.Tensor) -> Places:
         """Encode strips.
@@ -130,6 +146,12 @@ class Along(nn.Module):
             nn.BatchNorm1d(channels),
             nn.ReLU(inplace=True),
         )
+
+    def quieten(self) -> None:
+        """Add hardly anything, for now; nothing at all would have no gradient behind a ReLU."""
+        norm = self.layers[1]
+        assert isinstance(norm, nn.BatchNorm1d)
+        nn.init.constant_(norm.weight, 0.05)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` [shape=(n, channels, length)] and what its surroundings add to it."""

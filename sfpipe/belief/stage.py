@@ -15,6 +15,7 @@ from sfpipe.agents.stage import origin, require_window, training_facts
 from sfpipe.belief.agent import load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.belief.training import BeliefCourse, BeliefTraining
+from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import TrainParams
 from sfpipe.store.records import load_records
@@ -43,7 +44,7 @@ def train_belief(
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
-    network = PlaceNetwork(window, dropout=p.dropout)
+    network = PlaceNetwork(window, dropout=p.dropout, score_steps=p.score_steps)
     if params.start_from:
         identity["start_from"] = _begin_with(network, params.start_from)
     network.to(session.device)
@@ -76,9 +77,22 @@ def train_belief(
 
 
 def _begin_with(network: PlaceNetwork, agent: str) -> dict[str, Any]:
-    """Give `network` an agent's weights; says whose they are."""
+    """Give `network` an agent's weights; says whose they are.
+
+    Raises
+    ------
+    SfpipeError
+        If it is no agent with a memory, of another window, or sees other steps along the score.
+    """
     folder = find_agent(agent)
     other, _, card = load_belief(folder)
     require_window(folder, other.window, network.window)
-    network.load_state_dict(other.state_dict())
+    theirs, ours = list(other.score_steps), list(network.score_steps)
+    if ours[: len(theirs)] != theirs:
+        raise SfpipeError(
+            f"sees steps of {theirs} along the score, not {ours}",
+            file=folder,
+            remedy="set train.belief.score_steps to its steps, or let more follow them",
+        )
+    network.begin_with(other)
     return origin(agent, folder, card)

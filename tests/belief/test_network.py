@@ -67,3 +67,29 @@ def test_a_strip_moved_by_a_place_is_read_as_before(network):
     first, second = network.read(strip), network.read(strip.roll(3 * COLUMNS, 3))
     assert torch.allclose(first.vector[0, 30:90], second.vector[0, 33:93], atol=1e-5)
     assert torch.allclose(first.pace[0, 30:90], second.pace[0, 33:93], atol=1e-5)
+
+
+@torch.no_grad()
+def test_more_steps_reach_farther_along_the_score():
+    strip = torch.rand(1, 1, 40, 80 * COLUMNS)
+    far = strip.clone()
+    far[..., : 30 * COLUMNS] = torch.rand(40, 30 * COLUMNS)
+    for steps, seen in (((1, 2), False), ((1, 2, 4), True)):
+        made = PlaceNetwork(WINDOWS["nottingham"], score_steps=steps).eval()
+        changed = (made.read(strip).vector - made.read(far).vector)[0].norm(dim=1)
+        assert bool((changed[41] > 1e-5).item()) == seen  # twelve places right of what changed
+        assert bool((changed[47:] < 1e-5).all())
+
+
+def test_layers_that_an_older_network_lacks_begin_quietly():
+    torch.manual_seed(2)
+    older = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2)).eval()
+    newer = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2, 4)).eval()
+    newer.begin_with(older)
+    strip = torch.rand(1, 1, 40, 160)
+    alike = (older.read(strip).vector * newer.read(strip).vector).sum(2).detach()
+    assert 0.99 < float(alike.min()) < 1
+    newer.train()
+    newer.read(strip).vector.sum().backward()
+    grown = newer.along_score[2].layers[1].weight.grad
+    assert grown is not None and float(grown.abs().max()) > 0

@@ -1,6 +1,7 @@
 """An agent with a memory from the parameters to the tables, by the commands one would use."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from sfpipe.agents.agent import CARD, load_agent
 from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
-from sfpipe.params import BeliefFilterParams, BeliefParams, TrainParams
+from sfpipe.params import BeliefFilterParams, BeliefParams, TrainParams, override
 from sfpipe.training import train
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM
@@ -130,3 +131,16 @@ def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
     assert torch.allclose(before["to_place.weight"], after["to_place.weight"], atol=1e-6)
     card = json.loads((tmp_path / "b" / CARD).read_text())
     assert card["start_from"]["agent"] == "agent"
+    assert load_belief(tmp_path / "b")[0].score_steps == (1, 2, 4)
+    narrow = override(params, belief=override(params.belief, score_steps=[1, 4]))
+    with pytest.raises(
+        SfpipeError, match=r"sees steps of \[1, 2, 4\] along the score, not \[1, 4\]"
+    ):
+        train(narrow, *stores, tmp_path / "c", algo="belief", seed=9)
+
+
+def test_agents_whose_card_does_not_tell_see_two_steps_along_the_score():
+    folder = Path(__file__).parents[2] / "models/pretrained/nottingham-belief"
+    network, _, card = load_belief(folder)
+    assert "score_steps" not in card["schedule"]
+    assert network.score_steps == (1, 2)
