@@ -15,6 +15,7 @@ from sfpipe.errors import SfpipeError
 DATASET_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
 AnySection = TypeVar("AnySection", bound="Section")
+Step = Annotated[int, Field(ge=1, le=64)]
 TempoFactor = Annotated[float, Field(gt=0, le=10)]
 
 
@@ -248,7 +249,8 @@ class BeliefParams(Section):
     passages: int = Field(default=12, ge=1)  # per update, each of so many ...
     frames: int = Field(default=200, ge=10)  # ... frames of sound and ...
     places: int = Field(default=192, ge=32)  # ... places of the strip
-    score_steps: list[Annotated[int, Field(ge=1, le=64)]] = Field(default=[1, 2, 4], min_length=1)
+    score_steps: list[Step] = Field(default=[1, 2, 4, 8], min_length=1)
+    sound_steps: list[Step] = Field(default=[1, 2, 4, 8, 16], min_length=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, gt=0)

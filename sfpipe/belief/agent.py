@@ -14,7 +14,8 @@ from sfpipe.errors import SfpipeError
 from sfpipe.params import BeliefFilterParams, override
 from sfpipe.store.window import WINDOWS
 
-FIRST_STEPS = (1, 2)  # along the score, of agents whose card does not tell
+# Of agents whose card does not tell.
+FIRST_STEPS = {"score_steps": (1, 2), "sound_steps": (1, 2, 4, 8)}
 
 
 def load_belief(
@@ -41,7 +42,7 @@ def load_belief(
             remedy=remedy,
         )
     assumed = override(BeliefFilterParams(), **card.get("filter", {}))
-    steps = card.get("schedule", {}).get("score_steps", FIRST_STEPS)
-    network = PlaceNetwork(WINDOWS[card["window"]], score_steps=steps)
+    steps = {kind: card.get("schedule", {}).get(kind, first) for kind, first in FIRST_STEPS.items()}
+    network = PlaceNetwork(WINDOWS[card["window"]], **steps)
     read_weights(folder, network, remedy)
     return network.to(device).eval(), assumed, card

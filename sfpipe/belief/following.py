@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sfpipe.belief.filtering import Belief
-from sfpipe.belief.network import COLUMNS, CONTEXT, PACES, PlaceNetwork
+from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.game.following import check_frame, judged, targets
 from sfpipe.game.play import PlayedGame
@@ -79,7 +79,7 @@ def hear_all(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
         float32 [shape=(78, n_frames)]; silence precedes it.
     """
     device = next(network.parameters()).device
-    before = CONTEXT - 1
+    before = network.context - 1
     sound = torch.from_numpy(np.pad(spectrogram, ((0, 0), (before, 0)))).to(device)
     parts = [
         network.hear(sound[None, None, :, at : at + _AT_ONCE + before])[0, before:].cpu().numpy()
@@ -149,7 +149,7 @@ class BeliefFollower:
 
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
         self.network, self.params, self.window = network.eval(), params, network.window
-        self._sound = torch.zeros(1, 1, BINS, CONTEXT)
+        self._sound = torch.zeros(1, 1, BINS, network.context)
         self._playing: Playing | None = None
         self._steps = 0
 

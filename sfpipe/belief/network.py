@@ -14,8 +14,8 @@ from sfpipe.store.window import Window
 
 VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
-CONTEXT = 35  # frames that the newest frame's vector depends on, itself included
-SCORE_STEPS = (1, 2, 4)
+SCORE_STEPS = (1, 2, 4, 8)
+SOUND_STEPS = (1, 2, 4, 8, 16)
 PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
 
 
@@ -45,17 +45,27 @@ class PlaceNetwork(nn.Module):
         Of the features that vectors are made of; active in `train()` mode only.
     score_steps:
         Places between the five that each convolution along the score sees: (1, 2) reach 6 places to
-        either side, (1, 2, 4) 14. Where a system ends there is no note for a dozen places, and only
-        who reaches across knows what still sounds there.
+        either side, (1, 2, 4, 8) 30. Where a system ends there is no note for a dozen places, and
+        only who reaches across knows what still sounds there.
+    sound_steps:
+        Frames between the three that each convolution along time sees: (1, 2, 4, 8) hear 35 frames,
+        (1, 2, 4, 8, 16) 67. A bar of a waltz takes 30, and sounds like the next.
 
     Attributes
     ----------
     place_px:
         Strip px from one place to the next: 8 of piano music, 4 of melodies.
+    context:
+        Frames that the newest frame's vector depends on, itself included.
     """
 
     def __init__(
-        self, window: Window, *, dropout: float = 0.1, score_steps: Sequence[int] = SCORE_STEPS
+        self,
+        window: Window,
+        *,
+        dropout: float = 0.1,
+        score_steps: Sequence[int] = SCORE_STEPS,
+        sound_steps: Sequence[int] = SOUND_STEPS,
     ):
         super().__init__()
         self.window = window
@@ -67,7 +77,8 @@ class PlaceNetwork(nn.Module):
             *_image(32, 48, (3, 3), (2, 1), (1, 1)),
         )
         self.score_rows = _column(48 * rows, 192)
-        self.score_steps = tuple(score_steps)
+        self.score_steps, self.sound_steps = tuple(score_steps), tuple(sound_steps)
+        self.context = frames_heard(sound_steps)
         self.along_score = nn.Sequential(
             *(Along(192, 5, step, causal=False) for step in score_steps), nn.Dropout(dropout)
         )
@@ -80,15 +91,17 @@ class PlaceNetwork(nn.Module):
         )
         self.sound_rows = _column(32 * -(-BINS // 4), 192)
         self.along_time = nn.Sequential(
-            *(Along(192, 3, step, causal=True) for step in (1, 2, 4, 8)), nn.Dropout(dropout)
+            *(Along(192, 3, step, causal=True) for step in sound_steps), nn.Dropout(dropout)
         )
         self.to_frame = nn.Conv1d(192, VECTOR, 1)
         self.sharpness = nn.Parameter(torch.tensor(2.5))  # log of the cosines' factor
 
     def begin_with(self, other: PlaceNetwork) -> None:
-        """Take the weights of `other`; layers along the score that it lacks change little yet."""
+        """Take the weights of `other`; layers that it lacks change little yet."""
         self.load_state_dict(other.state_dict(), strict=False)
-        for layer in list(self.along_score)[len(other.score_steps) : len(self.score_steps)]:
+        new = list(self.along_score)[len(other.score_steps) : len(self.score_steps)]
+        new += list(self.along_time)[len(other.sound_steps) : len(self.sound_steps)]
+        for layer in new:
             assert isinstance(layer, Along)
             layer.quieten()
 
@@ -107,7 +120,7 @@ class PlaceNetwork(nn.Module):
         return Places(vector, out[:, VECTOR].float() - 3.0)
 
     def hear(self, spectrogram: torch.Tensor) -> torch.Tensor:
-        """Encode sound, each frame from itself and the 34 frames before it.
+        """Encode sound, each frame from itself and the `context` - 1 frames before it.
 
         Parameters
         ----------
@@ -126,6 +139,11 @@ class PlaceNetwork(nn.Module):
     def match(self, frames: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Logits of each frame's place: float32 [shape=(n, frames, places)]."""
         return (frames @ places.transpose(1, 2)) * self.sharpness.exp()
+
+
+def frames_heard(sound_steps: Sequence[int]) -> int:
+    """Frames that a frame's vector depends on, itself included."""
+    return 5 + 2 * sum(sound_steps)  # two convolutions of three frames lie before those
 
 
 class Along(nn.Module):

@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sfpipe.belief.network import COLUMNS, PACES
+from sfpipe.belief.network import COLUMNS, PACES, frames_heard
 from sfpipe.params import BeliefParams
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, EXCERPT, VARIED
+from sfpipe.store.schema import BINS, VARIED
 
-BEFORE = EXCERPT  # frames of sound before the first labelled one
 _LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
 
 
@@ -28,7 +27,7 @@ class Passages(NamedTuple):
     strip:
         float32 [shape=(n, 1, height, 4 p)], ink in [0, 1].
     sound:
-        float32 [shape=(n, 1, 78, 40 + t)].
+        float32 [shape=(n, 1, 78, context - 1 + t)], all that the last t frames depend on.
     target:
         float32 [shape=(n, t)], px from the passage's left edge, at the last t frames.
     heard:
@@ -56,11 +55,15 @@ class PassageSampler:
     def __init__(self, bank: Bank, scores: Mapping[str, ScoreRecord], params: BeliefParams):
         self.bank, self.params = bank, params
         self.place_px = COLUMNS * bank.window.shrink
+        self.before = frames_heard(params.sound_steps) - 1  # frames before the first labelled one
         pieces = [info.piece for info in bank.infos]
         labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
         self._pace = [labels[p] for p in pieces]
         # Passages are cut by the processor, wherever the bank is: copied once, not for each batch.
         self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
+        short = self.before + params.frames - self._spectrogram.shape[1]
+        if short > 0:
+            self._spectrogram = np.pad(self._spectrogram, ((0, 0), (0, short)))
         self._targets = bank.targets.cpu()
         weight = {True: params.varied_weight, False: 1.0}
         self._lengths = torch.tensor(
@@ -96,7 +99,7 @@ class PassageSampler:
         frames = frame[:, None] + torch.arange(p.frames)
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         heard = (frames >= first[:, None]) & (frames <= last[:, None])
-        sound = self._sound(base + frame - BEFORE, p.frames + BEFORE, generator)
+        sound = self._sound(base + frame, base, generator)
         strip = gather.windows(self._strip, column.numpy(), p.places * COLUMNS, 1 / 255)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
         pace = np.stack(
@@ -114,10 +117,12 @@ class PassageSampler:
             torch.from_numpy(pace).to(device),
         )
 
-    def _sound(self, first: torch.Tensor, width: int, generator: torch.Generator) -> torch.Tensor:
+    def _sound(
+        self, frame: torch.Tensor, base: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
         """Excerpts as another room and microphone would give them, half of them unchanged."""
-        p, n = self.params, len(first)
-        sound = gather.windows(self._spectrogram, first.numpy(), width, 1.0)
+        p, n = self.params, len(frame)
+        sound = self._excerpts(frame, base)
         dice = torch.rand(4, n, generator=generator)
         changed = (dice[0] < 0.5).nonzero()[:, 0]
         if not len(changed):
@@ -136,6 +141,18 @@ class PassageSampler:
         noise = torch.randn(some.shape, generator=generator).abs_() * _pink()
         some += (p.noise * dice[2, changed] ** 3)[:, None, None, None] * noise
         sound[changed] = torch.log10(some + 1)
+        return sound
+
+    def _excerpts(self, frame: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+        """Sound from `before` frames before each packed frame on; silence precedes `base`."""
+        width = self.before + self.params.frames
+        first = frame - self.before
+        sound = gather.windows(self._spectrogram, first.clamp(min=0).numpy(), width, 1.0)
+        for image, start, begin in zip(sound, first.tolist(), base.tolist(), strict=True):
+            if start < 0:
+                image.copy_(image.roll(-start, 2))
+            if start < begin:
+                image[:, :, : begin - start] = 0
         return sound
 
     def _shift(self, strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -44,7 +44,9 @@ def train_belief(
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
-    network = PlaceNetwork(window, dropout=p.dropout, score_steps=p.score_steps)
+    network = PlaceNetwork(
+        window, dropout=p.dropout, score_steps=p.score_steps, sound_steps=p.sound_steps
+    )
     if params.start_from:
         identity["start_from"] = _begin_with(network, params.start_from)
     network.to(session.device)
@@ -82,17 +84,18 @@ def _begin_with(network: PlaceNetwork, agent: str) -> dict[str, Any]:
     Raises
     ------
     SfpipeError
-        If it is no agent with a memory, of another window, or sees other steps along the score.
+        If it is no agent with a memory, of another window, or of other steps.
     """
     folder = find_agent(agent)
     other, _, card = load_belief(folder)
     require_window(folder, other.window, network.window)
-    theirs, ours = list(other.score_steps), list(network.score_steps)
-    if ours[: len(theirs)] != theirs:
-        raise SfpipeError(
-            f"sees steps of {theirs} along the score, not {ours}",
-            file=folder,
-            remedy="set train.belief.score_steps to its steps, or let more follow them",
-        )
+    for kind in ("score_steps", "sound_steps"):
+        theirs, ours = list(getattr(other, kind)), list(getattr(network, kind))
+        if ours[: len(theirs)] != theirs:
+            raise SfpipeError(
+                f"has {kind} {theirs}, not {ours}",
+                file=folder,
+                remedy=f"set train.belief.{kind} to its steps, or let more follow them",
+            )
     network.begin_with(other)
     return origin(agent, folder, card)

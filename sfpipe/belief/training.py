@@ -18,7 +18,7 @@ from sfpipe.agents.session import interrupted
 from sfpipe.agents.weights import RunningAverage, copy_weights
 from sfpipe.belief.following import play_all
 from sfpipe.belief.network import PlaceNetwork
-from sfpipe.belief.passages import BEFORE, Passages, PassageSampler
+from sfpipe.belief.passages import Passages, PassageSampler
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import mean_error, share_of_onsets
 from sfpipe.params import BeliefParams
@@ -64,7 +64,7 @@ def losses(
     """
     window, place_px = network.window, network.place_px
     places = network.read(passages.strip)
-    frames = network.hear(passages.sound)[:, BEFORE:]
+    frames = network.hear(passages.sound)[:, network.context - 1 :]
     logits = network.match(frames, places.vector)
     centre = (torch.arange(logits.shape[2], device=logits.device) + 0.5) * place_px
     off = centre - passages.target[:, :, None]

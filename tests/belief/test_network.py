@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sfpipe.belief.network import COLUMNS, CONTEXT, VECTOR, PlaceNetwork
+from sfpipe.belief.network import COLUMNS, VECTOR, PlaceNetwork
 from sfpipe.store.window import WINDOWS
 
 
@@ -38,25 +38,25 @@ def test_a_vector_of_length_one_for_each_place_and_frame(name):
 
 @torch.no_grad()
 def test_a_frame_is_heard_with_those_before_it_and_no_others(network):
-    sound = torch.rand(1, 1, 78, 80)
-    heard = network.hear(sound)[0, 60]
+    sound = torch.rand(1, 1, 78, 120)
+    heard = network.hear(sound)[0, 100]
     later, earlier, newest, oldest = (sound.clone() for _ in range(4))
-    later[..., 61:] += 1
-    earlier[..., : 61 - CONTEXT] += 1
-    newest[..., 60] += 1
-    oldest[..., 61 - CONTEXT] += 1
-    assert torch.allclose(network.hear(later)[0, 60], heard, atol=1e-6)
-    assert torch.allclose(network.hear(earlier)[0, 60], heard, atol=1e-6)
-    assert not torch.allclose(network.hear(newest)[0, 60], heard, atol=1e-4)
-    assert not torch.equal(network.hear(oldest)[0, 60], heard)
+    later[..., 101:] += 1
+    earlier[..., : 101 - network.context] += 1
+    newest[..., 100] += 1
+    oldest[..., 101 - network.context] += 1
+    assert torch.allclose(network.hear(later)[0, 100], heard, atol=1e-6)
+    assert torch.allclose(network.hear(earlier)[0, 100], heard, atol=1e-6)
+    assert not torch.allclose(network.hear(newest)[0, 100], heard, atol=1e-4)
+    assert not torch.equal(network.hear(oldest)[0, 100], heard)
 
 
 @torch.no_grad()
 def test_the_newest_frames_alone_give_the_same_vector(network):
-    sound = torch.rand(1, 1, 78, 80)
+    sound = torch.rand(1, 1, 78, 120)
     whole = network.hear(sound)[0]
-    for end in (CONTEXT, 50, 80):
-        alone = network.hear(sound[..., end - CONTEXT : end])[0, -1]
+    for end in (network.context, 90, 120):
+        alone = network.hear(sound[..., end - network.context : end])[0, -1]
         assert torch.allclose(alone, whole[end - 1], atol=1e-5)
 
 
@@ -65,8 +65,8 @@ def test_a_strip_moved_by_a_place_is_read_as_before(network):
     strip = torch.zeros(1, 1, 40, 120 * COLUMNS)
     strip[..., 200:280] = torch.rand(40, 80)
     first, second = network.read(strip), network.read(strip.roll(3 * COLUMNS, 3))
-    assert torch.allclose(first.vector[0, 30:90], second.vector[0, 33:93], atol=1e-5)
-    assert torch.allclose(first.pace[0, 30:90], second.pace[0, 33:93], atol=1e-5)
+    assert torch.allclose(first.vector[0, 40:75], second.vector[0, 43:78], atol=1e-5)
+    assert torch.allclose(first.pace[0, 40:75], second.pace[0, 43:78], atol=1e-5)
 
 
 @torch.no_grad()
@@ -83,8 +83,8 @@ def test_more_steps_reach_farther_along_the_score():
 
 def test_layers_that_an_older_network_lacks_begin_quietly():
     torch.manual_seed(2)
-    older = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2)).eval()
-    newer = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2, 4)).eval()
+    older = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2), sound_steps=(1, 2)).eval()
+    newer = PlaceNetwork(WINDOWS["nottingham"], score_steps=(1, 2, 4), sound_steps=(1, 2, 4)).eval()
     newer.begin_with(older)
     strip = torch.rand(1, 1, 40, 160)
     alike = (older.read(strip).vector * newer.read(strip).vector).sum(2).detach()

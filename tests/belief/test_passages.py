@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sfpipe.belief.network import COLUMNS
-from sfpipe.belief.passages import BEFORE, PassageSampler, _reverberate, pace_labels
+from sfpipe.belief.passages import PassageSampler, _reverberate, pace_labels
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
@@ -34,9 +34,11 @@ def draw(of: PassageSampler, seed: int = 0):
 @pytest.mark.parametrize("name", WINDOWS)
 def test_shapes(name):
     window = WINDOWS[name]
-    passages = draw(sampler(window))
+    s = sampler(window)
+    passages = draw(s)
+    assert s.before == 66
     assert passages.strip.shape == (6, 1, window.seen[0], 64 * COLUMNS)
-    assert passages.sound.shape == (6, 1, 78, BEFORE + 30)
+    assert passages.sound.shape == (6, 1, 78, s.before + 30)
     assert passages.target.shape == passages.heard.shape == (6, 30)
     assert passages.pace.shape == (6, 64)
 
@@ -51,7 +53,7 @@ def test_sound_strip_and_target_belong_together(name):
     for seed in range(4):
         passages = draw(s, seed)
         for i in range(6):
-            first = passages.sound[i, 0, :, BEFORE].numpy()
+            first = passages.sound[i, 0, :, s.before].numpy()
             at = int(np.abs(sound - first[:, None]).sum(0).argmin())
             assert np.abs(sound[:, at] - first).max() < 1e-4
             assert sound[:, at].any()
@@ -76,6 +78,17 @@ def test_sound_strip_and_target_belong_together(name):
             )
             assert bool(passages.heard[i, 0]) == bool(heard)
     assert seen > 5
+
+
+def test_silence_precedes_every_performance_however_far_is_heard():
+    s = sampler(WINDOWS["nottingham"])
+    sound, base = s.bank.spectrogram, s.bank.frame_base
+    for which in (0, 1):
+        at = base[which] + s.bank.first_frame[which]
+        excerpt = s._excerpts(at[None], base[which][None])[0, 0]
+        silent = s.before - int(at - base[which])
+        assert silent > 0 and not excerpt[:, : silent + 40].any()
+        assert torch.equal(excerpt[:, silent:], sound[:, base[which] :][:, : 96 - silent])
 
 
 def test_the_same_seed_draws_the_same_and_another_another():

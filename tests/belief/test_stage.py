@@ -131,16 +131,14 @@ def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
     assert torch.allclose(before["to_place.weight"], after["to_place.weight"], atol=1e-6)
     card = json.loads((tmp_path / "b" / CARD).read_text())
     assert card["start_from"]["agent"] == "agent"
-    assert load_belief(tmp_path / "b")[0].score_steps == (1, 2, 4)
+    assert load_belief(tmp_path / "b")[0].score_steps == (1, 2, 4, 8)
     narrow = override(params, belief=override(params.belief, score_steps=[1, 4]))
-    with pytest.raises(
-        SfpipeError, match=r"sees steps of \[1, 2, 4\] along the score, not \[1, 4\]"
-    ):
+    with pytest.raises(SfpipeError, match=r"has score_steps \[1, 2, 4, 8\], not \[1, 4\]"):
         train(narrow, *stores, tmp_path / "c", algo="belief", seed=9)
 
 
-def test_agents_whose_card_does_not_tell_see_two_steps_along_the_score():
+def test_agents_whose_card_does_not_tell_have_the_first_steps():
     folder = Path(__file__).parents[2] / "models/pretrained/nottingham-belief"
     network, _, card = load_belief(folder)
     assert "score_steps" not in card["schedule"]
-    assert network.score_steps == (1, 2)
+    assert network.score_steps == (1, 2) and network.context == 35
