@@ -215,6 +215,8 @@ class Schedule(Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     # Frames over which the weights that are judged and kept are averaged; 0: the present ones.
     average_frames: int = Field(default=0, ge=0)
+    # Weights with the highest R_on on validation, or those judged last, be they worse.
+    keep: Literal["best", "last"] = "best"
     evaluate_every: int = Field(default=5000, ge=1)  # updates
     validation_pieces: int | None = Field(default=None, ge=1)
     validation_trials: int = Field(default=1, ge=1)  # games per performance and evaluation

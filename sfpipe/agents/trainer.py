@@ -51,7 +51,8 @@ class Course:
         Index into the trainer's phases.
     best:
         Highest share of tracked onsets on validation so far in this phase. Of two that track
-        equally many, the closer one is better; a tie in both is no improvement.
+        equally many, the closer one is better; a tie in both is no improvement. Of the last
+        evaluation where those weights are kept.
     best_error:
         Mean tracking error there, px.
     waited:
@@ -259,12 +260,11 @@ class Trainer:
         )
         r_on, error = share_of_onsets(games), mean_error(games)
         # How a student plays says little about what it knows: study hands on its last weights.
-        if self._studies() or (r_on, -error) > (course.best, -course.best_error):
-            course.best, course.best_error = r_on, error
-            course.best_frames, course.waited = course.frames, 0
+        better = self._studies() or (r_on, -error) > (course.best, -course.best_error)
+        course.waited = 0 if better else course.waited + 1
+        if better or self.schedule.keep == "last":
+            course.best, course.best_error, course.best_frames = r_on, error, course.frames
             self.best_weights = copy_weights(network)
-        else:
-            course.waited += 1
         row = {
             "phase": float(course.phase),
             "minutes": course.seconds / 60,

@@ -251,6 +251,23 @@ def test_the_best_weights_are_left_in_the_network():
     assert not all(torch.equal(v, weights[-2][k]) for k, v in left.items())
 
 
+def test_the_last_weights_are_left_in_it_where_that_is_asked_for():
+    plan = schedule(
+        warm_start=None,
+        learning_rate=0.05,
+        evaluate_every=1,
+        max_frames=25 * UPDATE,
+        patience=99,
+        keep="last",
+    )
+    done, _, weights = watched("a2c", plan)
+    scores = [row["validation_r_on"] for row in done.course.evaluations]
+    assert scores.index(max(scores)) < 24, "the last is the best: the test shows nothing"
+    left = done.network.state_dict()
+    assert all(torch.equal(v, weights[24][k]) for k, v in left.items())
+    assert done.course.best == scores[-1] and done.course.best_frames == 25 * UPDATE
+
+
 def test_the_algorithm_must_beat_its_warm_start():
     plan = schedule(learning_rate=1e-30, evaluate_every=5, max_frames=10 * UPDATE)
     done, _, weights = watched("a2c", plan)
