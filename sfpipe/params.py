@@ -253,6 +253,7 @@ class BeliefParams(Section):
     places: int = Field(default=192, ge=32)  # ... places of the strip
     score_steps: list[Step] = Field(default=[1, 2, 4, 8], min_length=1)
     sound_steps: list[Step] = Field(default=[1, 2, 4, 8, 16], min_length=1)
+    gains_db: list[float] = Field(default=[0.0, 30.0], min_length=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, gt=0)
@@ -268,6 +269,7 @@ class BeliefParams(Section):
     reverb_share: float = Field(default=0.0, ge=0, le=1)  # of those
     varied_weight: float = Field(default=1.0, gt=0)  # of varied performances, of plain ones 1
     average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
+    keep: Literal["best", "last"] = "last"  # on validation, or judged last
     evaluate_every: int = Field(default=250, ge=1)  # updates
     filter: BeliefFilterParams = BeliefFilterParams()
 

@@ -15,7 +15,7 @@ from sfpipe.params import BeliefFilterParams, override
 from sfpipe.store.window import WINDOWS
 
 # Of agents whose card does not tell.
-FIRST_STEPS = {"score_steps": (1, 2), "sound_steps": (1, 2, 4, 8)}
+FIRST_SHAPE = {"score_steps": (1, 2), "sound_steps": (1, 2, 4, 8), "gains_db": (0.0,)}
 
 
 def load_belief(
@@ -42,7 +42,8 @@ def load_belief(
             remedy=remedy,
         )
     assumed = override(BeliefFilterParams(), **card.get("filter", {}))
-    steps = {kind: card.get("schedule", {}).get(kind, first) for kind, first in FIRST_STEPS.items()}
-    network = PlaceNetwork(WINDOWS[card["window"]], **steps)
+    told = card.get("schedule", {})
+    shape = {name: told.get(name, first) for name, first in FIRST_SHAPE.items()}
+    network = PlaceNetwork(WINDOWS[card["window"]], **shape)
     read_weights(folder, network, remedy)
     return network.to(device).eval(), assumed, card

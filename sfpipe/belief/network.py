@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,10 @@ VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
 SCORE_STEPS = (1, 2, 4, 8)
 SOUND_STEPS = (1, 2, 4, 8, 16)
+GAINS_DB = (0.0, 30.0)
 PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
+
+_FIRST_HEARD = "sound.1.weight"  # of the first convolution that hears: [shape=(16, gains, 5, 3)]
 
 
 class Places(NamedTuple):
@@ -50,6 +54,10 @@ class PlaceNetwork(nn.Module):
     sound_steps:
         Frames between the three that each convolution along time sees: (1, 2, 4, 8) hear 35 frames,
         (1, 2, 4, 8, 16) 67. A bar of a waltz takes 30, and sounds like the next.
+    gains_db:
+        Sound is heard as it is and as if it were so much louder, a channel each: magnitudes are
+        compressed (log10 of 1 + magnitude) only where they are large, and what a soft player does
+        in a room is not.
 
     Attributes
     ----------
@@ -66,6 +74,7 @@ class PlaceNetwork(nn.Module):
         dropout: float = 0.1,
         score_steps: Sequence[int] = SCORE_STEPS,
         sound_steps: Sequence[int] = SOUND_STEPS,
+        gains_db: Sequence[float] = GAINS_DB,
     ):
         super().__init__()
         self.window = window
@@ -78,6 +87,7 @@ class PlaceNetwork(nn.Module):
         )
         self.score_rows = _column(48 * rows, 192)
         self.score_steps, self.sound_steps = tuple(score_steps), tuple(sound_steps)
+        self.gains_db = tuple(gains_db)
         self.context = frames_heard(sound_steps)
         self.along_score = nn.Sequential(
             *(Along(192, 5, step, causal=False) for step in score_steps), nn.Dropout(dropout)
@@ -85,7 +95,7 @@ class PlaceNetwork(nn.Module):
         self.to_place = nn.Conv1d(192, VECTOR + 1, 1)
         self.sound = nn.Sequential(
             nn.ZeroPad2d((2, 0, 0, 0)),
-            *_image(1, 16, (5, 3), (2, 1), (2, 0)),
+            *_image(len(gains_db), 16, (5, 3), (2, 1), (2, 0)),
             nn.ZeroPad2d((2, 0, 0, 0)),
             *_image(16, 32, (3, 3), (2, 1), (1, 0)),
         )
@@ -98,7 +108,11 @@ class PlaceNetwork(nn.Module):
 
     def begin_with(self, other: PlaceNetwork) -> None:
         """Take the weights of `other`; layers that it lacks change little yet."""
-        self.load_state_dict(other.state_dict(), strict=False)
+        weights = other.state_dict()
+        ears = weights[_FIRST_HEARD]
+        new_ears = ears.new_zeros(len(ears), len(self.gains_db) - ears.shape[1], *ears.shape[2:])
+        weights[_FIRST_HEARD] = torch.cat([ears, new_ears], dim=1)
+        self.load_state_dict(weights, strict=False)
         new = list(self.along_score)[len(other.score_steps) : len(self.score_steps)]
         new += list(self.along_time)[len(other.sound_steps) : len(self.sound_steps)]
         for layer in new:
@@ -132,13 +146,22 @@ class PlaceNetwork(nn.Module):
         torch.Tensor
             float [shape=(n, frames, 96)].
         """
-        x = self.sound_rows(self.sound(spectrogram).flatten(1, 2))
+        heard = torch.cat([_amplified(spectrogram, gain) for gain in self.gains_db], dim=1)
+        x = self.sound_rows(self.sound(heard).flatten(1, 2))
         out = self.to_frame(self.along_time(x))
         return F.normalize(out.float(), dim=1).transpose(1, 2)
 
     def match(self, frames: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Logits of each frame's place: float32 [shape=(n, frames, places)]."""
         return (frames @ places.transpose(1, 2)) * self.sharpness.exp()
+
+
+def _amplified(spectrogram: torch.Tensor, gain_db: float) -> torch.Tensor:
+    """log10(1 + magnitude) of the same sound `gain_db` louder."""
+    if gain_db == 0:
+        return spectrogram
+    magnitude = torch.expm1(spectrogram * math.log(10))
+    return torch.log1p(magnitude * 10 ** (gain_db / 20)) / math.log(10)
 
 
 def frames_heard(sound_steps: Sequence[int]) -> int:

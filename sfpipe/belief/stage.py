@@ -12,7 +12,7 @@ from sfpipe.agents.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.session import open_session, stop_signals
 from sfpipe.agents.stage import origin, require_window, training_facts
-from sfpipe.belief.agent import load_belief
+from sfpipe.belief.agent import FIRST_SHAPE, load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.belief.training import BeliefCourse, BeliefTraining
 from sfpipe.errors import SfpipeError
@@ -45,7 +45,7 @@ def train_belief(
     }
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
     network = PlaceNetwork(
-        window, dropout=p.dropout, score_steps=p.score_steps, sound_steps=p.sound_steps
+        window, dropout=p.dropout, **{name: getattr(p, name) for name in FIRST_SHAPE}
     )
     if params.start_from:
         identity["start_from"] = _begin_with(network, params.start_from)
@@ -84,18 +84,18 @@ def _begin_with(network: PlaceNetwork, agent: str) -> dict[str, Any]:
     Raises
     ------
     SfpipeError
-        If it is no agent with a memory, of another window, or of other steps.
+        If it is no agent with a memory, of another window, or of another shape.
     """
     folder = find_agent(agent)
     other, _, card = load_belief(folder)
     require_window(folder, other.window, network.window)
-    for kind in ("score_steps", "sound_steps"):
+    for kind in FIRST_SHAPE:
         theirs, ours = list(getattr(other, kind)), list(getattr(network, kind))
         if ours[: len(theirs)] != theirs:
             raise SfpipeError(
                 f"has {kind} {theirs}, not {ours}",
                 file=folder,
-                remedy=f"set train.belief.{kind} to its steps, or let more follow them",
+                remedy=f"set train.belief.{kind} to its, or let more follow them",
             )
     network.begin_with(other)
     return origin(agent, folder, card)

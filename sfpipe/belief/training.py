@@ -36,7 +36,8 @@ class BeliefCourse:
     frames:
         Labelled frames so far.
     best, best_error:
-        Highest share of tracked onsets on validation, and the mean tracking error there, px.
+        Highest share of tracked onsets on validation (of the last evaluation, where those weights
+        are kept), and the mean tracking error there, px.
     seconds:
         Wall time of all runs together.
     """
@@ -86,7 +87,7 @@ def losses(
 
 
 class BeliefTraining:
-    """Descends on random passages; keeps the averaged weights that follow validation best.
+    """Descends on random passages; keeps averaged weights, the last or those best on validation.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ class BeliefTraining:
         self.best_weights = copy_weights(network)
 
     def run(self) -> BeliefCourse:
-        """Train until the updates or the minutes are over; the network then has the best weights.
+        """Train until the updates or the minutes are over; the network then has the kept weights.
 
         Raises
         ------
@@ -220,7 +221,8 @@ class BeliefTraining:
         course, network = self.course, self.average.network
         games = play_all(network, self.params.filter, self.scores, self.validation)
         r_on, error = share_of_onsets(games), mean_error(games)
-        if (r_on, -error) > (course.best, -course.best_error):
+        better = (r_on, -error) > (course.best, -course.best_error)
+        if better or self.params.keep == "last":
             course.best, course.best_error, course.best_frames = r_on, error, course.frames
             self.best_weights = copy_weights(network)
         row = {

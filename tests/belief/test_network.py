@@ -93,3 +93,21 @@ def test_layers_that_an_older_network_lacks_begin_quietly():
     newer.read(strip).vector.sum().backward()
     grown = newer.along_score[2].layers[1].weight.grad
     assert grown is not None and float(grown.abs().max()) > 0
+
+
+def test_soft_sounds_are_heard_louder_beside():
+    torch.manual_seed(3)
+    older = PlaceNetwork(WINDOWS["nottingham"], gains_db=(0.0,)).eval()
+    newer = PlaceNetwork(WINDOWS["nottingham"], gains_db=(0.0, 30.0)).eval()
+    newer.begin_with(older)
+    sound = 0.01 * torch.rand(1, 1, 78, 80)
+    with torch.no_grad():
+        assert torch.allclose(older.hear(sound), newer.hear(sound), atol=1e-5)
+    seen: list[torch.Tensor] = []
+    newer.sound[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    newer.hear(sound)
+    plain, louder = seen[0][0]
+    assert torch.equal(plain, sound[0, 0])
+    magnitude = 10 ** plain.double() - 1
+    assert torch.allclose(louder.double(), torch.log10(1 + 10**1.5 * magnitude), atol=1e-5)
+    assert float(louder.mean()) > 20 * float(plain.mean())
