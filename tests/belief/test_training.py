@@ -64,6 +64,21 @@ def weights(done: BeliefTraining) -> list[torch.Tensor]:
     return list(done.network.state_dict().values())
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_weights_kept_are_the_best_or_the_last(keep):
+    session = training(
+        updates=14, learning_rate=0.3, evaluate_every=1, average_updates=1, keep=keep, warm_up=0
+    )
+    course = session.run()
+    judged = [(e["validation_r_on"], -e["validation_error_px"]) for e in course.evaluations]
+    assert judged.index(max(judged)) < 13, "the last is the best: the test shows nothing"
+    kept = max(judged) if keep == "best" else judged[-1]
+    assert (course.best, -course.best_error) == kept
+    last = session.average.network.state_dict()
+    left = session.network.state_dict()
+    assert all(torch.equal(v, last[k]) for k, v in left.items()) == (keep == "last")
+
+
 def test_it_learns_to_follow_a_piece():
     scores, records = piece()
     session = training(
