@@ -21,7 +21,7 @@ RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md
 SEES = ("A score following agent: it sees a window of the unrolled score and hears two seconds",)
 REMEMBERS = (
     "A score following agent with a memory: it reads the unrolled score beforehand, remembers what",
-    "it believed about place and tempo, compares a window of the score with the last two seconds",
+    "it believed about place and tempo, compares a window of the score with the last seconds",
 )
 COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
