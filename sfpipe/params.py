@@ -233,11 +233,11 @@ class Schedule(Section):
 class BeliefFilterParams(Section):
     """What an agent of `algo: belief` assumes of music while it plays."""
 
-    trust: float = Field(default=0.1, gt=0, le=2)  # exponent of a frame at the usual tempo
+    trust: float = Field(default=0.15, gt=0, le=2)  # exponent of a frame at the usual tempo
     prior: float = Field(default=1.0, ge=0)  # share of the places' own frequency that is taken out
     doubt: float = Field(default=0.02, ge=0, lt=1)  # least likelihood, of the mean one
     drift: float = Field(default=0.04, ge=0, le=1)  # of the tempo's log, per frame
-    jump: float = Field(default=0.001, ge=0, le=1)  # probability of any other tempo, per frame
+    jump: float = Field(default=0.01, ge=0, le=1)  # probability of any other tempo, per frame
     blur: float = Field(default=0.02, ge=0, le=0.3)  # of the position, per frame
     tempo: float = Field(default=0.07, gt=0)  # usual tempo, quarter notes per frame ...
     tempo_spread: float = Field(default=0.7, gt=0)  # ... and its deviation, as a log

@@ -124,7 +124,7 @@ def test_at_the_end_of_the_score_it_stays():
 
 def test_in_slow_music_a_frame_says_less():
     """It holds less music, and the next ones say the same again."""
-    slow, fast = (belief(tempo=0.07) for _ in range(2))
+    slow, fast = (belief(tempo=0.07, trust=0.06) for _ in range(2))
     for b, tempo in ((slow, 0.02), (fast, 0.14)):
         b.begin(1000.0)
         b.mean_tempo = tempo
