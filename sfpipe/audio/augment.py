@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sfpipe.audio.expression import express
+from sfpipe.audio.expression import drifting, express
 from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import SHORTEST_S, Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
@@ -155,11 +155,10 @@ def _warp(
     length_s: float, params: AugmentParams, rng: np.random.Generator
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Score time -> performed time: a tempo drawn every `drift_s` seconds, gliding between."""
-    slow, fast = params.tempo
-    knots = np.arange(0, length_s + 2 * params.drift_s, params.drift_s)
-    log_tempo = rng.uniform(np.log(slow), np.log(fast), len(knots))
     grid = np.arange(0, length_s + 2 * GRID_S, GRID_S)
-    pace = np.exp(-np.interp(grid, knots, log_tempo))  # performed s per s of the score
+    slow, fast = (float(np.log(tempo)) for tempo in params.tempo)
+    log_tempo = drifting(grid, (slow, fast), params.drift_s, length_s, rng)
+    pace = np.exp(-log_tempo)  # performed s per s of the score
     performed = np.concatenate([[0.0], np.cumsum((pace[1:] + pace[:-1]) / 2 * GRID_S)])
     return lambda seconds: np.interp(seconds, grid, performed)
 

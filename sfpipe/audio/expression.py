@@ -38,7 +38,8 @@ def express(midi: Midi, params: AugmentParams, rng: np.random.Generator) -> Midi
         of the score's, if there is one.
     """
     start = np.array([note.start_s for note in midi.notes])
-    louder = _loudness(start, params, rng) - _accompaniment(midi.notes, params.voicing, rng)
+    louder = drifting(start, params.loudness, params.drift_s, float(start.max()), rng)
+    louder -= _accompaniment(start, midi.notes, params.voicing, rng)
     held = _articulation(len(start), params, rng)
     notes = [
         replace(
@@ -55,17 +56,38 @@ def express(midi: Midi, params: AugmentParams, rng: np.random.Generator) -> Midi
     return Midi(notes, sorted(others + pedal, key=lambda control: control.time_s))
 
 
-def _loudness(start_s: np.ndarray, params: AugmentParams, rng: np.random.Generator) -> np.ndarray:
-    """What is added to velocities: drawn every `drift_s` seconds, gliding between."""
-    knots = np.arange(0, start_s.max() + 2 * params.drift_s, params.drift_s)
-    return np.interp(start_s, knots, rng.uniform(*params.loudness, len(knots)))
+def drifting(
+    at_s: np.ndarray,
+    between: tuple[float, float],
+    every_s: float,
+    length_s: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """A quantity that is drawn every `every_s` seconds of a performance and glides between.
+
+    Parameters
+    ----------
+    at_s:
+        float64 [shape=(n,)], when it is asked for.
+    between:
+        Least and greatest value.
+    length_s:
+        Of the performance.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,), dtype=float64]
+    """
+    knots = np.arange(0, length_s + 2 * every_s, every_s)
+    return np.interp(at_s, knots, rng.uniform(*between, len(knots)))
 
 
-def _accompaniment(notes: Sequence[Note], voicing: float, rng: np.random.Generator) -> np.ndarray:
+def _accompaniment(
+    start: np.ndarray, notes: Sequence[Note], voicing: float, rng: np.random.Generator
+) -> np.ndarray:
     """How much softer each note is for not being the highest of its chord."""
     softer = np.zeros(len(notes))
     depth = rng.uniform(0, voicing)
-    start = np.array([note.start_s for note in notes])
     pitch = np.array([note.pitch for note in notes])
     chord = np.cumsum(np.diff(start, prepend=start[0]) > TOGETHER_S)
     for which in np.split(np.arange(len(notes)), np.flatnonzero(np.diff(chord)) + 1):

@@ -18,7 +18,7 @@ from sfpipe.params import BeliefFilterParams
 TEMPI = 48
 SLOWEST, FASTEST = 0.006, 0.35  # quarter notes per frame: 7 to 420 a minute
 CELL = 0.4  # of a place, on average
-_NOVELTY = (0.25, 2.0)
+_NOVELTY = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 

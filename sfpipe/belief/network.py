@@ -10,16 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.params import BeliefParams
 from sfpipe.store.schema import BINS
 from sfpipe.store.window import Window
 
 VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
-SCORE_STEPS = (1, 2, 4, 8)
-SOUND_STEPS = (1, 2, 4, 8, 16)
-GAINS_DB = (0.0, 30.0)
 PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
 
+_DEFAULT = BeliefParams()
 _FIRST_HEARD = "sound.1.weight"  # of the first convolution that hears: [shape=(16, gains, 5, 3)]
 
 
@@ -72,9 +71,9 @@ class PlaceNetwork(nn.Module):
         window: Window,
         *,
         dropout: float = 0.1,
-        score_steps: Sequence[int] = SCORE_STEPS,
-        sound_steps: Sequence[int] = SOUND_STEPS,
-        gains_db: Sequence[float] = GAINS_DB,
+        score_steps: Sequence[int] = _DEFAULT.score_steps,
+        sound_steps: Sequence[int] = _DEFAULT.sound_steps,
+        gains_db: Sequence[float] = _DEFAULT.gains_db,
     ):
         super().__init__()
         self.window = window

@@ -62,11 +62,11 @@ def test_the_newest_frames_alone_give_the_same_vector(network):
 
 @torch.no_grad()
 def test_a_strip_moved_by_a_place_is_read_as_before(network):
-    strip = torch.zeros(1, 1, 40, 120 * COLUMNS)
-    strip[..., 200:280] = torch.rand(40, 80)
+    strip = torch.zeros(1, 1, 40, 180 * COLUMNS)
+    strip[..., 320:400] = torch.rand(40, 80)
     first, second = network.read(strip), network.read(strip.roll(3 * COLUMNS, 3))
-    assert torch.allclose(first.vector[0, 40:75], second.vector[0, 43:78], atol=1e-5)
-    assert torch.allclose(first.pace[0, 40:75], second.pace[0, 43:78], atol=1e-5)
+    assert torch.allclose(first.vector[0, 60:120], second.vector[0, 63:123], atol=1e-5)
+    assert torch.allclose(first.pace[0, 60:120], second.pace[0, 63:123], atol=1e-5)
 
 
 @torch.no_grad()

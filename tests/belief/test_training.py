@@ -88,7 +88,7 @@ def test_it_learns_to_follow_a_piece():
     course = session.run()
     games = play_all(session.network, session.params.filter, scores, records)
     assert before < 0.9
-    assert share_of_onsets(games) == course.best == 1.0  # the best weights are back
+    assert share_of_onsets(games) == course.best == 1.0  # the kept weights are back
     assert np.abs(games[0].error_px).mean() < 8
     assert course.frames > 120 * 4 * 10
 
