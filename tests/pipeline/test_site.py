@@ -57,6 +57,7 @@ def reader(project):
     """The small project, as one who reads the pages has it."""
     if find(DECLARED["FluidR3_GM"]) is None:
         pytest.skip("the sound font FluidR3_GM is not on this machine: see `sfpipe doctor`")
+    project.dvc("repro")  # makes nothing that test_dvc.py has made, and all where it did not run
     agents = project.root / "models/pretrained"
     if not agents.exists():
         agents.parent.mkdir(exist_ok=True)
