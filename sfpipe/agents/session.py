@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,13 +93,62 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def interrupted(done: str, checkpoint: Path | None) -> SfpipeError:
-    """That a training was stopped; `done` says after how much of it."""
-    return SfpipeError(
-        f"training interrupted after {done}",
-        file=checkpoint,
-        remedy="run the same command again to go on",
-    )
+class Clock:
+    """Wall time of all runs of a training together; when to save it, and when to leave it.
+
+    Starts as it is made.
+
+    Parameters
+    ----------
+    before:
+        Seconds that earlier runs took.
+    save:
+        Writes the checkpoint.
+    every:
+        Seconds between checkpoints.
+    should_stop:
+        Asked at each `tick`.
+    """
+
+    def __init__(
+        self,
+        before: float,
+        *,
+        save: Callable[[], None],
+        every: float,
+        should_stop: Callable[[], bool],
+    ):
+        self.save, self.every, self.should_stop = save, every, should_stop
+        self._start = time.monotonic() - before
+        self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Of all runs so far."""
+        return time.monotonic() - self._start
+
+    def tick(self, done: str, checkpoint: Path | None) -> None:
+        """Save if it is time to, or the training is to stop.
+
+        Parameters
+        ----------
+        done:
+            How much of the training there is, for the message.
+
+        Raises
+        ------
+        SfpipeError
+            If the training is to stop, once it is saved.
+        """
+        stop = self.should_stop()
+        if stop or time.monotonic() - self._saved > self.every:
+            self._saved = time.monotonic()
+            self.save()
+        if stop:
+            raise SfpipeError(
+                f"training interrupted after {done}",
+                file=checkpoint,
+                remedy="run the same command again to go on",
+            )
 
 
 def revision() -> str | None:

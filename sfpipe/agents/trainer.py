@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
 from sfpipe.agents.reinforce import Reinforce
 from sfpipe.agents.rollout import Actor
-from sfpipe.agents.session import interrupted
+from sfpipe.agents.session import Clock
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.study import Study
 from sfpipe.agents.weights import RunningAverage, copy_weights
@@ -137,26 +136,24 @@ class Trainer:
         self._resume()
         progress = Progress("train", self._planned_frames(), "frames")
         progress.start_at(self.course.frames)
-        started = saved = time.monotonic()
-        before = self.course.seconds
+        clock = Clock(
+            self.course.seconds,
+            save=self._save,
+            every=self.checkpoint_seconds,
+            should_stop=self.should_stop,
+        )
         if self.judge_start and not self.course.evaluations:
             self._evaluate({})
         while self.course.phase < len(self.phases):
             figures = self._finite(self._update)
-            now = time.monotonic()
-            self.course.seconds = before + now - started
+            self.course.seconds = clock.seconds()
             if self._to_be_judged():
                 self._finite(self._evaluate, figures)
             self.learner.steer(self._progress())
             progress.advance(int(figures["frames"]), self._note(figures))
             if self._phase_over():
                 self._finite(self._next_phase, figures)
-            stop = self.should_stop()
-            if stop or now - saved > self.checkpoint_seconds:
-                saved = now
-                self._save()
-            if stop:
-                raise interrupted(f"{self.course.frames:,} frames", self.checkpoint)
+            clock.tick(f"{self.course.frames:,} frames", self.checkpoint)
         progress.total = progress.done
         progress.close(f"best R_on on validation {self.course.best:.3f}")
         self.network.load_state_dict(self.best_weights)

@@ -9,7 +9,7 @@ from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.game import dynamics
-from sfpipe.game.following import check_frame, judged
+from sfpipe.game.following import LatestFrames, check_frame, judged
 from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
@@ -31,7 +31,7 @@ class MmLocFollower:
         self._audio_branch = frozen(network.spectrogram, torch.float32)
         self._head = frozen(network.place, torch.float32)
         self._joint = joint_parts(network)
-        self._sound = torch.zeros(1, 1, BINS, network.context)
+        self._sound = LatestFrames(network.context)
         self._branch: SlidingBranch | None = None
 
     def reset(self, score: ScoreRecord) -> None:
@@ -47,7 +47,7 @@ class MmLocFollower:
             self._score_branch, self._joint[0], score, window
         )
         self._position = float(score.onset_x_px[0]) + window.width
-        self._sound = torch.zeros_like(self._sound)
+        self._sound.forget()
 
     def hear(self, frame: np.ndarray) -> None:
         """Take in a frame that sounds before the music begins.
@@ -58,8 +58,7 @@ class MmLocFollower:
             If the frame has another shape than [shape=(78,)], or `reset` was not called.
         """
         check_frame(frame, ready=self._branch is not None)
-        self._sound = self._sound.roll(-1, 3)
-        self._sound[0, 0, :, -1] = torch.from_numpy(np.asarray(frame, np.float32))
+        self._sound.add(frame)
 
     @torch.no_grad()
     def step(self, frame: np.ndarray) -> float:
@@ -74,7 +73,7 @@ class MmLocFollower:
         assert self._branch is not None
         column = self._place.column(self._position, self.window)
         score = torch.from_numpy(self._branch.at(column, column))
-        audio = self._audio_branch(self._sound)[0] @ self._joint[1].T
+        audio = self._audio_branch(torch.from_numpy(self._sound.spectrogram))[0] @ self._joint[1].T
         embedding = self.network.joint[1](score + audio + self._joint[2])
         x = float(self.network.places(self._head(embedding[None]))[0])
         start = int(self._position - self.window.width / 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from sfpipe.agents.checkpoint import load_checkpoint, restoring, save_checkpoint
-from sfpipe.agents.session import interrupted
+from sfpipe.agents.session import Clock
 from sfpipe.agents.weights import copy_weights
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Drawn, Examples
@@ -108,25 +107,23 @@ class MmLocTraining:
         course, p = self.course, self.params
         progress = Progress("mm-loc", None, "examples")
         progress.start_at(course.examples)
-        started = saved = time.monotonic()
-        before = course.seconds
+        clock = Clock(
+            course.seconds,
+            save=self._save,
+            every=p.checkpoint_seconds,
+            should_stop=self.should_stop,
+        )
         while not course.over:
             done = course.examples
             loss = self.update()
-            now = time.monotonic()
-            course.seconds = before + now - started
+            course.seconds = clock.seconds()
             if course.updates % p.evaluate_every == 0:
                 self._evaluate()
             self._end_if_due()
             progress.advance(
                 course.examples - done, f"loss {loss:.3f}, validation {course.best:.3f}"
             )
-            stop = self.should_stop()
-            if stop or now - saved > p.checkpoint_seconds:
-                saved = now
-                self._save()
-            if stop:
-                raise interrupted(f"{course.examples:,} examples", self.checkpoint)
+            clock.tick(f"{course.examples:,} examples", self.checkpoint)
         progress.total = progress.done
         progress.close(f"validation {course.best:.3f}, median error {course.best_error_px:.1f} px")
         self.network.load_state_dict(self.best_weights)

@@ -11,7 +11,7 @@ import torch
 from sfpipe.belief.filtering import Belief
 from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
-from sfpipe.game.following import check_frame, judged, targets
+from sfpipe.game.following import LatestFrames, check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.game.programme import Programme
 from sfpipe.params import BeliefFilterParams
@@ -19,7 +19,6 @@ from sfpipe.progress import Progress
 from sfpipe.store.bank import merge_onsets
 from sfpipe.store.packing import crop_rows, halve
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
-from sfpipe.store.schema import BINS
 from sfpipe.store.window import Window
 
 _PAPER = 16  # places of paper before and after a strip
@@ -149,7 +148,7 @@ class BeliefFollower:
 
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
         self.network, self.params, self.window = network.eval(), params, network.window
-        self._sound = torch.zeros(1, 1, BINS, network.context)
+        self._sound = LatestFrames(network.context)
         self._playing: Playing | None = None
         self._steps = 0
 
@@ -169,7 +168,7 @@ class BeliefFollower:
         reading = read_score(self.network, score)
         start = float(score.onset_x_px[0]) if start_px is None else start_px
         self._playing = new_game(self.network, reading, score, self.params, start)
-        self._sound = torch.zeros_like(self._sound)
+        self._sound.forget()
         self._steps = 0
 
     def hear(self, frame: np.ndarray) -> None:
@@ -181,8 +180,7 @@ class BeliefFollower:
             If the frame has another shape than [shape=(78,)], or `reset` was not called.
         """
         check_frame(frame, ready=self._playing is not None)
-        self._sound = self._sound.roll(-1, 3)
-        self._sound[0, 0, :, -1] = torch.from_numpy(np.asarray(frame, np.float32))
+        self._sound.add(frame)
 
     @torch.no_grad()
     def step(self, frame: np.ndarray) -> float:
@@ -196,7 +194,8 @@ class BeliefFollower:
         self.hear(frame)
         assert self._playing is not None
         # The frame before the first onset says nothing: at the first onset the game begins.
-        heard = self.network.hear(self._sound)[0, -1].numpy() if self._steps else None
+        sound = torch.from_numpy(self._sound.spectrogram)
+        heard = self.network.hear(sound)[0, -1].numpy() if self._steps else None
         self._steps += 1
         return self._playing.step(heard)
 
@@ -236,31 +235,38 @@ def play_all(
         Shown with a progress line; None is silent.
     """
     network.eval()
-    window, games = network.window, []
+    games: list[PlayedGame] = []
     readings: dict[str, Reading] = {}
     progress = Progress(label, len(performances), "games") if label else None
     for record in performances:
         score = scores[record.piece]
         if record.piece not in readings:
             readings[record.piece] = read_score(network, score)
-        info = merge_onsets(score, record, window)
-        aims, first = targets(info), int(info.onset_frames[0])
-        vectors = hear_all(network, record.spectrogram)
-        game = new_game(network, readings[record.piece], score, params, float(info.onset_x_px[0]))
-        position = np.zeros(len(aims), np.float32)
-        n = 0
-        while n < len(aims):
-            heard = vectors[min(first + n - 1, len(vectors) - 1)] if n else None
-            position[n] = game.step(heard)
-            n += 1
-            if abs(position[n - 1] - aims[n - 1]) > window.threshold_px:
-                break
-        games.append(judged(info, position[:n], window))
+        games.append(_play(network, params, readings[record.piece], score, record))
         if progress:
             progress.advance()
     if progress:
         progress.close()
     return games
+
+
+def _play(
+    network: PlaceNetwork,
+    params: BeliefFilterParams,
+    reading: Reading,
+    score: ScoreRecord,
+    record: PerformanceRecord,
+) -> PlayedGame:
+    """Follow one performance of a score that was read."""
+    info = merge_onsets(score, record, network.window)
+    first = int(info.onset_frames[0])
+    vectors = hear_all(network, record.spectrogram)
+    game = new_game(network, reading, score, params, float(info.onset_x_px[0]))
+
+    def step(n: int) -> float:
+        return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
+
+    return judged(info, until_lost(step, targets(info), network.window), network.window)
 
 
 class BeliefEntrant:

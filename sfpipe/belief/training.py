@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 
 from sfpipe.agents.checkpoint import load_checkpoint, restoring, save_checkpoint
 from sfpipe.agents.log import TrainingLog
-from sfpipe.agents.session import interrupted
+from sfpipe.agents.session import Clock
 from sfpipe.agents.weights import RunningAverage, copy_weights
 from sfpipe.belief.following import play_all
 from sfpipe.belief.network import PlaceNetwork
@@ -144,26 +143,24 @@ class BeliefTraining:
         course, p = self.course, self.params
         progress = Progress("belief", p.updates, "updates")
         progress.start_at(course.updates)
-        started = saved = time.monotonic()
-        before = course.seconds
+        clock = Clock(
+            course.seconds,
+            save=self._save,
+            every=self.checkpoint_seconds,
+            should_stop=self.should_stop,
+        )
         while self._progress() < 1:
             figures = self.update()
-            now = time.monotonic()
-            course.seconds = before + now - started
+            course.seconds = clock.seconds()
             if course.updates % p.evaluate_every == 0 or self._progress() >= 1:
                 self._evaluate(figures)
-                course.seconds = before + time.monotonic() - started
+                course.seconds = clock.seconds()
             progress.advance(
                 1,
                 f"place {figures['policy_loss']:.3f}, {figures['match_px']:.0f} px,"
                 f" pace {figures['pace_loss']:.3f}, R_on (best) {course.best:.3f}",
             )
-            stop = self.should_stop()
-            if stop or now - saved > self.checkpoint_seconds:
-                saved = now
-                self._save()
-            if stop:
-                raise interrupted(f"{course.updates:,} updates", self.checkpoint)
+            clock.tick(f"{course.updates:,} updates", self.checkpoint)
         progress.total = progress.done
         progress.close(f"R_on {course.best:.3f}, {course.best_error:.1f} px")
         self.network.load_state_dict(self.best_weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -64,9 +65,8 @@ def follow(
     frames = np.ascontiguousarray(performance.spectrogram.T, np.float32)
     lead = begin(follower, score, frames, first)
     silence = np.zeros_like(frames[0])
-    position = np.zeros(len(aims), np.float32)
-    n = 0
-    while n < len(aims):
+
+    def step(n: int) -> float:
         index = first + 1 + n - lead
         heard = frames[index] if 0 <= index < len(frames) else silence
         where = follower.step(heard)
@@ -75,11 +75,27 @@ def follow(
                 f"{type(follower).__name__} returned {where} as its position in frame {index}"
                 f" of {performance.piece}/{performance.performance}"
             )
-        position[n] = where
-        n += 1
-        if abs(position[n - 1] - aims[n - 1]) > window.threshold_px:
-            break
-    return judged(info, position[:n], window, trial=trial)
+        return where
+
+    return judged(info, until_lost(step, aims, window), window, trial=trial)
+
+
+def until_lost(step: Callable[[int], float], aims: np.ndarray, window: Window) -> np.ndarray:
+    """The positions of one game: float32 [shape=(n,)], up to the loss or the last onset.
+
+    Parameters
+    ----------
+    step:
+        Takes the number of the step and returns the position after it, strip px.
+    aims:
+        As `targets`.
+    """
+    position = np.zeros(len(aims), np.float32)
+    for n, aim in enumerate(aims):
+        position[n] = step(n)
+        if abs(position[n] - aim) > window.threshold_px:
+            return position[: n + 1]
+    return position
 
 
 def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int) -> int:
@@ -102,6 +118,28 @@ def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int
 
 def _ignore(frame: np.ndarray) -> None:
     """What a follower does before the music that has no `hear`."""
+
+
+class LatestFrames:
+    """The newest frames of a sound that arrives frame by frame; before it, silence.
+
+    Attributes
+    ----------
+    spectrogram:
+        float32 [shape=(1, 1, 78, n)], changed in place.
+    """
+
+    def __init__(self, n: int):
+        self.spectrogram = np.zeros((1, 1, BINS, n), np.float32)
+
+    def forget(self) -> None:
+        """Begin in silence."""
+        self.spectrogram[:] = 0
+
+    def add(self, frame: np.ndarray) -> None:
+        """Take in one frame [shape=(78,)]; the oldest leaves."""
+        self.spectrogram[..., :-1] = self.spectrogram[..., 1:]
+        self.spectrogram[0, 0, :, -1] = frame
 
 
 def check_frame(frame: np.ndarray, *, ready: bool) -> None:
