@@ -23,6 +23,7 @@ from sfpipe.commands.options import (
     ParamsFile,
     Performance,
     Piece,
+    PlayedSet,
     Players,
     Real,
     Split,
@@ -124,7 +125,7 @@ def report(
 @app.command()
 def watch(
     params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    dataset: PlayedSet = None,
     agent: Annotated[str | None, typer.Option(help="Agent, folder or name.")] = None,
     baseline: Annotated[str | None, typer.Option(help="E.g. midi-odtw.")] = None,
     player: Annotated[str | None, typer.Option(help="optimal or constant.")] = None,
@@ -148,7 +149,7 @@ def watch(
 @app.command()
 def page(
     params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    dataset: PlayedSet = None,
     agent: Agents = None,
     baseline: Baselines = None,
     player: Players = None,
@@ -171,7 +172,7 @@ def page(
 @app.command()
 def play(
     params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    dataset: PlayedSet = None,
     agent: Annotated[
         str | None, typer.Option(help="To compare with; default: models/agent, if it is there.")
     ] = None,

@@ -20,6 +20,13 @@ ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pi
 Dataset = Annotated[
     str | None, typer.Option("--dataset", help="Data set; default: that of the parameters.")
 ]
+PlayedSet = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        help="Data set; default: that of the parameters, of human performances vienna4x22.",
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per core.")]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")

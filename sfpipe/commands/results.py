@@ -15,6 +15,7 @@ from sfpipe.commands.options import (
     Dataset,
     Packed,
     ParamsFile,
+    PlayedSet,
     app,
     setting,
 )
@@ -24,7 +25,7 @@ from sfpipe.errors import SfpipeError
 @app.command()
 def evaluate(
     params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    dataset: PlayedSet = None,
     packed: Packed = None,
     agent: Agent = Path("models/agent"),
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,

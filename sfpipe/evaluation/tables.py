@@ -32,8 +32,8 @@ Not known here are the paper's figures of MM-Loc, REINFORCE and A2C.
 """
 NOTE_4 = """\
 The paper's figures are those of its A2C or PPO, whichever is better, on its own recordings; they
-stand beside each agent of ours whose actions are drawn as theirs are. Not known here are its
-figures for the score's MIDI, of |dx|, and of the baselines.
+stand beside each agent of ours, but not beside its argmax. Not known here are its figures for the
+score's MIDI, of |dx|, and of the baselines.
 """
 DASH = "-"
 
