@@ -61,6 +61,10 @@ def publish(
     card = read_json(agent / AGENT, remedy="train an agent first: dvc repro train")
     evaluation = _results_of(agent, card, results)
     human = None if real is None else _results_of(agent, card, real)
+    if not (agent / WEIGHTS).is_file():
+        raise SfpipeError(
+            "no such file", file=agent / WEIGHTS, remedy="train an agent first: dvc repro train"
+        )
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS) as temporary:
@@ -75,6 +79,8 @@ def publish(
         (folder / PIECES).unlink(missing_ok=True)  # of what was published before
     if human is not None:
         write_json(folder / REAL, human)
+    else:
+        (folder / REAL).unlink(missing_ok=True)
     with replacing(folder / CARD) as temporary:
         temporary.write_text(text(name, card, evaluation, human, out), encoding="utf-8")
     return folder

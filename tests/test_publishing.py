@@ -189,3 +189,20 @@ def test_figures_of_another_agent_are_refused(trained, tmp_path):
     shutil.rmtree(agent)
     with pytest.raises(SfpipeError, match="train an agent first"):
         publish("x", agent, results, out=tmp_path / "pretrained")
+
+
+def test_published_again_without_them_human_performances_are_gone(trained, tmp_path):
+    agent, results = trained
+    out = tmp_path / "out"
+    folder = publish("x", agent, results, out=out)
+    (folder / "real.json").write_text("{}")
+    publish("x", agent, results, out=out)
+    assert not (folder / "real.json").exists()
+
+
+def test_without_weights_nothing_is_published(trained, tmp_path):
+    agent, results = trained
+    (agent / WEIGHTS).unlink()
+    with pytest.raises(SfpipeError, match=r"weights\.safetensors: no such file -> train an agent"):
+        publish("x", agent, results, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

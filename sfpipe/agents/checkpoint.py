@@ -121,7 +121,8 @@ def _content(path: Path) -> bytes:
 
 
 def _sweep(path: Path, keep: tuple[str, ...] | list[str]) -> None:
-    """Remove parts of earlier checkpoints of this training."""
-    for part in path.parent.glob(f"{path.stem}-*.part"):
-        if part.name not in keep:
-            part.unlink(missing_ok=True)
+    """Remove parts of earlier checkpoints of this training, and what a kill left of them."""
+    for pattern in (f"{path.stem}-*.part", f".{path.stem}-*.tmp.part"):
+        for part in path.parent.glob(pattern):
+            if part.name not in keep:
+                part.unlink(missing_ok=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from sfpipe.errors import SfpipeError
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -53,6 +58,13 @@ def computing_threads(wanted: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def on_cpu(network: Network) -> Network:
+    """The network where a follower of single frames computes: itself, or a copy on the CPU."""
+    if all(p.device.type == "cpu" for p in network.parameters()):
+        return network
+    return copy.deepcopy(network).cpu()
 
 
 def keep_memory() -> None:

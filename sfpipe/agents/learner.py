@@ -59,6 +59,7 @@ class Learner(ABC):
             self.localiser = Localiser(bank, network.width)
             self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
         self.frames = 0
+        self.refined = 1.0  # factor of the learning rate
         self.progress = 0.0  # share of the training that is done; the trainer sets it
 
     def _games(self) -> int:
@@ -92,7 +93,12 @@ class Learner(ABC):
         self.progress = progress
         first, last = self._rates()
         if last != first:  # else only refinement changes it
-            self.set_learning_rate(first * (last / first) ** progress)
+            self.set_learning_rate(self.refined * first * (last / first) ** progress)
+
+    def refine(self, factor: float) -> None:
+        """Multiply the learning rate, from now on: what it is, and what it decays to."""
+        self.refined *= factor
+        self.set_learning_rate(self.optimiser.param_groups[0]["lr"] * factor)
 
     def set_learning_rate(self, rate: float) -> None:
         """Change the optimiser's learning rate."""
@@ -143,6 +149,7 @@ class Learner(ABC):
             "torch": torch.get_rng_state(),
             "frames": self.frames,
             "progress": self.progress,
+            "refined": self.refined,
         }
         saved |= {name: aid.state_dict() for name, aid in self._aids().items()}
         if self.bank.device.type == "cuda":
@@ -166,6 +173,7 @@ class Learner(ABC):
         if "cuda" in saved and self.bank.device.type == "cuda":
             torch.cuda.set_rng_state(saved["cuda"], self.bank.device)
         self.frames, self.progress = saved["frames"], saved["progress"]
+        self.refined = saved["refined"]
 
     def _go_on_drawing(self, saved: dict[str, Any]) -> None:
         generator, state = self.actor.generator, saved["actor"]

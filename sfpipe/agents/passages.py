@@ -149,6 +149,10 @@ class PassageSampler:
         bank, performance = self.bank, passages.performance
         start = passages.position[:, 0]
         before = (start - passages.speed).clamp(min=bank.window.width / 2)
+        # No wide image leaves its strip on the right either.
+        wide = self.seen[0] * bank.window.shrink
+        last = bank.strip_width[performance] - wide + bank.window.width / 2 - 1
+        before = torch.minimum(before, last)
         column, previous = (bank.columns(performance, p) for p in (start, before))
         frame = bank.frame_base[performance] + passages.frame[:, 0]
         return Observation(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -93,6 +93,12 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+class Timed(Protocol):
+    """What knows how long a training took, in s."""
+
+    seconds: float
+
+
 class Clock:
     """Wall time of all runs of a training together; when to save it, and when to leave it.
 
@@ -100,8 +106,8 @@ class Clock:
 
     Parameters
     ----------
-    before:
-        Seconds that earlier runs took.
+    course:
+        Has the seconds that earlier runs took, and gets those of all runs.
     save:
         Writes the checkpoint.
     every:
@@ -112,19 +118,20 @@ class Clock:
 
     def __init__(
         self,
-        before: float,
+        course: Timed,
         *,
         save: Callable[[], None],
         every: float,
         should_stop: Callable[[], bool],
     ):
         self.save, self.every, self.should_stop = save, every, should_stop
-        self._start = time.monotonic() - before
+        self.course = course
+        self._start = time.monotonic() - course.seconds
         self._saved = time.monotonic()
 
-    def seconds(self) -> float:
-        """Of all runs so far."""
-        return time.monotonic() - self._start
+    def read(self) -> None:
+        """Write the time of all runs so far into the course."""
+        self.course.seconds = time.monotonic() - self._start
 
     def tick(self, done: str, checkpoint: Path | None) -> None:
         """Save if it is time to, or the training is to stop.
@@ -142,6 +149,7 @@ class Clock:
         stop = self.should_stop()
         if stop or time.monotonic() - self._saved > self.every:
             self._saved = time.monotonic()
+            self.read()
             self.save()
         if stop:
             raise SfpipeError(
@@ -157,6 +165,6 @@ def revision() -> str | None:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
         )
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None

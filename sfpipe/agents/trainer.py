@@ -137,7 +137,7 @@ class Trainer:
         progress = Progress("train", self._planned_frames(), "frames")
         progress.start_at(self.course.frames)
         clock = Clock(
-            self.course.seconds,
+            self.course,
             save=self._save,
             every=self.checkpoint_seconds,
             should_stop=self.should_stop,
@@ -146,7 +146,7 @@ class Trainer:
             self._evaluate({})
         while self.course.phase < len(self.phases):
             figures = self._finite(self._update)
-            self.course.seconds = clock.seconds()
+            clock.read()
             if self._to_be_judged():
                 self._finite(self._evaluate, figures)
             self.learner.steer(self._progress())
@@ -228,7 +228,7 @@ class Trainer:
             return 0.0, study
         played = [self._limit(name) for name in self.phases if name != "study"]
         if any(limit is None for limit in played):
-            return 0.0, 1.0
+            return study, 1.0
         total = max(sum(limit or 0 for limit in played), 1)
         at = phase - (len(self.phases) - len(played))
         before = sum(limit or 0 for limit in played[:at]) / total
@@ -292,8 +292,7 @@ class Trainer:
         course.refined, course.waited = course.refined + 1, 0
         self.network.load_state_dict(self.best_weights)
         self.average = self._make_average()
-        rate = self.learner.optimiser.param_groups[0]["lr"]
-        self.learner.set_learning_rate(rate * s.refinement_factor)
+        self.learner.refine(s.refinement_factor)
         return False
 
     def _next_phase(self, figures: dict[str, float]) -> None:

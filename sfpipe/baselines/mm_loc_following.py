@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from sfpipe.agents.hardware import on_cpu
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
@@ -26,7 +27,8 @@ class MmLocFollower:
     lead_frames = 0  # it says where the newest frame is
 
     def __init__(self, network: MmLoc):
-        self.network, self.window = network, network.window
+        self.network = network = on_cpu(network)
+        self.window = network.window
         self._score_branch = frozen(network.score, torch.float32)
         self._audio_branch = frozen(network.spectrogram, torch.float32)
         self._head = frozen(network.place, torch.float32)

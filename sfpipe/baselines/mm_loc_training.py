@@ -108,7 +108,7 @@ class MmLocTraining:
         progress = Progress("mm-loc", None, "examples")
         progress.start_at(course.examples)
         clock = Clock(
-            course.seconds,
+            course,
             save=self._save,
             every=p.checkpoint_seconds,
             should_stop=self.should_stop,
@@ -116,7 +116,7 @@ class MmLocTraining:
         while not course.over:
             done = course.examples
             loss = self.update()
-            course.seconds = clock.seconds()
+            clock.read()
             if course.updates % p.evaluate_every == 0:
                 self._evaluate()
             self._end_if_due()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from sfpipe.agents.hardware import on_cpu
 from sfpipe.belief.filtering import Belief
 from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
@@ -142,12 +143,12 @@ class Playing:
 
 
 class BeliefFollower:
-    """Follows sound that arrives frame by frame (`sfpipe.game.following.Follower`)."""
+    """Follows sound that arrives frame by frame (`sfpipe.game.following.Follower`), on the CPU."""
 
     lead_frames = 2
 
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
-        self.network, self.params, self.window = network.eval(), params, network.window
+        self.network, self.params, self.window = on_cpu(network).eval(), params, network.window
         self._sound = LatestFrames(network.context)
         self._playing: Playing | None = None
         self._steps = 0

@@ -61,6 +61,8 @@ class PassageSampler:
         self._pace = [labels[p] for p in pieces]
         # Passages are cut by the processor, wherever the bank is: copied once, not for each batch.
         self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
+        # Paper behind the last strip, which may be narrower than a passage.
+        self._strip = np.pad(self._strip, ((0, 0), (0, params.places * COLUMNS)))
         short = self.before + params.frames - self._spectrogram.shape[1]
         if short > 0:
             self._spectrogram = np.pad(self._spectrogram, ((0, 0), (0, short)))
@@ -95,7 +97,6 @@ class PassageSampler:
         begin = torch.minimum(begin, bank.strip_width[at].cpu() - span).clamp(min=0)
         begin = (begin / 2).floor() * 2
         column = bank.strip_base[at].cpu() + (begin / bank.window.shrink).to(torch.int64)
-        column = column.clamp(max=bank.strip.shape[1] - p.places * COLUMNS)
         frames = frame[:, None] + torch.arange(p.frames)
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         heard = (frames >= first[:, None]) & (frames <= last[:, None])

@@ -144,17 +144,17 @@ class BeliefTraining:
         progress = Progress("belief", p.updates, "updates")
         progress.start_at(course.updates)
         clock = Clock(
-            course.seconds,
+            course,
             save=self._save,
             every=self.checkpoint_seconds,
             should_stop=self.should_stop,
         )
         while self._progress() < 1:
             figures = self.update()
-            course.seconds = clock.seconds()
+            clock.read()
             if course.updates % p.evaluate_every == 0 or self._progress() >= 1:
                 self._evaluate(figures)
-                course.seconds = clock.seconds()
+                clock.read()
             progress.advance(
                 1,
                 f"place {figures['policy_loss']:.3f}, {figures['match_px']:.0f} px,"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sfpipe.agents.hardware import on_cpu
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.game.following import check_frame
@@ -35,11 +36,12 @@ class AgentFollower:
     lead_frames = 2  # see `sfpipe.game.following.Follower`
 
     def __init__(self, network: ActorCritic, generator: torch.Generator | None = None):
+        network = on_cpu(network)
         self.generator, self.window = generator, network.window
         self._score_branch = frozen(network.score, torch.float32)
         self._audio_branch = frozen(network.spectrogram, torch.float32)
         weights = joint_parts(network)
-        self._score_weight, self._audio_weight = (w.float().cpu() for w in weights[:2])
+        self._score_weight, self._audio_weight = (w.float() for w in weights[:2])
         self._bias = array(weights[2])
         self._policy = [
             (array(layer.weight), array(layer.bias))

@@ -112,6 +112,7 @@ class IncrementalBranch:
         sizes = [(2, BINS), *((layer.channels, layer.rows) for layer in self.layers)]
         reach = [(layer.kernel[1] - 1) * layer.apart for layer in self.layers]
         reach.append((self.span - 1) * self.apart + self.unread)
+        reach[0] = max(reach[0], EXCERPT)  # the first state of a game reads a whole excerpt
         self.columns = [
             _Columns(channels, rows, history + 1)
             for (channels, rows), history in zip(sizes, reach, strict=True)

@@ -68,7 +68,7 @@ def import_recordings(
     SfpipeError
         If the folder has no pieces, a tool is missing, or not one recording is usable.
     """
-    pieces = sorted(path for path in folder.glob("*/") if _score(path) is not None)
+    pieces = sorted(path for path in folder.glob("*") if path.is_dir() and _score(path))
     if not pieces:
         raise SfpipeError(
             f"expected <piece>/ with a score ({', '.join(XML_SUFFIXES)}) and recordings",
@@ -115,8 +115,8 @@ def import_recordings(
 def music_bounds(spec: np.ndarray) -> tuple[float, float]:
     """When the first sound begins and the last note is struck, as far as loudness tells, in s.
 
-    The first frame that is not silent, and the last one that is louder than the one before it and
-    not silent.
+    The first frame that is not silent, and the last such one in which much more becomes louder than
+    does where notes are held: a quarter of what the strongest attacks bring.
 
     Parameters
     ----------
@@ -190,6 +190,13 @@ def _hear(recording: Path, path: Path, engraved: Path) -> tuple[dict[str, Any], 
         found = align(match, notes, place_notes(notes, heads), n_onsets)
         inside = found.onset_s < duration
         onset_s, score_onset = found.onset_s[inside], found.score_onset[inside]
+        if len(np.unique((onset_s * FPS).astype(np.int64))) < 2:
+            raise SfpipeError(
+                f"of {len(found.onset_s)} aligned onsets only {len(onset_s)} lie within its"
+                f" {duration:.1f} s",
+                file=recording,
+                remedy="is the MIDI or match file that of this recording?",
+            )
         counts = found.counts
         line = (
             f"{counts.matched} of {counts.score_notes} notes found, {counts.extra} others; "

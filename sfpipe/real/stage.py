@@ -116,8 +116,8 @@ def performances(
     counts: dict[str, dict[str, Any]] = {}
     recorded = dict.fromkeys(params.recordings, 0)
     tools = {"fluidsynth": binding.version()}
-    for folder in out.glob("*/"):
-        if folder.name not in {p.id for p in pieces}:
+    for folder in out.glob("*"):
+        if folder.is_dir() and folder.name not in {p.id for p in pieces}:
             shutil.rmtree(folder)
     settings = params.model_dump(mode="json")
     with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:

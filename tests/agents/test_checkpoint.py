@@ -125,3 +125,12 @@ def test_a_checkpoint_of_another_kind_of_device_goes_on():
     assert torch.equal(draws[2], draws[3])
     assert not torch.equal(draws[0], draws[2])
     assert all(torch.equal(v, twin.network.state_dict()[k]) for k, v in saved["network"].items())
+
+
+def test_what_kills_left_of_parts_is_removed_too(tmp_path):
+    path = tmp_path / "c.pt"
+    left = tmp_path / ".c-0123456789ab-01.999999999.tmp.part"
+    left.write_bytes(b"half")
+    save_checkpoint(path, random_state(5000), part_bytes=6000)
+    assert not left.exists()
+    assert equal(load_checkpoint(path), random_state(5000))

@@ -239,3 +239,21 @@ def test_dagger_goes_on_with_the_aids_of_study():
     for name in ("reader", "localiser"):
         taught, found = (getattr(who, name).state_dict() for who in (study, trainer.learner))
         assert all(torch.equal(taught[k], found[k]) for k in taught)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_no_passage_leaves_the_last_strip(name):
+    """At its right end the previous state, ahead of the present one, is held within it."""
+    bank, _, _, _, sampler = parts(name)
+    passages = sampler.draw(500, torch.Generator().manual_seed(3))
+    wide = sampler.seen[0] * bank.window.shrink
+    end = bank.strip_width[passages.performance] - wide - 2 + bank.window.width / 2
+    passages = passages._replace(
+        position=end[:, None] + torch.arange(sampler.windows) * sampler.step_px,
+        speed=torch.full_like(passages.speed, -60.0),
+    )
+    seen = sampler.look(passages, Layout())
+    # The previous state is one column further to the right, not 60.
+    ink = seen.score[:, 0]
+    if bank.window.shrink == 1:
+        torch.testing.assert_close(seen.score[:, 1, :, :-1], ink[:, :, :-1] - ink[:, :, 1:])

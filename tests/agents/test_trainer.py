@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from sfpipe.agents.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import play_games, share_of_onsets
-from sfpipe.params import DaggerParams, PPOParams, Schedule
-from tests.toy import TinyNetwork, ramp_bank, stop_after
+from sfpipe.params import DaggerParams, PPOParams, Schedule, StudyParams
+from sfpipe.store.window import WINDOWS
+from tests.toy import TinyNetwork, ramp_bank, stop_after, toy_bank
 
 N_GAMES, T_MAX = 4, 5
 TIMEOUT = 1200  # s, for machines that are busy with other things
@@ -353,3 +355,32 @@ def test_fingerprints_tell_trainings_apart():
     others = [a | {"seed": 2}, a | {"data": {"scores.h5": "ac"}}]
     others.append(a | {"schedule": schedule(gamma=0.8).model_dump()})
     assert len({fingerprint(x) for x in (a, *others)}) == 4
+
+
+def test_study_keeps_its_share_where_a_later_phase_has_no_limit():
+    plan = schedule(max_frames=None, max_minutes=10, study=StudyParams(frames=100, share=0.4))
+    window = WINDOWS["nottingham"]
+    bank = toy_bank(window)
+    t = Trainer(ActorCritic(window), bank, bank, algo="ppo", schedule=plan, seed=1)
+    assert t.phases == ["study", "dagger", "ppo"]
+    assert [t._time(phase) for phase in range(3)] == [(0.0, 0.4), (0.4, 1.0), (0.4, 1.0)]
+
+
+def test_a_refined_rate_stays_refined_while_it_decays(tmp_path):
+    dagger = schedule().dagger.model_copy(update={"final_learning_rate": 3e-5})
+    t = trainer("dagger", schedule(warm_start=None, dagger=dagger))
+
+    def rate() -> float:
+        return t.learner.optimiser.param_groups[0]["lr"]
+
+    t.learner.steer(0.5)
+    assert rate() == pytest.approx(3e-4)
+    t.learner.refine(0.1)
+    assert rate() == pytest.approx(3e-5)
+    saved = t.learner.state_dict()
+    t.learner.steer(1.0)
+    assert rate() == pytest.approx(3e-6)
+    t = trainer("dagger", schedule(warm_start=None, dagger=dagger))
+    t.learner.load_state_dict(saved)
+    t.learner.steer(1.0)
+    assert rate() == pytest.approx(3e-6)

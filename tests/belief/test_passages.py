@@ -152,3 +152,32 @@ def test_varied_performances_are_drawn_as_often_as_is_asked():
 
     assert share(1.0) == pytest.approx(0.5)
     assert share(3.0) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_strip_narrower_than_a_passage(name):
+    """What lies behind the last strip is paper; the labels stay where the picture is."""
+    window = WINDOWS[name]
+    scores = {"a": score_record("a", [20, 60, 140], width=200, height=window.height)}
+    performances = [performance_record("a", [0.2, 1.2, 3.2], frames=70)]
+    params = PARAMS.model_copy(update={"places": 160})
+    s = PassageSampler(Bank(scores, performances, window), scores, params)
+    passages = draw(s)
+    columns = 160 * COLUMNS
+    strip = s.bank.strip.numpy()
+    assert columns * window.shrink > int(s.bank.strip_width[0])
+    for i in range(6):
+        at = int(
+            np.abs(s.bank.spectrogram.numpy() - passages.sound[i, 0, :, s.before].numpy()[:, None])
+            .sum(0)
+            .argmin()
+        )
+        begin = float(s.bank.targets[at] - passages.target[i, 0])
+        column = int(begin / window.shrink)
+        shown = passages.strip[i, 0, 8:-8].numpy()
+        there = np.pad(strip, ((0, 0), (0, columns)))[:, column : column + columns] / 255
+        best = max(
+            float(np.corrcoef(shown.ravel(), np.roll(there, by, 0)[8:-8].ravel())[0, 1])
+            for by in range(-2, 3)
+        )
+        assert best > 0.99

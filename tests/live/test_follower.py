@@ -97,3 +97,20 @@ def test_one_column_at_a_time_equals_whole_excerpts(name):
         with torch.no_grad():
             expected = (network.spectrogram(pair) @ weight.T)[0]
         np.testing.assert_allclose(branch.vector(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_however_long_it_was_silent_before(name):
+    window = WINDOWS[name]
+    score, performance = recordings(window)
+    follower = AgentFollower(actor_for(window).network)
+
+    def after(silence: int) -> list[float]:
+        follower.reset(score)
+        for _ in range(silence):
+            follower.hear(np.zeros(78, np.float32))
+        return [follower.step(frame) for frame in performance.spectrogram.T[:5]]
+
+    expected = after(50)
+    for silence in range(460, 520):
+        np.testing.assert_allclose(after(silence), expected, atol=1e-3)

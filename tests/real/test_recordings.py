@@ -22,10 +22,14 @@ def test_a_folder_of_ones_own(tiny, soundfont, lilypond, tmp_path):  # noqa: F81
     soundfile.write(piece / "with-room.wav", samples, SAMPLE_RATE)
     soundfile.write(piece / "without.flac", samples, SAMPLE_RATE)
     (piece / "broken.wav").write_bytes(b"RIFF")
+    soundfile.write(piece / "short.wav", samples[: SAMPLE_RATE // 10], SAMPLE_RATE)
+    shutil.copy(tiny.midi, piece / "short.mid")
+    (tmp_path / "in" / "notes.txt").write_text("no piece")
     outs = (tmp_path / "engraved", tmp_path / "scores.h5", tmp_path / "human.h5")
     told = import_recordings(tmp_path / "in", "mine", *outs)
     assert any("broken.wav: left out" in line for line in told)
     assert any("without.flac: no MIDI" in line for line in told)
+    assert any("short.wav: left out" in line and "within its 0.1 s" in line for line in told)
     assert any("36 of 37 notes found, 1 others; 13 of 13 onsets" in line for line in told)
     score = read_scores(outs[1])["tiny"]
     assert score.strip.shape[0] == 200 and len(score.onset_x_px) == 13
