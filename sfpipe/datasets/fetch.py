@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import lzma
 import tarfile
+import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -143,7 +145,7 @@ def _read_archive(archive: Path, prefix: str, index: dict[str, str]) -> dict[str
                 if path in index and member.isfile():
                     stream = tar.extractfile(member)
                     files[path] = stream.read() if stream else b""
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
         raise SfpipeError(
             f"is not a whole tar archive ({error})", file=archive, remedy="download it again"
         ) from None

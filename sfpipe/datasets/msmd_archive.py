@@ -157,7 +157,7 @@ def _import_v1(
         sound = {"tempo_factor": tempo / 1000, "soundfont": soundfont}
         name = f"{soundfont}-x{tempo / 1000:.2f}"
         played.append(_performance(name, samples, heard) | sound)
-    return _score(unrolled, quarter), played
+    return _checked(piece, _score(unrolled, quarter), played)
 
 
 def _import_npz(piece: str, files: dict[str, Path]) -> Made:
@@ -168,7 +168,14 @@ def _import_npz(piece: str, files: dict[str, Path]) -> Made:
     heard = unrolled.heard_s[msmd_npz.RECORDING]
     played = _performance(msmd_npz.RECORDING, load_audio(path.with_suffix(".wav")), heard)
     # There are no written times in this version: the heard ones stand in, 2 quarters a second.
-    return _score(unrolled, 2 * heard), [played]
+    return _checked(piece, _score(unrolled, 2 * heard), [played])
+
+
+def _checked(piece: str, score: dict[str, Any], played: list[dict[str, Any]]) -> Made:
+    from sfpipe.store.validation import check_piece
+
+    check_piece(piece, score, played)
+    return score, played
 
 
 def _check_alignment(heard_s: np.ndarray, start_s: np.ndarray, file: Path) -> None:

@@ -46,14 +46,22 @@ def apportion(total: int, available: dict[str, int]) -> dict[str, int]:
 
 
 def split_tunes(ids: Sequence[str], groups: Sequence[Sequence[int]], seed: int) -> dict[str, str]:
-    """The split of every tune; `groups` are lists of indices into `ids` that stay together."""
+    """The split of every tune; `groups` are lists of indices into `ids` that stay together.
+
+    From three groups on no split is empty.
+    """
     order = sorted(groups, key=lambda group: seeded_key(seed, min(ids[i] for i in group)))
     # Large groups first: a late one would upset the proportions.
     order.sort(key=len, reverse=True)
     counts = dict.fromkeys(SPLITS, 0)
     result = {}
-    for group in order:
-        split = min(SPLITS, key=lambda s: (counts[s] + len(group)) / PROPORTIONS[s])
+    for done, group in enumerate(order):
+        empty = [s for s in SPLITS if not counts[s]]
+        waiting = len(order) - done <= len(empty)  # each of the last groups is an empty split's
+        split = min(
+            empty if waiting and empty else SPLITS,
+            key=lambda s: (counts[s] + len(group)) / PROPORTIONS[s],
+        )
         counts[split] += len(group)
         result.update({ids[i]: split for i in group})
     return result

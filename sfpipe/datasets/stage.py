@@ -13,7 +13,7 @@ from sfpipe.datasets.index import Index, Piece, write_index
 from sfpipe.datasets.msmd import msmd_pieces
 from sfpipe.datasets.nottingham import nottingham_tunes
 from sfpipe.datasets.ryan import ryan_tunes
-from sfpipe.datasets.split import split_tunes, take
+from sfpipe.datasets.split import SPLITS, split_tunes, take
 from sfpipe.datasets.tunes import Tune
 from sfpipe.datasets.vienna import vienna_pieces
 from sfpipe.errors import SfpipeError
@@ -49,7 +49,7 @@ def download(
     ------
     SfpipeError
         If the data set is unknown, its source cannot be reached, or files are missing or differ
-        from their SHA-256; if fewer than three tunes are usable.
+        from their SHA-256; if fewer than three different tunes are usable.
     """
     declared = find_dataset(dataset, params.folders)
     max_pieces = declared.pieces if params.max_pieces == "auto" else params.max_pieces
@@ -81,6 +81,12 @@ def download(
             remedy="add melodies of one voice (ABC, MusicXML or MIDI)",
         )
     splits = split_tunes([tune.id for tune in usable], duplicate_groups(usable), seed)
+    if empty := set(SPLITS) - set(splits.values()):
+        raise SfpipeError(
+            f"data set '{dataset}' has too few different tunes: of its {len(usable)} none is left"
+            f" for {' and '.join(sorted(empty))}, since those nearly the same stay together",
+            remedy="add other melodies",
+        )
     chosen = set(take(splits, max_pieces, seed))
     selected = [tune for tune in usable if tune.id in chosen]
     with replacing(out) as folder:

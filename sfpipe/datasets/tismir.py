@@ -196,6 +196,7 @@ def _import_piece(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Arguments for the two stores' ``add``: of the score, and of each performance."""
     from sfpipe.audio.midi import read_midi
+    from sfpipe.store.validation import check_piece
 
     score = read_score(folder / "score" / f"{piece}.npz")
     written = folder / "score" / f"{piece}.mid"
@@ -233,17 +234,16 @@ def _import_piece(
             remedy="download it again",
         )
     height = score.sheet.shape[0]
-    return (
-        {
-            "strip": score.sheet,
-            "onset_x_px": places.x_px,
-            "onset_y_px": places.y_px,
-            "onset_quarter": places.quarter,
-            "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
-            "px_per_cm": PX_PER_CM,
-        },
-        heard,
-    )
+    made = {
+        "strip": score.sheet,
+        "onset_x_px": places.x_px,
+        "onset_y_px": places.y_px,
+        "onset_quarter": places.quarter,
+        "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
+        "px_per_cm": PX_PER_CM,
+    }
+    check_piece(piece, made, heard)
+    return made, heard
 
 
 def _performance_folders(folder: Path, piece: str) -> list[Path]:

@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 from sfpipe.datasets.abc import AbcMelody, abc_melody
 from sfpipe.errors import SfpipeError
 
+PERCUSSION = 9  # General MIDI's drum channel, counted from 0
+
 ABC_SUFFIXES = (".abc",)
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -90,7 +92,7 @@ def _midi_melody(content: bytes) -> AbcMelody:
         tick = 0
         for event in track:
             tick += event.time
-            if event.type == "note_on" and event.velocity > 0 and event.channel != 9:
+            if event.type == "note_on" and event.velocity > 0 and event.channel != PERCUSSION:
                 notes.append((tick, event.note))
     notes.sort()
     together = sum(a[0] == b[0] for a, b in pairwise(notes))

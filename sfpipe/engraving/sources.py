@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from sfpipe.datasets.tunes import PERCUSSION
 from sfpipe.errors import SfpipeError
 from sfpipe.files import parsing
 
@@ -167,18 +168,20 @@ def _midi_notes(
         return Fraction(round(tick * GRID / midi.ticks_per_beat), GRID)
 
     for track in midi.tracks:
-        tick, held = 0, {}
+        tick = 0
+        held: dict[int, int] = {}
         for event in track:
             tick += event.time
             if event.type == "set_tempo":
                 tempi.append((grid(tick), 60e6 / event.tempo))
             elif event.type == "time_signature" and meter_mark is None:
                 meter_mark = f"{event.numerator}/{event.denominator}"
-            elif event.type == "note_on" and event.velocity > 0:
-                held[event.note] = tick
-            elif event.type in ("note_on", "note_off") and event.note in held:
-                start = held.pop(event.note)
-                notes.append((grid(start), max(grid(tick), grid(start) + SHORTEST), event.note))
+            elif event.type in ("note_on", "note_off") and event.channel != PERCUSSION:
+                if event.note in held:  # also if it is struck again
+                    start = held.pop(event.note)
+                    notes.append((grid(start), max(grid(tick), grid(start) + SHORTEST), event.note))
+                if event.type == "note_on" and event.velocity > 0:
+                    held[event.note] = tick
     return _one_voice(sorted(notes)), tempi, meter_mark
 
 

@@ -25,9 +25,10 @@ from sfpipe.store.reader import (
     ScoreRecord,
     open_store,
     performance_record,
+    reading,
     score_record,
 )
-from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION, SCORE_DATASETS
+from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION, SCORE_DATASETS, VARIED
 from sfpipe.store.validation import check_split
 from sfpipe.store.writer import write_scores, write_spectrograms
 
@@ -64,8 +65,8 @@ def pack(
     splits:
         Which pieces; training needs ``train`` and ``valid``.
     performances:
-        How many of each piece's performances, the ones at the tempo nearest to the score's
-        first; None: all.
+        How many of each piece's performances, plain ones first and of these the ones at the tempo
+        nearest to the score's; None: all.
     step:
         Spectrograms are rounded to multiples of it; 0 keeps every bit.
     limit_mib:
@@ -103,7 +104,9 @@ def pack(
             _describe(file, strips, played, step, {"scores": scores, "spectrograms": spectrograms})
             for done, piece in enumerate(wanted, 1):
                 group = file.create_group(piece)
-                count[1] += _put_score(group, score_record(strips[piece], piece))
+                with reading(scores, "scores"):
+                    score = score_record(strips[piece], piece)
+                count[1] += _put_score(group, score)
                 for name in _chosen(played[piece], performances):
                     count[0] += 1
                     count[2] += _put_performance(group, played[piece], name, step)
@@ -177,10 +180,13 @@ def _describe(
 
 
 def _chosen(group: h5py.Group, most: int | None) -> list[str]:
-    """The first `most` performances of a piece, those nearest to the score's tempo first."""
+    """The first `most` performances of a piece: plain before varied, then by their tempo."""
     names = [name for name, sub in group.items() if isinstance(sub, h5py.Group)]
-    names.sort(key=lambda name: (abs(float(group[name].attrs["tempo_factor"]) - 1), name))
-    return names[:most]
+
+    def plainness(name: str) -> tuple[bool, float, str]:
+        return VARIED in name, abs(float(group[name].attrs["tempo_factor"]) - 1), name
+
+    return sorted(names, key=plainness)[:most]
 
 
 def _put_score(group: h5py.Group, score: ScoreRecord) -> int:

@@ -104,18 +104,39 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
             raise SfpipeError(
                 f"is damaged (lacks '{absent[0]}')", file=path, remedy=f"delete it and {remedy}"
             )
-        try:
+        with _blaming(path, remedy):
             yield file
-        except SfpipeError as error:
-            if error.file is not None:
-                raise  # what is wrong is another file
-            raise SfpipeError(
-                error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
-            ) from None
-        except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise SfpipeError(
-                f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
-            ) from None
+
+
+@contextmanager
+def reading(path: str | Path, kind: str) -> Iterator[None]:
+    """Say of what goes wrong in this block that it is the store at `path`, opened before.
+
+    For blocks in which another store is open, too.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with _blaming(path, _how_to_make(Path(path), kind)):
+        yield
+
+
+@contextmanager
+def _blaming(path: str | Path, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except SfpipeError as error:
+        if error.file is not None:
+            raise  # what is wrong is another file
+        raise SfpipeError(
+            error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
+        ) from None
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise SfpipeError(
+            f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
+        ) from None
 
 
 def _how_to_make(path: Path, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,35 @@ def check_performance(
         raise SfpipeError(f"{name}: onset times must be non-negative and not decrease")
     if index.dtype.kind not in "iu" or index.min() < 0:
         raise SfpipeError(f"{name}: score onsets must be integers from 0")
+
+
+def check_piece(piece: str, score: Mapping[str, Any], played: Iterable[Mapping[str, Any]]) -> None:
+    """Check a piece and its performances before any of it is stored.
+
+    Parameters
+    ----------
+    score, played:
+        What the stores' ``add`` will be given, but for piece, title and split.
+
+    Raises
+    ------
+    SfpipeError
+        As `check_score` and `check_performance`.
+    """
+    check_score(
+        piece,
+        score["strip"],
+        *(np.asarray(score[name]) for name in ("onset_x_px", "onset_y_px", "onset_quarter")),
+        staff_space_px=score["staff_space_px"],
+        px_per_cm=score["px_per_cm"],
+    )
+    for performance in played:
+        check_performance(
+            f"{piece}/{performance['performance']}",
+            performance["spectrogram"],
+            np.asarray(performance["onset_s"]),
+            np.asarray(performance["score_onset"]),
+        )
 
 
 def check_vector(name: str, field: str, values: Any) -> np.ndarray:

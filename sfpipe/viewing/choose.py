@@ -24,6 +24,7 @@ from sfpipe.store.reader import (
     read_performances,
     read_scores,
 )
+from sfpipe.store.schema import VARIED
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:
     if performance is not None:
         _known(performance, names[piece], "performance", store)
     records = read_performances(store, pieces=[piece])
-    records.sort(key=lambda r: (abs(np.log(r.tempo_factor)), r.performance))
+    records.sort(
+        key=lambda r: (VARIED in r.performance, abs(np.log(r.tempo_factor)), r.performance)
+    )
     record = next(r for r in records if performance in (None, r.performance))
     scores = read_scores(paths.scores, pieces=[piece])
     _known(piece, scores, "piece", paths.scores)
@@ -132,7 +135,7 @@ def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
     """The samples of a performance, int16 [shape=(N,)] mono at 22,050 Hz.
 
     Its recording, else played again from the piece's MIDI file as `synthesize` does; None if
-    neither is there.
+    neither is there, or it is a varied one, which the MIDI file does not tell.
 
     Raises
     ------
@@ -142,9 +145,10 @@ def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
     if shown.recording is not None:
         return load_audio(shown.recording)
     midi = None if shown.folder is None else shown.folder / "score.mid"
-    if midi is None or not midi.is_file() or not shown.as_written:
-        return None
     record = shown.performance
+    written = shown.as_written and VARIED not in record.performance
+    if midi is None or not midi.is_file() or not written:
+        return None
     return synthesize_midi(
         midi,
         resolve(record.soundfont).path,

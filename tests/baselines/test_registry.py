@@ -84,3 +84,12 @@ def test_one_that_learns_nothing_cannot_be_trained_again(sources):
 def test_every_baseline_has_a_label_and_the_parameters_name_them():
     assert set(BaselinesParams().names) <= set(BASELINES)
     assert all(baseline.label for baseline in BASELINES.values())
+
+
+def test_a_varied_performance_is_not_as_written(sources, plain):
+    again = dataclasses.replace(plain, performance="a-varied1")
+    with write_spectrograms(sources.spectrograms, dataset="toy", params={}, tools={}) as store:
+        for record in (again, plain):
+            fields = dataclasses.asdict(record)
+            store.add(fields.pop("piece"), fields.pop("performance"), **fields)
+    assert sources.as_written("melody").performance == "plain"

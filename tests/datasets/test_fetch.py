@@ -145,3 +145,13 @@ def test_the_committed_index_lists_the_repository():
 
 def test_the_mirrors_archive_has_the_committed_hashes(mirror):
     assert len(fetch_files(NOTTINGHAM, mirror=str(mirror))) == 1048
+
+
+def test_an_archive_with_a_damaged_middle_is_dropped(server, toy, tmp_path):
+    url, handler = server
+    whole = bytearray(archive({**FILES, "toy-1/big": bytes(range(256)) * 4000}))
+    whole[len(whole) // 2 : len(whole) // 2 + 200] = b"\x55" * 200
+    handler.pages = {"/toy.tar.gz": bytes(whole)}
+    with pytest.raises(SfpipeError, match="is not a whole tar archive"):
+        fetch_files(toy, mirror=url, cache=tmp_path, hashes=INDEX)
+    assert list(tmp_path.iterdir()) == []

@@ -61,3 +61,11 @@ def test_the_seed_decides_and_the_order_of_listing_does_not():
     assert split_tunes(ids[::-1], groups, 1) == splits
     assert split_tunes(ids, groups, 2) != splits
     assert take(splits, None, 1) == sorted(ids)
+
+
+@pytest.mark.parametrize("n", range(3, 9))
+def test_no_split_is_empty_however_few_tunes_there_are(n):
+    ids = [f"t{i}" for i in range(n)]
+    for seed in range(5):
+        splits = split_tunes(ids, [[i] for i in range(n)], seed)
+        assert set(splits.values()) == {"train", "valid", "test"}

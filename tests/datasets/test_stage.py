@@ -124,3 +124,12 @@ def test_nottingham_from_the_mirror(mirror, tmp_path):
     assert piece["source"].endswith(".mid") and piece["header"].endswith(".abc")
     assert (out / piece["header"]).read_text().startswith("X:")
     assert validate(out)
+
+
+def test_too_many_tunes_that_are_the_same(tmp_path):
+    (tmp_path / "tunes").mkdir()
+    for i in range(6):
+        (tmp_path / "tunes" / f"same{i}.abc").write_text(PLAIN)
+    with pytest.raises(SfpipeError, match="of its 6 none is left for test and valid"):
+        download("mine", folder_params(tmp_path / "tunes"), 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -115,6 +115,9 @@ def test_unusable_pieces_are_listed_with_their_reasons(tmp_path):
     write_piece(folder, "floats", sheet=np.zeros((40, 100)))
     write_piece(folder, "no_dict", coord2onset=np.array([3], dtype=object))
     write_piece(folder, "no_heads", coords=np.zeros((0, 2), np.float32))
+    beyond = np.load(folder / "score" / "tune.npz")["coords"].copy()
+    beyond[:, 1] = 1e4
+    write_piece(folder, "beyond", coords=beyond)
     for name in ("silent", "bad_midi", "bad_wav", "short"):
         write_piece(folder, name)
     (folder / "performance" / "silent.mid").unlink()
@@ -130,6 +133,7 @@ def test_unusable_pieces_are_listed_with_their_reasons(tmp_path):
         "floats": "expected sheet uint8",
         "no_dict": "no dict",
         "no_heads": "not there",
+        "beyond": "an onset lies outside the strip",
         "silent": "no performance",
         "bad_midi": "not a readable MIDI file",
         "bad_wav": "cannot be read as audio",

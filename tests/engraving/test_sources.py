@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import mido
 import pytest
 
 from sfpipe.engraving.sources import plain_abc, read_part
@@ -116,3 +117,25 @@ def test_a_pickle_of_the_source_is_not_left_behind(tmp_path, monkeypatch):
     path = abc(tmp_path, PLAIN)
     read_part(path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_percussion_is_no_melody_and_a_note_struck_again_is_two(tmp_path):
+    track = mido.MidiTrack()
+    for event, note, channel, time in (
+        ("note_on", 60, 0, 0),
+        ("note_on", 76, 9, 240),
+        ("note_off", 76, 9, 120),
+        ("note_on", 60, 0, 120),  # before its end
+        ("note_off", 60, 0, 480),
+        ("note_on", 64, 0, 0),
+        ("note_off", 64, 0, 480),
+    ):
+        track.append(mido.Message(event, note=note, channel=channel, velocity=64, time=time))
+    file = mido.MidiFile(ticks_per_beat=480)
+    file.tracks.append(track)
+    file.save(tmp_path / "a.mid")
+    assert [(n[0], n[-1]) for n in notes(read_part(tmp_path / "a.mid"))] == [
+        (0, 60),
+        (1, 60),
+        (2, 64),
+    ]

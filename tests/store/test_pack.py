@@ -214,3 +214,24 @@ def test_a_step_rounds_integers_too(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         codec.put(file, "x", np.array([1, 4, 9]), step=2.0)
         assert codec.get(file["x"]).tolist() == [0, 4, 8]
+
+
+def test_fewer_performances_are_plain_ones(stores, tmp_path):
+    heard = np.random.default_rng(2).random((78, 40)).astype(np.float32)
+    records = read_performances(stores[1])
+    with write_spectrograms(stores[1], dataset="toy", params={}, tools={}) as store:
+        for r in records:
+            store.add(**vars(r))
+        varied = {"split": "train", "spectrogram": heard, "onset_s": [0.1], "score_onset": [0]}
+        store.add("tune0", "F-varied1", **varied)
+    out = tmp_path / "packed.h5"
+    pack(*stores, out, splits=["train"], performances=2)
+    assert {r.performance for r in read_performances(out)} == {"plain", "a-slow"}
+
+
+def test_a_damaged_score_store_is_not_said_to_be_the_other_one(stores, tmp_path):
+    with h5py.File(stores[0], "a") as file:
+        del file["tune1/onset_x_px"]
+    with pytest.raises(SfpipeError) as told:
+        pack(*stores, tmp_path / "packed.h5")
+    assert told.value.file == str(stores[0]) and "dvc repro scores" in told.value.remedy

@@ -92,8 +92,12 @@ def find_meters(
         digits[row] = apart(seen, 1.0 * SPACE, 1)
     meters = []
     for below in digits[lower]:
-        above = [m for m in digits[upper] if abs(m.x - below.x) < 1.6 * SPACE]
-        beats, value = _number(above), _number([below])
+        above, all_below = (
+            [m for m in digits[row] if abs(m.x - below.x) < 1.6 * SPACE] for row in (upper, lower)
+        )
+        if below.x > min(m.x for m in all_below):
+            continue  # the 6 of 16
+        beats, value = _number(above), _number(all_below)
         if value in (2, 4, 8, 16) and 2 <= beats <= 24:
             meters.append((below.x, beats * 4 / value))
     for name in ("time_common", "time_cut"):

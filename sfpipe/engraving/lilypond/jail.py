@@ -2,9 +2,11 @@
 
 LilyPond's own ``-dsafe`` cannot be used, since it forbids the hook, too. So the operating system
 holds the walls (confine.py raises them): a private folder is the only place that can be written,
-only system files and LilyPond's own can be read, there is no network, no other process in sight,
-limited memory, processor time, file sizes and processes; an empty environment; the user nobody
-instead of root; a time limit that kills all that was started.
+only system files and LilyPond's own can be read (Landlock); there is no network, no other process
+in sight, and all that was started dies at the time limit (namespaces); limited memory, processor
+time, file sizes and processes; an empty environment; the user nobody instead of root. Where the
+kernel has no Landlock, nobody still cannot write to anybody's files. Where it has no namespaces,
+Landlock forbids TCP (Linux 6.7), and what leaves its session outlives the time limit, idle.
 """
 
 from __future__ import annotations
@@ -74,12 +76,16 @@ def walls() -> tuple[str, ...]:
 
 
 def can_confine() -> bool:
-    """Whether files, or network and processes, can be kept from a program here."""
-    return bool({"landlock", "namespaces"} & set(walls()))
+    """Whether the user's files can be kept from a program here.
+
+    By Landlock; else, started as root, by running it as nobody without network and other processes.
+    """
+    offered = set(walls())
+    return "landlock" in offered or {"namespaces", "nobody"} <= offered
 
 
 def require_walls(*, unconfined: bool) -> None:
-    """Refuse sources where nothing keeps them from the user's files, network and processes.
+    """Refuse sources where nothing keeps them from the user's files.
 
     Parameters
     ----------
@@ -89,14 +95,14 @@ def require_walls(*, unconfined: bool) -> None:
     Raises
     ------
     SfpipeError
-        If the system offers neither Landlock nor namespaces, and they are not wanted.
+        If `can_confine` says no, and they are not wanted nevertheless.
     """
     if unconfined or can_confine():
         return
     raise SfpipeError(
-        "this system cannot confine LilyPond sources, which are programs: it offers neither "
-        "Landlock nor namespaces",
-        remedy="use Linux 5.13 or later with one of them allowed or, if you trust every source, "
+        "this system cannot confine LilyPond sources, which are programs: it does not offer "
+        "Landlock (nor, to root, namespaces)",
+        remedy="use Linux 5.13 or later with Landlock allowed or, if you trust every source, "
         "set engrave.allow_unconfined: true in params.yaml",
     )
 
