@@ -93,7 +93,7 @@ def find_meters(
     meters = []
     for below in digits[lower]:
         above, all_below = (
-            [m for m in digits[row] if abs(m.x - below.x) < 1.6 * SPACE] for row in (upper, lower)
+            [m for m in digits[row] if abs(m.x - below.x) < 1.8 * SPACE] for row in (upper, lower)
         )
         if below.x > min(m.x for m in all_below):
             continue  # the 6 of 16

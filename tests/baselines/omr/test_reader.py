@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfpipe.baselines.omr import signs
 from sfpipe.baselines.omr.accuracy import Truth, accuracy
 from sfpipe.baselines.omr.matching import Match
 from sfpipe.baselines.omr.midi import omr_midi, omr_score_map, tempo_of
@@ -108,3 +109,14 @@ def test_a_staff_position_is_a_pitch_and_back(clef, position, sharps):
     key = {letter: (sharps > 0) - (sharps < 0)}
     assert alterations([head], {}, [], [(-1e9, key)], [found]) == [pitch + key[letter]]
     assert alterations([head], {0: "natural"}, [], [(-1e9, key)], [found]) == [pitch]
+
+
+@pytest.mark.parametrize(("meter", "quarters"), [("12/16", 3), ("9/16", 2.25), ("12/8", 6)])
+def test_meters_of_two_digits(tmp_path, monkeypatch, meter, quarters):
+    bar = "DEF GAB ABc def"[: 15 if meter != "9/16" else 11]
+    tune = f"X:1\nT:t\nM:{meter}\nL:1/{meter.split('/')[1]}\nK:D\n{bar}|{bar}|{bar}|\n"
+    engrave(EngraveParams(), write_raw(tmp_path / "raw", {"t": tune}), tmp_path / "e", jobs=1)
+    found, find_meters = [], signs.find_meters
+    monkeypatch.setattr(signs, "find_meters", lambda *a: found.append(find_meters(*a)) or found[-1])
+    read_strip(strip_and_truth(tmp_path / "e" / "t")[0])
+    assert [length for _, length in found[0]] == [quarters]
