@@ -58,13 +58,12 @@ def publish(
     SfpipeError
         If a file is missing, or the results are those of another agent.
     """
-    card = read_json(agent / AGENT, remedy="train an agent first: dvc repro train")
+    train = "train an agent first: dvc repro train"
+    card = read_json(agent / AGENT, remedy=train)
     evaluation = _results_of(agent, card, results)
     human = None if real is None else _results_of(agent, card, real)
     if not (agent / WEIGHTS).is_file():
-        raise SfpipeError(
-            "no such file", file=agent / WEIGHTS, remedy="train an agent first: dvc repro train"
-        )
+        raise SfpipeError("no such file", file=agent / WEIGHTS, remedy=train)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS) as temporary:

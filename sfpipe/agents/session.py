@@ -110,6 +110,8 @@ class Clock:
         Has the seconds that earlier runs took, and gets those of all runs.
     save:
         Writes the checkpoint.
+    checkpoint:
+        Its file, for the message.
     every:
         Seconds between checkpoints.
     should_stop:
@@ -121,10 +123,12 @@ class Clock:
         course: Timed,
         *,
         save: Callable[[], None],
+        checkpoint: Path | None,
         every: float,
         should_stop: Callable[[], bool],
     ):
-        self.save, self.every, self.should_stop = save, every, should_stop
+        self.save, self.checkpoint, self.every = save, checkpoint, every
+        self.should_stop = should_stop
         self.course = course
         self._start = time.monotonic() - course.seconds
         self._saved = time.monotonic()
@@ -133,13 +137,8 @@ class Clock:
         """Write the time of all runs so far into the course."""
         self.course.seconds = time.monotonic() - self._start
 
-    def tick(self, done: str, checkpoint: Path | None) -> None:
-        """Save if it is time to, or the training is to stop.
-
-        Parameters
-        ----------
-        done:
-            How much of the training there is, for the message.
+    def tick(self, done: str) -> None:
+        """Save if it is time to, or the training is to stop; `done` tells how much there is of it.
 
         Raises
         ------
@@ -154,7 +153,7 @@ class Clock:
         if stop:
             raise SfpipeError(
                 f"training interrupted after {done}",
-                file=checkpoint,
+                file=self.checkpoint,
                 remedy="run the same command again to go on",
             )
 

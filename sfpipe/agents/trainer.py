@@ -139,6 +139,7 @@ class Trainer:
         clock = Clock(
             self.course,
             save=self._save,
+            checkpoint=self.checkpoint,
             every=self.checkpoint_seconds,
             should_stop=self.should_stop,
         )
@@ -153,7 +154,7 @@ class Trainer:
             progress.advance(int(figures["frames"]), self._note(figures))
             if self._phase_over():
                 self._finite(self._next_phase, figures)
-            clock.tick(f"{self.course.frames:,} frames", self.checkpoint)
+            clock.tick(f"{self.course.frames:,} frames")
         progress.total = progress.done
         progress.close(f"best R_on on validation {self.course.best:.3f}")
         self.network.load_state_dict(self.best_weights)

@@ -110,6 +110,7 @@ class MmLocTraining:
         clock = Clock(
             course,
             save=self._save,
+            checkpoint=self.checkpoint,
             every=p.checkpoint_seconds,
             should_stop=self.should_stop,
         )
@@ -123,7 +124,7 @@ class MmLocTraining:
             progress.advance(
                 course.examples - done, f"loss {loss:.3f}, validation {course.best:.3f}"
             )
-            clock.tick(f"{course.examples:,} examples", self.checkpoint)
+            clock.tick(f"{course.examples:,} examples")
         progress.total = progress.done
         progress.close(f"validation {course.best:.3f}, median error {course.best_error_px:.1f} px")
         self.network.load_state_dict(self.best_weights)

@@ -146,6 +146,7 @@ class BeliefTraining:
         clock = Clock(
             course,
             save=self._save,
+            checkpoint=self.checkpoint,
             every=self.checkpoint_seconds,
             should_stop=self.should_stop,
         )
@@ -160,7 +161,7 @@ class BeliefTraining:
                 f"place {figures['policy_loss']:.3f}, {figures['match_px']:.0f} px,"
                 f" pace {figures['pace_loss']:.3f}, R_on (best) {course.best:.3f}",
             )
-            clock.tick(f"{course.updates:,} updates", self.checkpoint)
+            clock.tick(f"{course.updates:,} updates")
         progress.total = progress.done
         progress.close(f"R_on {course.best:.3f}, {course.best_error:.1f} px")
         self.network.load_state_dict(self.best_weights)

@@ -57,11 +57,9 @@ def split_tunes(ids: Sequence[str], groups: Sequence[Sequence[int]], seed: int) 
     result = {}
     for done, group in enumerate(order):
         empty = [s for s in SPLITS if not counts[s]]
-        waiting = len(order) - done <= len(empty)  # each of the last groups is an empty split's
-        split = min(
-            empty if waiting and empty else SPLITS,
-            key=lambda s: (counts[s] + len(group)) / PROPORTIONS[s],
-        )
+        # Each of the last groups is an empty split's.
+        open_splits = empty if len(order) - done <= len(empty) else SPLITS
+        split = min(open_splits, key=lambda s: (counts[s] + len(group)) / PROPORTIONS[s])
         counts[split] += len(group)
         result.update({ids[i]: split for i in group})
     return result
