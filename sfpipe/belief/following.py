@@ -10,9 +10,10 @@ import torch
 
 from sfpipe.agents.hardware import on_cpu
 from sfpipe.belief.filtering import Belief
+from sfpipe.belief.hearing import Hearing
 from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
-from sfpipe.game.following import LatestFrames, check_frame, judged, targets, until_lost
+from sfpipe.game.following import check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.game.programme import Programme
 from sfpipe.params import BeliefFilterParams
@@ -149,7 +150,7 @@ class BeliefFollower:
 
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
         self.network, self.params, self.window = on_cpu(network).eval(), params, network.window
-        self._sound = LatestFrames(network.context)
+        self._hearing = Hearing(self.network)
         self._playing: Playing | None = None
         self._steps = 0
 
@@ -169,7 +170,7 @@ class BeliefFollower:
         reading = read_score(self.network, score)
         start = float(score.onset_x_px[0]) if start_px is None else start_px
         self._playing = new_game(self.network, reading, score, self.params, start)
-        self._sound.forget()
+        self._hearing.forget()
         self._steps = 0
 
     def hear(self, frame: np.ndarray) -> None:
@@ -180,10 +181,8 @@ class BeliefFollower:
         SfpipeError
             If the frame has another shape than [shape=(78,)], or `reset` was not called.
         """
-        check_frame(frame, ready=self._playing is not None)
-        self._sound.add(frame)
+        self._vector(frame)
 
-    @torch.no_grad()
     def step(self, frame: np.ndarray) -> float:
         """Hear one frame and move; returns the position in strip px, `lead_frames` later.
 
@@ -192,13 +191,16 @@ class BeliefFollower:
         SfpipeError
             As `hear`.
         """
-        self.hear(frame)
+        vector = self._vector(frame)
         assert self._playing is not None
         # The frame before the first onset says nothing: at the first onset the game begins.
-        sound = torch.from_numpy(self._sound.spectrogram)
-        heard = self.network.hear(sound)[0, -1].numpy() if self._steps else None
+        heard = vector if self._steps else None
         self._steps += 1
         return self._playing.step(heard)
+
+    def _vector(self, frame: np.ndarray) -> np.ndarray:
+        check_frame(frame, ready=self._playing is not None)
+        return self._hearing.add(frame)
 
 
 def new_game(

@@ -145,7 +145,7 @@ class PlaceNetwork(nn.Module):
         torch.Tensor
             float [shape=(n, frames, 96)].
         """
-        heard = torch.cat([_amplified(spectrogram, gain) for gain in self.gains_db], dim=1)
+        heard = torch.cat([amplified(spectrogram, gain) for gain in self.gains_db], dim=1)
         x = self.sound_rows(self.sound(heard).flatten(1, 2))
         out = self.to_frame(self.along_time(x))
         return F.normalize(out.float(), dim=1).transpose(1, 2)
@@ -155,7 +155,7 @@ class PlaceNetwork(nn.Module):
         return (frames @ places.transpose(1, 2)) * self.sharpness.exp()
 
 
-def _amplified(spectrogram: torch.Tensor, gain_db: float) -> torch.Tensor:
+def amplified(spectrogram: torch.Tensor, gain_db: float) -> torch.Tensor:
     """log10(1 + magnitude) of the same sound `gain_db` louder."""
     if gain_db == 0:
         return spectrogram
