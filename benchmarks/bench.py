@@ -22,12 +22,12 @@ from benchmarks.data import PIECES, banks, data, varied
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, rate
 from sfpipe.agents.a2c import A2C
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
-from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.agents.study import Study
 from sfpipe.audio.filterbank import filterbank
@@ -84,10 +84,13 @@ def best_device(bank: Bank, root: Path) -> tuple[Bank, torch.device, bool]:
 
 
 def schedule_on(device: torch.device) -> Schedule:
-    """As many games and as large minibatches as pay on a device."""
+    """As many games and as large minibatches as pay on a device.
+
+    On a processor one minibatch is the whole rollout, as in the paper (8 games of 15 steps).
+    """
     gpu = device.type == "cuda"
     return Schedule(
-        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 120)
+        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 960)
     )
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS, Window
 
 SMALL = Window("nottingham", width=30, height=8, shrink=1)
@@ -140,11 +141,17 @@ class TinyNetwork(nn.Module):
         torch.manual_seed(seed)
         self.hidden = nn.Sequential(nn.Linear(4, 32), nn.Tanh())
         self.policy, self.value = nn.Linear(32, 3), nn.Linear(32, 1)
-        self.branch_widths = (2, 2)
+        self.channels, self.branch_widths = 2, (2, 2)
+        self.score = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        newest = nn.Conv2d(2, 2, (BINS, EXCERPT), bias=False).requires_grad_(False)
+        newest.weight.zero_()
+        for channel in range(2):
+            newest.weight[channel, channel, :, -1] = 1 / BINS
+        self.spectrogram = nn.Sequential(newest, nn.Flatten())
 
     def features(self, score: torch.Tensor, spectrogram: torch.Tensor):
         """As `ActorCritic.features`."""
-        return score.mean((2, 3)), spectrogram[:, :, :, -1].mean(2)
+        return self.score(score), self.spectrogram(spectrogram)
 
     def join(self, ink: torch.Tensor, newest: torch.Tensor):
         """As `ActorCritic.join`."""

@@ -19,13 +19,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.agents.ahead import SoundAhead
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.reading import NoteReader
 from sfpipe.agents.returns import n_step_returns
-from sfpipe.agents.rollout import minibatches, some
+from sfpipe.agents.rollout import minibatches
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import View
+from sfpipe.game.dynamics import View, some
 from sfpipe.game.players import Planner
 from sfpipe.params import Schedule
 from sfpipe.store.bank import Bank
@@ -162,9 +163,11 @@ class Dagger(Learner):
         s, game = self.schedule, self.game
         steps: list[tuple] = []
         self._scatter()
-        for _ in range(s.dagger.t_max):
+        sound = SoundAhead(self.actor, game.bank)
+        for step in range(s.dagger.t_max):
             at = game.view()
-            logits, _ = self.actor.forward(self.actor.look(game.bank, at))
+            heard = sound.at(at, s.dagger.t_max + 1 - step)
+            logits, _ = self.actor.answer(self.actor.see(game.bank, at), heard)
             cost = self.planner.costs(game.state)
             action, planned = self.actor.draw(logits), cost.argmin(1)
             agree = logits.argmax(1) == planned
@@ -173,7 +176,8 @@ class Dagger(Learner):
                 action = torch.where(dice < share, planned, action)
             out = game.step(action - 1)
             steps.append((*at, cost.to(torch.float32), out.reward, out.lost | out.finished, agree))
-        last_value = self.actor.forward(self.actor.look(game.bank, game.view()))[1]
+        at = game.view()
+        last_value = self.actor.answer(self.actor.see(game.bank, at), sound.at(at, 1))[1]
         columns = [torch.stack(c) for c in zip(*steps, strict=True)]
         returns = n_step_returns(columns[5], columns[6], last_value, s.gamma)
         return (

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.localising import Localiser
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.rollout import Actor
 from sfpipe.game.batched import BatchedGame
 from sfpipe.params import Schedule
 from sfpipe.store.bank import Bank

@@ -8,7 +8,8 @@ import torch
 
 from sfpipe.agents.learner import Learner
 from sfpipe.agents.returns import generalised_advantages, normalised
-from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches, some
+from sfpipe.agents.rollout import collect, entropy_of, log_prob_of, minibatches
+from sfpipe.game.dynamics import some
 
 
 class PPO(Learner):
@@ -20,25 +21,32 @@ class PPO(Learner):
     def update(self) -> dict[str, Any]:
         """Play one rollout and descend on every minibatch of it."""
         s = self.schedule
-        rollout = collect(self.game, self.actor, s.t_max)
+        # A first minibatch of the whole rollout is descended on by the weights that played it:
+        # what they computed while playing is not computed again.
+        at_once = s.ppo.batch >= s.n_games * s.t_max and self.localiser is None
+        rollout = collect(self.game, self.actor, s.t_max, graph=at_once)
+        played, value = rollout.answers(), rollout.value.detach()
         advantages = generalised_advantages(
-            rollout.reward, rollout.value, rollout.over, rollout.last_value, s.gamma, s.gae_lambda
+            rollout.reward, value, rollout.over, rollout.last_value, s.gamma, s.gae_lambda
         )
-        returns = (advantages + rollout.value).flatten()
+        returns = (advantages + value).flatten()
         advantages = normalised(advantages).flatten()
         view, action, before = (
             rollout.flat_view(),
             rollout.action.flatten(),
-            rollout.log_prob.flatten(),
+            rollout.log_prob.detach().flatten(),
         )
         sums: dict[str, Any] = {}
         n_batches = 0
         for _ in range(s.ppo.epochs):
             for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
                 seen = some(view, which)
-                embedding = self.actor.embed(self.actor.look(self.bank, seen))
-                with self.actor.arithmetic():
-                    logits, values = self.network.heads(embedding)
+                if at_once and not n_batches:
+                    logits, values = (answer[which] for answer in played)
+                else:
+                    embedding = self.actor.embed(self.actor.look(self.bank, seen))
+                    with self.actor.arithmetic():
+                        logits, values = self.network.heads(embedding)
                 ratio = (log_prob_of(logits, action[which]) - before[which]).exp()
                 policy_loss = clipped_loss(ratio, advantages[which], s.ppo.clip)
                 # Halved here and by `value_loss` (Table 5 says 0.5), as in the reference.

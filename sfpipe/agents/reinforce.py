@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from sfpipe.agents.learner import Learner
-from sfpipe.agents.rollout import entropy_of, log_prob_of, minibatches, some
+from sfpipe.agents.rollout import entropy_of, log_prob_of, minibatches
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import View
+from sfpipe.game.dynamics import View, some
 
 
 class Reinforce(Learner):

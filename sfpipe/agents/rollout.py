@@ -3,63 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 
-from sfpipe.agents.networks import ActorCritic
-from sfpipe.game import dynamics
+from sfpipe.agents.actor import Actor
+from sfpipe.agents.ahead import SoundAhead
 from sfpipe.game.batched import BatchedGame
-from sfpipe.game.dynamics import Observation, View
-from sfpipe.store.bank import Bank, Layout
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A network as it plays: device, arithmetic, randomness.
-
-    Attributes
-    ----------
-    bfloat16:
-        Convolutions and matrix products in bfloat16 (weights stay float32).
-    generator:
-        Draws the actions; on the network's device.
-    """
-
-    network: ActorCritic
-    generator: torch.Generator
-    bfloat16: bool = False
-
-    def arithmetic(self) -> AbstractContextManager:
-        """The autocast context of every forward pass."""
-        device = next(self.network.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
-
-    def look(self, bank: Bank, at: View) -> Observation:
-        """Observations as the network's convolutions want them in memory."""
-        return dynamics.observe(bank, at, Layout(channels_last=True, bfloat16=self.bfloat16))
-
-    def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
-        with self.arithmetic():
-            return self.network.heads(self.embed(seen))
-
-    def embed(self, seen: Observation) -> torch.Tensor:
-        """The joint embedding of observations [shape=(n, width)]."""
-        with self.arithmetic():
-            return self.network.join(*self.features(seen))
-
-    def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
-        """The features of both branches, [shape=(n, width of the branch)] each."""
-        score = seen.score.contiguous(memory_format=torch.channels_last)
-        excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
-        with self.arithmetic():
-            return self.network.features(score, excerpt)
-
-    def draw(self, logits: torch.Tensor) -> torch.Tensor:
-        """Action indices drawn from the policy, int64 [shape=(n,)]."""
-        return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
+from sfpipe.game.dynamics import View
 
 
 @dataclass(frozen=True)
@@ -93,6 +44,10 @@ class Rollout:
         """The views as [shape=(T N,)]."""
         return View(*(field.flatten() for field in self.view))
 
+    def answers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [shape=(T N, 3)] and values [shape=(T N,)]."""
+        return self.logits.flatten(0, 1), self.value.flatten()
+
 
 def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False) -> Rollout:
     """Play `t_max` steps of all games with actions drawn from the policy (dropout off).
@@ -104,18 +59,20 @@ def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False)
         rollout then need not compute them again.
     """
     actor.network.eval()
+    sound = SoundAhead(actor, game.bank)
     steps: list[tuple] = []
-    for _ in range(t_max):
+    for step in range(t_max):
         at = game.view()
         with torch.set_grad_enabled(graph):
-            logits, value = actor.forward(actor.look(game.bank, at))
+            logits, value = actor.answer(actor.see(game.bank, at), sound.at(at, t_max + 1 - step))
         action = actor.draw(logits.detach())
         log_prob = log_prob_of(logits, action)
         outcome = game.step(action - 1)
         over = outcome.lost | outcome.finished
         steps.append((*at, action, logits, log_prob, value, outcome.reward, over))
+    at = game.view()
     with torch.no_grad():
-        last_value = actor.forward(actor.look(game.bank, game.view()))[1]
+        last_value = actor.answer(actor.see(game.bank, at), sound.at(at, 1))[1]
     *seen, action, logits, log_prob, value, reward, over = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )
@@ -142,8 +99,3 @@ def minibatches(
     else:
         order = torch.randperm(n, generator=generator).to(device)
     yield from order.split(size)
-
-
-def some(view: View, which: torch.Tensor) -> View:
-    """Some states of a flat view."""
-    return View(*(field[which] for field in view))

@@ -1,9 +1,10 @@
-"""A branch on an image wider than its window: all windows at the branch's stride, convolved once.
+"""A branch on an image wider than its window: many windows, convolved once.
 
 Neighbouring windows have most columns in common. Where windows begin a multiple of the branch's
 stride apart, the features of each are a cut of one feature map of the wider image, exactly: no
-convolution here is padded. Unlike `sfpipe.agents.sliding`, which serves every column and keeps
-what it computed, this is differentiable and meant for training.
+convolution here is padded. Windows at every column are those of as many images as the stride has
+columns, which share their first layers. Unlike `sfpipe.agents.sliding`, which keeps what it
+computed, this is differentiable and meant for training.
 """
 
 from __future__ import annotations
@@ -59,3 +60,29 @@ class SharedBranch:
         """The flattened feature map of each window, [shape=(n, windows, features)]."""
         windows = maps.unfold(3, self.shape[2], 1)  # (n, channels, rows, windows, columns)
         return windows.permute(0, 3, 1, 2, 4).flatten(2)
+
+    def whole(self, windows: int) -> int:
+        """The least multiple of the stride that is not less than `windows`."""
+        return -(-windows // self.stride) * self.stride
+
+    def every(self, images: torch.Tensor) -> torch.Tensor:
+        """What the branch makes of the windows at every column, [shape=(n, windows, width)].
+
+        Parameters
+        ----------
+        images:
+            [shape=(n, channels, rows, columns of one window + windows - 1)], of as many windows as
+            `whole` allows.
+        """
+        n, x = len(images), images
+        for module in self.convolutions.children():
+            if isinstance(module, nn.Conv2d) and module.stride[1] > 1:
+                # Columns that the convolution would skip begin images of their own.
+                apart = int(module.stride[1])
+                columns = x.shape[3] - apart + 1
+                x = torch.cat([x[..., i : i + columns] for i in range(apart)])
+                x = x.contiguous(memory_format=torch.channels_last)
+            x = module(x)
+        maps = x.unflatten(0, (self.stride, n)).unfold(4, self.shape[2], 1)
+        # (first column within a stride, n, channels, rows, strides, columns)
+        return self.dense(maps.permute(1, 4, 0, 2, 3, 5).flatten(1, 2).flatten(2))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from sfpipe.agents.a2c import A2C
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.checkpoint import load_checkpoint, restoring, save_checkpoint
 from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.learner import Learner
@@ -18,7 +19,6 @@ from sfpipe.agents.log import TrainingLog
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO
 from sfpipe.agents.reinforce import Reinforce
-from sfpipe.agents.rollout import Actor
 from sfpipe.agents.session import Clock
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.study import Study

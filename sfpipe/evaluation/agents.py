@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import agent_window, has_memory, load_agent, read_card
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.belief.agent import load_belief
 from sfpipe.belief.following import BeliefEntrant, BeliefFollower

@@ -196,6 +196,11 @@ def select(state: GameState, which: torch.Tensor) -> GameState:
     return GameState(*(field[which] for field in state))
 
 
+def some(view: View, which: torch.Tensor) -> View:
+    """The views of some states (bool mask or int64 indices)."""
+    return View(*(field[which] for field in view))
+
+
 def where(mask: torch.Tensor, yes: GameState, no: GameState) -> GameState:
     """Game by game, the state of `yes` where `mask`, else that of `no`."""
     return GameState(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))

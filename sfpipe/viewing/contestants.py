@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import (
     AgentPlayer,
     agent_window,
@@ -19,7 +20,6 @@ from sfpipe.agents.agent import (
     read_card,
 )
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.rollout import Actor
 from sfpipe.baselines.registry import Sources, find_baseline
 from sfpipe.belief.agent import load_belief
 from sfpipe.belief.following import BeliefFollower

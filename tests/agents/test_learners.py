@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from sfpipe.agents.a2c import A2C
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.ppo import PPO, clipped_loss
 from sfpipe.agents.returns import n_step_returns
-from sfpipe.agents.rollout import Actor, collect, entropy_of, log_prob_of
+from sfpipe.agents.rollout import collect, entropy_of, log_prob_of
 from sfpipe.agents.trainer import LEARNERS
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import Planner
@@ -102,6 +103,45 @@ def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
     learner.update()
     for ours, wanted in zip(learner.network.parameters(), twin.network.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, wanted.grad)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monkeypatch):
+    """A minibatch of the whole rollout, by the weights that played it, is not computed twice."""
+    plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=epochs, batch=240)})
+    learner, twin = (PPO(TinyNetwork(), ramp_bank(), plan, seed=0) for _ in range(2))
+    figures = learner.update()
+    played = collect
+    looks = []
+
+    def without_graph(*arguments, graph):
+        assert graph
+        return played(*arguments)
+
+    def again(rollout):
+        looks.append(1)
+        logits, values = twin.actor.forward(twin.actor.look(twin.bank, rollout.flat_view()))
+        return logits, values
+
+    monkeypatch.setattr("sfpipe.agents.ppo.collect", without_graph)
+    monkeypatch.setattr("sfpipe.agents.rollout.Rollout.answers", again)
+    wanted = twin.update()
+    assert looks == [1]
+    for name in figures:
+        torch.testing.assert_close(figures[name], wanted[name], atol=1e-5, rtol=1e-4)
+    for ours, theirs in zip(learner.network.parameters(), twin.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "passes"), [(240, 0), (120, 2)])
+def test_ppo_looks_again_only_at_parts_of_a_rollout(batch, passes, monkeypatch):
+    plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=1, batch=batch)})
+    learner = PPO(TinyNetwork(), ramp_bank(), plan, seed=0)
+    looks = []
+    look = type(learner.actor).look
+    monkeypatch.setattr("sfpipe.agents.actor.Actor.look", lambda *a: (looks.append(1), look(*a))[1])
+    learner.update()
+    assert len(looks) == passes
 
 
 def test_clipped_loss_by_hand():

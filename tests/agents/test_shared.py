@@ -24,6 +24,25 @@ def test_windows_share_convolutions(name, part):
         torch.testing.assert_close(features[:, i], alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("part", ["score", "spectrogram"])
+def test_windows_at_every_column_share_their_first_layers(name, part):
+    window = WINDOWS[name]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
+    branch = getattr(network, part)
+    rows, columns = window.seen if part == "score" else (BINS, EXCERPT)
+    shared = SharedBranch(branch, 2, (rows, columns))
+    windows = shared.whole(shared.stride + 1)
+    assert windows == 2 * shared.stride
+    wide = columns + windows - 1
+    images = torch.rand(2, 2, rows, wide, generator=torch.Generator().manual_seed(1))
+    features = shared.every(images)
+    assert features.shape == (2, windows, network.branch_widths[part == "spectrogram"])
+    for i in range(windows):
+        alone = branch(images[..., i : i + columns])
+        torch.testing.assert_close(features[:, i], alone, atol=1e-5, rtol=1e-4)
+
+
 def test_gradients_reach_the_branch():
     network = ActorCritic(WINDOWS["nottingham"]).initialise(torch.Generator().manual_seed(0))
     shared = SharedBranch(network.spectrogram, 2, (BINS, EXCERPT))

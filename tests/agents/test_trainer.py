@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from sfpipe.agents.actor import Actor
 from sfpipe.agents.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.rollout import Actor
 from sfpipe.agents.sliding import playing
 from sfpipe.agents.trainer import Trainer
 from sfpipe.errors import SfpipeError

@@ -1,0 +1,82 @@
+"""A network as it plays: it looks, answers with a policy and a value, and draws an action."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.game import dynamics
+from sfpipe.game.dynamics import Observation, View
+from sfpipe.store.bank import Bank, Layout
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A network as it plays: device, arithmetic, randomness.
+
+    Attributes
+    ----------
+    bfloat16:
+        Convolutions and matrix products in bfloat16 (weights stay float32).
+    generator:
+        Draws the actions; on the network's device.
+    """
+
+    network: ActorCritic
+    generator: torch.Generator
+    bfloat16: bool = False
+
+    def arithmetic(self) -> AbstractContextManager:
+        """The autocast context of every forward pass."""
+        device = next(self.network.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
+
+    @property
+    def layout(self) -> Layout:
+        """How the network's convolutions want observations in memory."""
+        return Layout(channels_last=True, bfloat16=self.bfloat16)
+
+    def look(self, bank: Bank, at: View) -> Observation:
+        """Observations as the network's convolutions want them in memory."""
+        return dynamics.observe(bank, at, self.layout)
+
+    def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
+        with self.arithmetic():
+            return self.network.heads(self.embed(seen))
+
+    def embed(self, seen: Observation) -> torch.Tensor:
+        """The joint embedding of observations [shape=(n, width)]."""
+        with self.arithmetic():
+            return self.network.join(*self.features(seen))
+
+    def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+        """The features of both branches, [shape=(n, width of the branch)] each."""
+        score = seen.score.contiguous(memory_format=torch.channels_last)
+        excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
+        with self.arithmetic():
+            return self.network.features(score, excerpt)
+
+    def see(self, bank: Bank, at: View) -> torch.Tensor:
+        """Features of what is seen there, [shape=(n, width of the branch)]."""
+        seen = bank.score_pairs(at.column, at.previous_column, self.layout)
+        with self.arithmetic():
+            return self.network.score(seen.contiguous(memory_format=torch.channels_last))
+
+    def hear(self, bank: Bank, at: View) -> torch.Tensor:
+        """Features of what is heard there, [shape=(n, width of the branch)]."""
+        heard = bank.excerpt_pairs(at.frame, at.previous_frame, self.layout)
+        with self.arithmetic():
+            return self.network.spectrogram(heard.contiguous(memory_format=torch.channels_last))
+
+    def answer(self, seen: torch.Tensor, heard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] from both features."""
+        with self.arithmetic():
+            return self.network.heads(self.network.join(seen, heard))
+
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """Action indices drawn from the policy, int64 [shape=(n,)]."""
+        return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
