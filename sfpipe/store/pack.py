@@ -28,7 +28,7 @@ from sfpipe.store.reader import (
     reading,
     score_record,
 )
-from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION, SCORE_DATASETS, VARIED
+from sfpipe.store.schema import HEAD_DATASETS, PACKED, SCHEMA_VERSION, SCORE_DATASETS, plainness
 from sfpipe.store.validation import check_split
 from sfpipe.store.writer import write_scores, write_spectrograms
 
@@ -183,10 +183,10 @@ def _chosen(group: h5py.Group, most: int | None) -> list[str]:
     """The first `most` performances of a piece: plain before varied, then by their tempo."""
     names = [name for name, sub in group.items() if isinstance(sub, h5py.Group)]
 
-    def plainness(name: str) -> tuple[bool, float, str]:
-        return VARIED in name, abs(float(group[name].attrs["tempo_factor"]) - 1), name
+    def key(name: str) -> tuple[bool, float, str]:
+        return plainness(name, float(group[name].attrs["tempo_factor"]))
 
-    return sorted(names, key=plainness)[:most]
+    return sorted(names, key=key)[:most]
 
 
 def _put_score(group: h5py.Group, score: ScoreRecord) -> int:

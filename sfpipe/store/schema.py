@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 SCHEMA_VERSION = 1
 
 # Geometry of time, fixed by the paper (section 4.1).
@@ -48,3 +50,13 @@ SPECTROGRAM_DATASETS = {
     "onset_s": ("(n_played,)", "float64", "s, performed onsets, increasing"),
     "score_onset": ("(n_played,)", "int32", "index of each performed onset into onset_x_px"),
 }
+
+
+def is_varied(performance: str) -> bool:
+    """Whether `synthesize.augment` made the performance of this name: it is not as written."""
+    return VARIED in performance
+
+
+def plainness(performance: str, tempo_factor: float) -> tuple[bool, float, str]:
+    """A key that sorts a piece's performances: plain ones first, those near its own tempo first."""
+    return is_varied(performance), abs(math.log(tempo_factor)), performance

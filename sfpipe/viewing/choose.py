@@ -24,7 +24,7 @@ from sfpipe.store.reader import (
     read_performances,
     read_scores,
 )
-from sfpipe.store.schema import VARIED
+from sfpipe.store.schema import is_varied, plainness
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,7 @@ def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:
     if performance is not None:
         _known(performance, names[piece], "performance", store)
     records = read_performances(store, pieces=[piece])
-    records.sort(
-        key=lambda r: (VARIED in r.performance, abs(np.log(r.tempo_factor)), r.performance)
-    )
+    records.sort(key=lambda r: plainness(r.performance, r.tempo_factor))
     record = next(r for r in records if performance in (None, r.performance))
     scores = read_scores(paths.scores, pieces=[piece])
     _known(piece, scores, "piece", paths.scores)
@@ -146,7 +144,7 @@ def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
         return load_audio(shown.recording)
     midi = None if shown.folder is None else shown.folder / "score.mid"
     record = shown.performance
-    written = shown.as_written and VARIED not in record.performance
+    written = shown.as_written and not is_varied(record.performance)
     if midi is None or not midi.is_file() or not written:
         return None
     return synthesize_midi(
