@@ -50,6 +50,8 @@ class SoundAhead:
         if not self._parts:
             self._first, self._count, self._row = (torch.zeros_like(view.frame) for _ in range(3))
         unheard = self._outside(view.frame)
+        if left == 1:  # first states are heard alone, below
+            unheard &= view.previous_frame != view.frame
         if bool(unheard.any()):
             self._listen(unheard.nonzero().squeeze(1), view.frame[unheard], left)
         outside = self._outside(view.frame)

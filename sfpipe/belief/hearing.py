@@ -53,7 +53,8 @@ class Hearing:
 
     def add(self, frame: np.ndarray) -> np.ndarray:
         """Take in one frame, float32 [shape=(78,)]; returns its vector, float32 [shape=(96,)]."""
-        x = np.stack([amplified(torch.from_numpy(frame), gain).numpy() for gain in self._gains_db])
+        sound = torch.from_numpy(np.array(frame, np.float32))
+        x = np.stack([amplified(sound, gain).numpy() for gain in self._gains_db])
         for layer in self._columns:
             x = layer.newest(x)
         out = self._weight @ x + self._bias

@@ -58,5 +58,8 @@ def is_varied(performance: str) -> bool:
 
 
 def plainness(performance: str, tempo_factor: float) -> tuple[bool, float, str]:
-    """A key that sorts a piece's performances: plain ones first, those near its own tempo first."""
+    """A key that sorts a piece's performances: plain ones first, then by the ratio of their tempo.
+
+    Half the tempo is as far from the score's as twice the tempo.
+    """
     return is_varied(performance), abs(math.log(tempo_factor)), performance

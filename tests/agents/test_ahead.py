@@ -6,7 +6,9 @@ import torch
 from sfpipe.agents.actor import Actor
 from sfpipe.agents.ahead import SoundAhead
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.trainer import LEARNERS
 from sfpipe.game.batched import BatchedGame
+from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.toy import performance_record, score_record, toy_bank
@@ -63,7 +65,7 @@ def test_the_first_frame_of_a_bank_and_its_last_are_heard_too():
 
 
 @torch.no_grad()
-def test_a_bank_that_is_shorter_than_a_rollout_is_heard_state_by_state():
+def test_a_bank_that_is_shorter_than_a_rollout_is_heard_state_by_state_until_the_rest_fits():
     window = WINDOWS["nottingham"]
     scores = {"a": score_record("a", [20, 30], width=200)}
     bank = Bank(scores, [performance_record("a", [0.0, 0.3], frames=8)], window)
@@ -104,3 +106,31 @@ def test_gradients_are_those_of_the_windows_one_by_one():
         gradients.append([p.grad for p in actor.network.spectrogram.parameters()])
     for ours, wanted in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, wanted, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("algo", ["a2c", "ppo", "dagger"])
+def test_learners_hear_their_rollouts_ahead(algo):
+    """The first layer is given a handful of wide images, not an excerpt per state."""
+    window = WINDOWS["nottingham"]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
+    plan = DaggerParams(n_games=4, t_max=15, batch=60, mixture_frames=10**9, scatter=0, warm_up=0)
+    schedule = Schedule(n_games=4, t_max=15, ppo=PPOParams(batch=60), dagger=plan)
+    learner = LEARNERS[algo](network, toy_bank(window), schedule, seed=3)
+    for _ in range(2):
+        learner.game.step(torch.zeros(4))
+    sizes = count(learner.actor)
+    learner.update()
+    played = [size for size in sizes if size < 60]
+    assert played[:2] == [1, 8]  # to measure the branch, and four games between two columns
+    assert sum(played) < 40
+
+
+def test_first_states_of_the_last_step_are_heard_alone_only():
+    window = WINDOWS["nottingham"]
+    actor, game = actor_of(window), BatchedGame(toy_bank(window), window, 3, seed=1)
+    sound = SoundAhead(actor, game.bank)
+    sizes = count(actor)
+    with torch.no_grad():
+        heard = sound.at(game.view(), 1)
+        assert sizes == [3]
+        torch.testing.assert_close(heard, actor.hear(game.bank, game.view()))

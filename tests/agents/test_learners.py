@@ -6,6 +6,7 @@ import torch
 from sfpipe.agents.a2c import A2C
 from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.ppo import PPO, clipped_loss
 from sfpipe.agents.returns import n_step_returns
 from sfpipe.agents.rollout import collect, entropy_of, log_prob_of
@@ -13,7 +14,8 @@ from sfpipe.agents.trainer import LEARNERS
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import Planner
 from sfpipe.params import DaggerParams, PPOParams, Schedule
-from tests.toy import TinyNetwork, ramp_bank
+from sfpipe.store.window import WINDOWS
+from tests.toy import TinyNetwork, ramp_bank, toy_bank
 
 SCHEDULE = Schedule(
     n_games=16,
@@ -88,9 +90,29 @@ def test_ratio_is_one_before_the_first_update():
     torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
 
 
+def reader(algo, plan):
+    """A learner whose network has both branches of the paper, on a bank it can play for a while."""
+    window = WINDOWS["nottingham"]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
+    return algo(network, toy_bank(window), plan, seed=0)
+
+
+PLAYED = SCHEDULE.model_copy(
+    update={"n_games": 3, "t_max": 8, "max_grad_norm": 1e9, "learning_rate": 1e-6}
+)
+
+
+def same_gradients(learner, twin):
+    wanted = dict(twin.network.named_parameters())
+    for name, ours in learner.network.named_parameters():
+        scale = float(wanted[name].grad.abs().max())
+        assert scale > 0, name
+        torch.testing.assert_close(ours.grad, wanted[name].grad, atol=1e-4 * scale, rtol=1e-3)
+
+
 def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
-    plan = SCHEDULE.model_copy(update={"max_grad_norm": 1e9})
-    learner, twin = (A2C(TinyNetwork(), ramp_bank(), plan, seed=0) for _ in range(2))
+    plan = PLAYED
+    learner, twin = (reader(A2C, plan) for _ in range(2))
     rollout = collect(twin.game, twin.actor, plan.t_max)
     assert not rollout.value.requires_grad
     seen = twin.actor.look(twin.bank, rollout.flat_view())
@@ -101,15 +123,14 @@ def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
     loss = loss + plan.value_loss * (returns.flatten() - values).square().mean()
     (loss - plan.entropy * entropy_of(logits).mean()).backward()
     learner.update()
-    for ours, wanted in zip(learner.network.parameters(), twin.network.parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, wanted.grad)
+    same_gradients(learner, twin)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monkeypatch):
     """A minibatch of the whole rollout, by the weights that played it, is not computed twice."""
-    plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=epochs, batch=240)})
-    learner, twin = (PPO(TinyNetwork(), ramp_bank(), plan, seed=0) for _ in range(2))
+    plan = PLAYED.model_copy(update={"ppo": PPOParams(epochs=epochs, batch=24)})
+    learner, twin = (reader(PPO, plan) for _ in range(2))
     figures = learner.update()
     played = collect
     looks = []
@@ -120,8 +141,7 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
 
     def again(rollout):
         looks.append(1)
-        logits, values = twin.actor.forward(twin.actor.look(twin.bank, rollout.flat_view()))
-        return logits, values
+        return twin.actor.forward(twin.actor.look(twin.bank, rollout.flat_view()))
 
     monkeypatch.setattr("sfpipe.agents.ppo.collect", without_graph)
     monkeypatch.setattr("sfpipe.agents.rollout.Rollout.answers", again)
@@ -129,8 +149,7 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
     assert looks == [1]
     for name in figures:
         torch.testing.assert_close(figures[name], wanted[name], atol=1e-5, rtol=1e-4)
-    for ours, theirs in zip(learner.network.parameters(), twin.network.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    same_gradients(learner, twin)
 
 
 @pytest.mark.parametrize(("batch", "passes"), [(240, 0), (120, 2)])

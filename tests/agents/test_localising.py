@@ -102,9 +102,10 @@ def test_it_reaches_both_branches():
     assert all(p.grad is None for p in network.policy.parameters())
 
 
-def test_ppo_takes_it_along_and_goes_on_exactly():
+@pytest.mark.parametrize("batch", [16, 32])
+def test_ppo_takes_it_along_and_goes_on_exactly(batch):
     bank = toy_bank()
-    ppo = PPOParams(batch=16, localise_loss=1.0)
+    ppo = PPOParams(batch=batch, localise_loss=1.0)
     schedule = Schedule(n_games=4, t_max=8, learning_rate=1e-3, entropy=0.0, dropout=0.0, ppo=ppo)
 
     def learner(seed):
@@ -112,7 +113,7 @@ def test_ppo_takes_it_along_and_goes_on_exactly():
         return PPO(network, bank, schedule, seed=seed)
 
     one, other = learner(0), learner(1)
-    losses = [float(one.update()["localise_loss"]) for _ in range(6)]
+    losses = [float(one.update()["localise_loss"]) for _ in range(6 * batch // 16)]
     assert losses[-1] < losses[0]
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     assert float(one.update()["localise_loss"]) == float(other.update()["localise_loss"])

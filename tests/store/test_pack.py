@@ -12,6 +12,7 @@ from sfpipe.store.heads import Heads
 from sfpipe.store.inspect import text
 from sfpipe.store.pack import pack, unpack
 from sfpipe.store.reader import augmentation, read_performances, read_scores, strip_height
+from sfpipe.store.schema import plainness
 from sfpipe.store.window import WINDOWS
 from sfpipe.store.writer import write_scores, write_spectrograms
 from tests.projects import write_stores
@@ -235,3 +236,9 @@ def test_a_damaged_score_store_is_not_said_to_be_the_other_one(stores, tmp_path)
     with pytest.raises(SfpipeError) as told:
         pack(*stores, tmp_path / "packed.h5")
     assert told.value.file == str(stores[0]) and "dvc repro scores" in told.value.remedy
+
+
+def test_performances_are_sorted_by_how_plain_they_are():
+    played = [("a-varied1", 1.0), ("b", 0.5), ("c", 1.5), ("d", 0.8), ("e", 1.0), ("a", 1.2)]
+    names = [name for name, _ in sorted(played, key=lambda p: plainness(*p))]
+    assert names == ["e", "a", "d", "c", "b", "a-varied1"]
