@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
@@ -45,8 +46,7 @@ class Actor:
 
     def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
-        with self.arithmetic():
-            return self.network.heads(self.embed(seen))
+        return self.answer(*self.features(seen))
 
     def embed(self, seen: Observation) -> torch.Tensor:
         """The joint embedding of observations [shape=(n, width)]."""
@@ -55,22 +55,20 @@ class Actor:
 
     def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """The features of both branches, [shape=(n, width of the branch)] each."""
-        score = seen.score.contiguous(memory_format=torch.channels_last)
-        excerpt = seen.spectrogram.contiguous(memory_format=torch.channels_last)
-        with self.arithmetic():
-            return self.network.features(score, excerpt)
+        return (
+            self._features(self.network.score, seen.score),
+            self._features(self.network.spectrogram, seen.spectrogram),
+        )
 
     def see(self, bank: Bank, at: View) -> torch.Tensor:
         """Features of what is seen there, [shape=(n, width of the branch)]."""
         seen = bank.score_pairs(at.column, at.previous_column, self.layout)
-        with self.arithmetic():
-            return self.network.score(seen.contiguous(memory_format=torch.channels_last))
+        return self._features(self.network.score, seen)
 
     def hear(self, bank: Bank, at: View) -> torch.Tensor:
         """Features of what is heard there, [shape=(n, width of the branch)]."""
         heard = bank.excerpt_pairs(at.frame, at.previous_frame, self.layout)
-        with self.arithmetic():
-            return self.network.spectrogram(heard.contiguous(memory_format=torch.channels_last))
+        return self._features(self.network.spectrogram, heard)
 
     def answer(self, seen: torch.Tensor, heard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] from both features."""
@@ -80,3 +78,8 @@ class Actor:
     def draw(self, logits: torch.Tensor) -> torch.Tensor:
         """Action indices drawn from the policy, int64 [shape=(n,)]."""
         return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
+
+    def _features(self, branch: nn.Module, image: torch.Tensor) -> torch.Tensor:
+        with self.arithmetic():
+            features: torch.Tensor = branch(image.contiguous(memory_format=torch.channels_last))
+        return features

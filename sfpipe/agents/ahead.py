@@ -25,16 +25,28 @@ class SoundAhead:
     ----------
     actor:
         In `eval()` mode.
+    n_games:
+        That are played.
     """
 
-    def __init__(self, actor: Actor, bank: Bank):
+    def __init__(self, actor: Actor, bank: Bank, n_games: int):
         self.actor, self.bank = actor, bank
         network = actor.network
         self.branch = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
-        self._parts: list[torch.Tensor] = []
-        self._table = torch.empty(0)
+        self._table: torch.Tensor | None = None  # features of all windows heard, a row each
         # Of each game: frame of the first window heard, how many there are, row of the first.
-        self._first = self._count = self._row = torch.empty(0)
+        none = torch.zeros(n_games, dtype=torch.int64, device=bank.device)
+        self._first = self._count = self._row = none
+
+    def answer(self, view: View, left: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of the present states.
+
+        Parameters
+        ----------
+        view, left:
+            As for `at`.
+        """
+        return self.actor.answer(self.actor.see(self.bank, view), self.at(view, left))
 
     def at(self, view: View, left: int) -> torch.Tensor:
         """Features of the sound of the present states, [shape=(n, width of the branch)].
@@ -47,16 +59,14 @@ class SoundAhead:
             Steps yet to be played from here, this one included: so far is listened ahead in games
             that are new.
         """
-        if not self._parts:
-            self._first, self._count, self._row = (torch.zeros_like(view.frame) for _ in range(3))
         unheard = self._outside(view.frame)
         if left == 1:  # first states are heard alone, below
             unheard &= view.previous_frame != view.frame
         if bool(unheard.any()):
             self._listen(unheard.nonzero().squeeze(1), view.frame[unheard], left)
-        outside = self._outside(view.frame)
-        if not self._parts:
+        if self._table is None:
             return self.actor.hear(self.bank, view)
+        outside = self._outside(view.frame)
         index = torch.where(outside, 0, view.frame - self._first)
         heard = self._table[self._row + index]
         # In the first state of a game nothing has changed since the frame before.
@@ -82,11 +92,10 @@ class SoundAhead:
         first = frame.clamp(least, most)
         images = self.bank.excerpt_pairs(first, first - 1, self.actor.layout, width=width)
         with self.actor.arithmetic():
-            features = self.branch.every(images)
-        rows = sum(len(part) for part in self._parts)
-        self._parts.append(features.flatten(0, 1))
-        self._table = torch.cat(self._parts) if len(self._parts) > 1 else self._parts[0]
-        begins = rows + windows * torch.arange(len(which), device=which.device)
+            features = self.branch.every(images).flatten(0, 1)
+        before = [] if self._table is None else [self._table]
+        self._table = torch.cat([*before, features])
+        begins = len(self._table) + windows * torch.arange(-len(which), 0, device=which.device)
         self._first = self._first.index_copy(0, which, first)
         self._row = self._row.index_copy(0, which, begins)
         self._count = self._count.index_fill(0, which, windows)

@@ -163,11 +163,10 @@ class Dagger(Learner):
         s, game = self.schedule, self.game
         steps: list[tuple] = []
         self._scatter()
-        sound = SoundAhead(self.actor, game.bank)
+        sound = SoundAhead(self.actor, game.bank, game.n_games)
         for step in range(s.dagger.t_max):
             at = game.view()
-            heard = sound.at(at, s.dagger.t_max + 1 - step)
-            logits, _ = self.actor.answer(self.actor.see(game.bank, at), heard)
+            logits, _ = sound.answer(at, s.dagger.t_max + 1 - step)
             cost = self.planner.costs(game.state)
             action, planned = self.actor.draw(logits), cost.argmin(1)
             agree = logits.argmax(1) == planned
@@ -176,8 +175,7 @@ class Dagger(Learner):
                 action = torch.where(dice < share, planned, action)
             out = game.step(action - 1)
             steps.append((*at, cost.to(torch.float32), out.reward, out.lost | out.finished, agree))
-        at = game.view()
-        last_value = self.actor.answer(self.actor.see(game.bank, at), sound.at(at, 1))[1]
+        last_value = sound.answer(game.view(), 1)[1]
         columns = [torch.stack(c) for c in zip(*steps, strict=True)]
         returns = n_step_returns(columns[5], columns[6], last_value, s.gamma)
         return (

@@ -59,20 +59,19 @@ def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False)
         rollout then need not compute them again.
     """
     actor.network.eval()
-    sound = SoundAhead(actor, game.bank)
+    sound = SoundAhead(actor, game.bank, game.n_games)
     steps: list[tuple] = []
     for step in range(t_max):
         at = game.view()
         with torch.set_grad_enabled(graph):
-            logits, value = actor.answer(actor.see(game.bank, at), sound.at(at, t_max + 1 - step))
+            logits, value = sound.answer(at, t_max + 1 - step)
         action = actor.draw(logits.detach())
         log_prob = log_prob_of(logits, action)
         outcome = game.step(action - 1)
         over = outcome.lost | outcome.finished
         steps.append((*at, action, logits, log_prob, value, outcome.reward, over))
-    at = game.view()
     with torch.no_grad():
-        last_value = actor.answer(actor.see(game.bank, at), sound.at(at, 1))[1]
+        last_value = sound.answer(game.view(), 1)[1]
     *seen, action, logits, log_prob, value, reward, over = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )

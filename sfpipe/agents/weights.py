@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -85,3 +86,8 @@ def read_weights(folder: Path, network: nn.Module, remedy: str) -> None:
 def copy_weights(network: nn.Module) -> dict[str, torch.Tensor]:
     """A copy of a network's state, on the CPU."""
     return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+
+
+def array(parameter: torch.Tensor) -> np.ndarray:
+    """A float32 copy that training does not change."""
+    return parameter.detach().float().cpu().numpy().copy()

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sfpipe.agents.weights import array
 from sfpipe.belief.network import Along, PlaceNetwork, amplified
 from sfpipe.store.schema import BINS
 
@@ -29,8 +30,13 @@ class Hearing:
 
     def __init__(self, network: PlaceNetwork):
         self._gains_db = network.gains_db
-        self._columns: list[_Columns | _Rows | _AlongTime] = [
-            *(_Columns(layer) for layer in _fused(network.sound)),
+        self._columns: list[_Columns | _Rows | _AlongTime] = []
+        rows = BINS
+        for layer in _fused(network.sound):
+            columns = _Columns(layer, rows)
+            self._columns.append(columns)
+            rows = columns.rows
+        self._columns += [
             *(_Rows(layer) for layer in _fused(network.sound_rows)),
             *(
                 _AlongTime(layer)
@@ -39,8 +45,7 @@ class Hearing:
                 for layer in _fused(along.layers)
             ),
         ]
-        last = network.to_frame
-        self._weight, self._bias = _array(last.weight[..., 0]), _array(last.bias)
+        self._weight, self._bias = _parameters(network.to_frame)
         silence = np.zeros(BINS, np.float32)
         for _ in range(network.context):
             self.add(silence)
@@ -71,35 +76,30 @@ class _Columns:
         float32 [shape=(channels, rows, frames)], its newest inputs, rows of zeros around them.
     """
 
-    def __init__(self, layer: nn.Module):
-        assert isinstance(layer, nn.Conv2d)
-        weight, self.bias = _array(layer.weight), _array(layer.bias)
+    def __init__(self, layer: nn.Conv1d | nn.Conv2d, rows: int):
+        weight, self.bias = _parameters(layer)
         self.weight = np.ascontiguousarray(weight.reshape(len(weight), -1).T)
         _, channels, self.height, frames = weight.shape
-        self.down, self.edge = int(layer.stride[0]), int(layer.padding[0])
-        self.shape = channels, frames
-        self.past = np.zeros((channels, 0, frames), np.float32)
+        self.down, edge = int(layer.stride[0]), int(layer.padding[0])
+        self.inside = slice(edge, edge + rows)
+        self.past = np.zeros((channels, rows + 2 * edge, frames), np.float32)
+        self.rows = (rows + 2 * edge - self.height) // self.down + 1  # of the output
 
     def newest(self, x: np.ndarray) -> np.ndarray:
         """Of `x` [shape=(channels, rows)] and the frames before it: [shape=(channels, rows)]."""
-        edge = self.edge
-        if not self.past.shape[1]:
-            channels, frames = self.shape
-            self.past = np.zeros((channels, x.shape[1] + 2 * edge, frames), np.float32)
         self.past[..., :-1] = self.past[..., 1:]
-        self.past[:, edge : edge + x.shape[1], -1] = x
+        self.past[:, self.inside, -1] = x
         taps = sliding_window_view(self.past, self.height, axis=1)[:, :: self.down]
         # Channels, rows, frames, height: as the weights, but a row for each place.
-        rows = taps.transpose(1, 0, 3, 2).reshape(taps.shape[1], -1)
-        return _relu(rows @ self.weight + self.bias).T
+        flat = taps.transpose(1, 0, 3, 2).reshape(self.rows, -1)
+        return _relu(flat @ self.weight + self.bias).T
 
 
 class _Rows:
     """All rows of a column together, their norm and ReLU; it needs no past."""
 
-    def __init__(self, layer: nn.Module):
-        assert isinstance(layer, nn.Conv1d)
-        self.weight, self.bias = _array(layer.weight[..., 0]), _array(layer.bias)
+    def __init__(self, layer: nn.Conv1d | nn.Conv2d):
+        self.weight, self.bias = _parameters(layer)
         self.past = np.zeros(0, np.float32)
 
     def newest(self, x: np.ndarray) -> np.ndarray:
@@ -116,9 +116,8 @@ class _AlongTime:
         float32 [shape=(frames, features)], its newest inputs.
     """
 
-    def __init__(self, layer: nn.Module):
-        assert isinstance(layer, nn.Conv1d)
-        weight, self.bias = _array(layer.weight), _array(layer.bias)
+    def __init__(self, layer: nn.Conv1d | nn.Conv2d):
+        weight, self.bias = _parameters(layer)
         features, inputs, kernel = weight.shape
         self.weight = np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(features, -1)
         self.step = int(layer.dilation[0])
@@ -132,7 +131,7 @@ class _AlongTime:
         return x + _relu(self.weight @ taps + self.bias)
 
 
-def _fused(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
+def _fused(layers: Iterable[nn.Module]) -> Iterator[nn.Conv1d | nn.Conv2d]:
     """The convolutions, each doing the work of the norm after it too."""
     for layer, after in itertools.pairwise(layers):
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
@@ -140,9 +139,11 @@ def _fused(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
             yield fuse_conv_bn_eval(layer, after)
 
 
-def _array(parameter: torch.Tensor | None) -> np.ndarray:
-    assert parameter is not None
-    return parameter.detach().float().cpu().numpy().copy()
+def _parameters(layer: nn.Conv1d | nn.Conv2d) -> tuple[np.ndarray, np.ndarray]:
+    """Weight, of a convolution along nothing a matrix, and bias."""
+    assert layer.bias is not None
+    weight = array(layer.weight)
+    return weight[..., 0] if layer.kernel_size == (1,) else weight, array(layer.bias)
 
 
 def _relu(x: np.ndarray) -> np.ndarray:

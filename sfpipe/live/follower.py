@@ -9,9 +9,10 @@ from torch import nn
 from sfpipe.agents.hardware import on_cpu
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
+from sfpipe.agents.weights import array
 from sfpipe.game.following import check_frame
 from sfpipe.game.players import ACTIONS
-from sfpipe.live.incremental import IncrementalBranch, array, elu
+from sfpipe.live.incremental import IncrementalBranch, elu
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import EXCERPT
 

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from torch import nn
 
 from sfpipe.agents.sliding import parts
+from sfpipe.agents.weights import array
 from sfpipe.store.schema import BINS, EXCERPT
 
 _ROOM = 512  # columns written before the newest are moved back to the front
@@ -21,11 +22,6 @@ _ROOM = 512  # columns written before the newest are moved back to the front
 def elu(x: np.ndarray) -> np.ndarray:
     """x where x > 0, else exp(x) - 1."""
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-def array(parameter: torch.Tensor) -> np.ndarray:
-    """A float32 copy that training does not change."""
-    return parameter.detach().float().cpu().numpy().copy()
 
 
 class _Columns:

@@ -29,7 +29,7 @@ def count(actor: Actor) -> list[int]:
 
 def play(game: BatchedGame, actor: Actor, steps: int, *, acceleration: float):
     """Features heard ahead and alone in each step, and how many games began within."""
-    sound, began = SoundAhead(actor, game.bank), 0
+    sound, began = SoundAhead(actor, game.bank, game.n_games), 0
     for step in range(steps):
         at = game.view()
         yield sound.at(at, steps - step), actor.hear(game.bank, at), began
@@ -82,7 +82,7 @@ def test_a_rollout_is_heard_in_one_go():
     game = BatchedGame(bank, window, 3, seed=1)
     game.step(torch.zeros(3))  # in their first states nothing has changed yet
     sizes = count(actor)
-    sound = SoundAhead(actor, bank)
+    sound = SoundAhead(actor, bank, game.n_games)
     sizes.clear()  # of measuring the branch
     for left in (6, 5, 4, 3, 2, 1):
         sound.at(game.view(), left)
@@ -96,7 +96,7 @@ def test_gradients_are_those_of_the_windows_one_by_one():
     gradients = []
     for ahead in (True, False):
         actor, game = actor_of(window), BatchedGame(bank, window, 4, seed=3)
-        sound, loss = SoundAhead(actor, bank), torch.zeros(())
+        sound, loss = SoundAhead(actor, bank, game.n_games), torch.zeros(())
         for step in range(12):
             at = game.view()
             heard = sound.at(at, 12 - step) if ahead else actor.hear(bank, at)
@@ -128,7 +128,7 @@ def test_learners_hear_their_rollouts_ahead(algo):
 def test_first_states_of_the_last_step_are_heard_alone_only():
     window = WINDOWS["nottingham"]
     actor, game = actor_of(window), BatchedGame(toy_bank(window), window, 3, seed=1)
-    sound = SoundAhead(actor, game.bank)
+    sound = SoundAhead(actor, game.bank, game.n_games)
     sizes = count(actor)
     with torch.no_grad():
         heard = sound.at(game.view(), 1)

@@ -9,14 +9,19 @@ from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
 
 
-@pytest.mark.parametrize("name", WINDOWS)
-@pytest.mark.parametrize("part", ["score", "spectrogram"])
-def test_windows_share_convolutions(name, part):
+def branch_of(name: str, part: str) -> tuple[ActorCritic, torch.nn.Sequential, SharedBranch]:
     window = WINDOWS[name]
     network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
     branch = getattr(network, part)
-    rows, columns = window.seen if part == "score" else (BINS, EXCERPT)
-    shared = SharedBranch(branch, 2, (rows, columns))
+    size = window.seen if part == "score" else (BINS, EXCERPT)
+    return network, branch, SharedBranch(branch, 2, size)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("part", ["score", "spectrogram"])
+def test_windows_share_convolutions(name, part):
+    _, branch, shared = branch_of(name, part)
+    rows, columns = shared.size
     image = torch.rand(2, 2, rows, shared.width(4), generator=torch.Generator().manual_seed(1))
     features = shared.dense(shared.cut(shared.maps(image)))
     for i in range(4):
@@ -27,11 +32,8 @@ def test_windows_share_convolutions(name, part):
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize("part", ["score", "spectrogram"])
 def test_windows_at_every_column_share_their_first_layers(name, part):
-    window = WINDOWS[name]
-    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
-    branch = getattr(network, part)
-    rows, columns = window.seen if part == "score" else (BINS, EXCERPT)
-    shared = SharedBranch(branch, 2, (rows, columns))
+    network, branch, shared = branch_of(name, part)
+    rows, columns = shared.size
     windows = shared.whole(shared.stride + 1)
     assert windows == 2 * shared.stride
     wide = columns + windows - 1
