@@ -21,34 +21,34 @@ from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, banks, data, varied
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, rate
-from sfpipe.agents.a2c import A2C
-from sfpipe.agents.actor import Actor
-from sfpipe.agents.dagger import Dagger
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.agents.learner import Learner
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.ppo import PPO
+from sfpipe.agents.policy import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
-from sfpipe.agents.study import Study
 from sfpipe.audio.filterbank import filterbank
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.baselines.odtw import OdtwFollower
 from sfpipe.baselines.score_sound import from_performance
-from sfpipe.belief.following import BeliefFollower
 from sfpipe.belief.network import PlaceNetwork
+from sfpipe.following.agent import AgentFollower
+from sfpipe.following.belief import BeliefFollower
+from sfpipe.following.follower import Follower
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.env import ScoreFollowingEnv
-from sfpipe.game.following import Follower
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
-from sfpipe.live.follower import AgentFollower
 from sfpipe.params import BeliefFilterParams, DaggerParams, PPOParams, Schedule, StudyParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import ScoreRecord, read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
+from sfpipe.training.a2c import A2C
+from sfpipe.training.dagger import Dagger
+from sfpipe.training.learner import Learner
+from sfpipe.training.ppo import PPO
+from sfpipe.training.pretraining import Study
 
 HOP = SAMPLE_RATE / 20
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import torch
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer, load_agent
+from sfpipe.agents.policy import Actor
 from sfpipe.game import dynamics
 from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.play import play_games

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sfpipe.audio import binding
 from sfpipe.audio.soundfonts import DECLARED, find, resolve
-from sfpipe.baselines.omr.audiveris import find_audiveris
-from sfpipe.engraving.lilypond.jail import can_confine, walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.errors import SfpipeError
+from sfpipe.omr.audiveris import find_audiveris
+from sfpipe.sandbox.jail import can_confine, walls
 
 DEFAULT_SOUNDFONTS = ("FluidR3_GM", "TimGM6mb")  # what params.yaml asks for
 RYAN_TUNES = 1059

@@ -13,7 +13,7 @@ from sfpipe.agents.agent import PRETRAINED, has_memory
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, replacing, sha256, write_json
-from sfpipe.real.conditions import shown
+from sfpipe.real_performances.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
 MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}

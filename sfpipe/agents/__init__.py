@@ -1,1 +1,1 @@
-"""Stage `train`: networks (Tables 1 and 2), REINFORCE, A2C, PPO, imitation, trainer."""
+"""The networks of the paper (Tables 1 and 2), their policies, weights, and agents on disk."""

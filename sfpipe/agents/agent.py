@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.policy import Actor
 from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json

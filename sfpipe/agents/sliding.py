@@ -22,9 +22,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from sfpipe.agents.activation import ELU
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.networks import ActorCritic, TwoBranches
+from sfpipe.agents.policy import Actor
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation, View
 from sfpipe.game.players import Player

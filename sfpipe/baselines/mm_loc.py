@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from sfpipe.agents.localising import soft_buckets
 from sfpipe.agents.networks import TABLES, TwoBranches, head
 from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
 from sfpipe.store.window import WINDOWS, Window
+from sfpipe.training.auxiliary.localisation import soft_buckets
 
 # Temporal context: 4 s of melodies, 2 s of piano music (section 4.2).
 CONTEXT = {"nottingham": 80, "msmd": 40}  # frames

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from sfpipe.audio.soundfonts import resolve
-from sfpipe.baselines.omr.midi import omr_midi, omr_score_map, tempo_of
-from sfpipe.baselines.omr.notes import Note, Reader
 from sfpipe.baselines.score_sound import ScoreSound, from_midi
+from sfpipe.omr.midi import omr_midi, omr_score_map, tempo_of
+from sfpipe.omr.notes import Note, Reader
 from sfpipe.params import SynthesizeParams
 
 

@@ -198,7 +198,7 @@ def _shown(
     performance: str | None,
 ):
     """The parameters, the paths, and which performance is looked at."""
-    from sfpipe.viewing.choose import Wanted
+    from sfpipe.viewing.select_performance import Wanted
 
     name = dataset or (REAL if real else None)
     p, _, paths = setting(params, name)

@@ -68,8 +68,8 @@ def baseline(
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
 ) -> None:
     """Let a baseline follow all test pieces: metrics/baselines/<name>.json."""
-    from sfpipe.baselines.registry import Sources
     from sfpipe.evaluation.baseline import evaluate_baseline as stage
+    from sfpipe.following.registry import Sources
     from sfpipe.params import override
 
     p, _, paths = setting(params, dataset)
@@ -90,7 +90,7 @@ def omr_accuracy(
     out: Annotated[Path, typer.Option(help="The results.")] = Path("metrics/omr.json"),
 ) -> None:
     """Count what the reader of score images gets right and wrong: metrics/omr.json."""
-    from sfpipe.evaluation.reading import read_split, reading_table
+    from sfpipe.evaluation.omr_accuracy import read_split, reading_table
 
     p, name, paths = setting(params, dataset)
     files = (paths.scores, paths.engraved, out)
@@ -166,8 +166,8 @@ def _evaluate_real(
     p, dataset: str | None, chosen, agent: Path, names: list[str] | None, out: Path
 ) -> None:
     """Human performances instead of a split of the data set."""
-    from sfpipe.baselines.registry import Sources
     from sfpipe.evaluation.real import evaluate_real
+    from sfpipe.following.registry import Sources
     from sfpipe.paths import Paths
 
     paths = Paths(dataset or REAL)

@@ -96,7 +96,7 @@ def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
 @app.command()
 def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Jobs = -1) -> None:
     """Align human performances and make them audible in four conditions: data/real/<dataset>/."""
-    from sfpipe.real.stage import performances as stage
+    from sfpipe.real_performances.stage import performances as stage
 
     p, name, paths = setting(params, dataset)
     stage(
@@ -120,7 +120,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
 ) -> None:
     """Train an agent, or go on where an interrupted training stopped: models/agent/."""
-    from sfpipe.training import train as stage
+    from sfpipe.training.stage import train as stage
 
     p, _, paths = setting(params, dataset)
     stage(

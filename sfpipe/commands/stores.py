@@ -67,7 +67,7 @@ def import_tismir(
     soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
 ) -> None:
     """Read the 2019 authors' own file layout into the stores."""
-    from sfpipe.datasets.tismir import import_tismir as stage
+    from sfpipe.importers.tismir import import_tismir as stage
 
     p, _, paths = setting(params, dataset)
     stage(
@@ -92,7 +92,7 @@ def import_msmd(
     ] = None,
 ) -> None:
     """Read an original MSMD archive (v1.1 or page version) into the stores."""
-    from sfpipe.datasets.msmd_archive import import_msmd as stage
+    from sfpipe.importers.msmd_archive import import_msmd as stage
 
     p, _, paths = setting(params, dataset)
     stage(
@@ -114,7 +114,7 @@ def import_recordings(
     melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
 ) -> None:
     """Read your own scores and recordings, for evaluate --real-performances."""
-    from sfpipe.real.recordings import import_recordings as stage
+    from sfpipe.importers.recordings import import_recordings as stage
 
     p, _, paths = setting(params, dataset)
     outs = (paths.engraved, paths.scores, paths.performances)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sfpipe.baselines.registry import Sources, find_baseline
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.files import write_json
-from sfpipe.game.programme import load_programme
+from sfpipe.following.evaluation_set import load_programme
+from sfpipe.following.registry import Sources, find_baseline
 from sfpipe.params import EvaluateParams
 from sfpipe.store.reader import strip_height
 from sfpipe.store.window import window_for

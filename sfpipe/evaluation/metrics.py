@@ -7,7 +7,7 @@ per piece, performance and trial. Tracking errors are in pixels of the strip, po
 target, so that negative is behind. Onsets are merged: one per spectrogram frame.
 
 Every function that counts onsets takes ``counting``: ``"paper"`` is the definition,
-``"reference"`` what the evaluator published in 2019 does (see `sfpipe.evaluation.counting`).
+``"reference"`` what the evaluator published in 2019 does (see `sfpipe.evaluation.onset_tracking`).
 
 Metrics
 -------
@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.counting import Counting, OnsetCount, count_onsets
-from sfpipe.evaluation.games import validate
+from sfpipe.evaluation.onset_tracking import Counting, OnsetCount, count_onsets
 from sfpipe.evaluation.timing import time_errors
+from sfpipe.evaluation.validation import validate
 
 if TYPE_CHECKING:
     from sfpipe.game.play import PlayedGame

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from sfpipe.evaluation.counting import count_onsets
-from sfpipe.evaluation.games import LABELS, name_of
+from sfpipe.evaluation.onset_tracking import count_onsets
+from sfpipe.evaluation.validation import LABELS, name_of
 from sfpipe.files import replacing
 from sfpipe.store.schema import FPS
 

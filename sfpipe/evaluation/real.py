@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 
 from sfpipe.agents.hardware import computing_threads
-from sfpipe.baselines.registry import Sources, find_baseline
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.agents import load_examinee
-from sfpipe.evaluation.counting import count_onsets
 from sfpipe.evaluation.coverage import cover
+from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
 from sfpipe.evaluation.results import agent_labels
 from sfpipe.files import replacing, write_json
-from sfpipe.game.entrants import Entrant, FollowerEntrant
-from sfpipe.game.following import Follower
+from sfpipe.following.agents import load_examinee
+from sfpipe.following.entrants import Entrant, FollowerEntrant
+from sfpipe.following.evaluation_set import Programme
+from sfpipe.following.follower import Follower
+from sfpipe.following.registry import Sources, find_baseline
 from sfpipe.game.play import PlayedGame
-from sfpipe.game.programme import Programme
 from sfpipe.params import EvaluateParams
-from sfpipe.real.conditions import CONDITIONS, shown
-from sfpipe.real.conditions import LABELS as CONDITION_LABELS
+from sfpipe.real_performances.conditions import CONDITIONS, shown
+from sfpipe.real_performances.conditions import LABELS as CONDITION_LABELS
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, dataset_of
 from sfpipe.store.records import load_records
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.counting import count_onsets
-from sfpipe.evaluation.games import LABELS
 from sfpipe.evaluation.metrics import evaluate, tracking_error
+from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import write_plots
+from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import replacing, write_json
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.games import LABELS
+from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import read_json
-from sfpipe.real.conditions import shown
+from sfpipe.real_performances.conditions import shown
 
 PAPER = Path(__file__).with_name("paper.csv")
 UNKNOWN = "unknown"

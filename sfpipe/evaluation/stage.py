@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.agents.hardware import computing_threads
-from sfpipe.evaluation.agents import load_examinee
-from sfpipe.evaluation.closeup import write_closeup
+from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
-from sfpipe.game.programme import load_programme
+from sfpipe.following.agents import load_examinee
+from sfpipe.following.evaluation_set import load_programme
 from sfpipe.params import EvaluateParams
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sfpipe.evaluation.counting import count_onsets
+from sfpipe.evaluation.onset_tracking import count_onsets
 
 if TYPE_CHECKING:
     from sfpipe.game.play import PlayedGame

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.game.lettering import Colour, shortened, write
+from sfpipe.game.draw_text import Colour, shortened, write
 
 # RGB, after the colours of common plots: ink on paper, agent blue, target orange.
 PAPER, INK = (255, 255, 255), (24, 24, 27)

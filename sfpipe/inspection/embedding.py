@@ -13,9 +13,9 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import write_json
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
+from sfpipe.inspection.embedding_page import write_hover
 from sfpipe.inspection.figures import GREY, new_figure, save
-from sfpipe.inspection.hover import write_hover
-from sfpipe.inspection.kinds import clefs_of, cluster, kinds_of, predictability, rounded
+from sfpipe.inspection.state_classes import clefs_of, cluster, kinds_of, predictability, rounded
 from sfpipe.inspection.states import Seen, Subject, look, visit
 from sfpipe.store.reader import read_scores
 

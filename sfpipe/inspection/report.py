@@ -19,7 +19,7 @@ import numpy as np
 
 from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.games import LABELS
+from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import read_json, replacing
 from sfpipe.inspection import charts
 from sfpipe.inspection.tables import markdown, numbers, read_rows, table

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer, agent_window, load_agent
+from sfpipe.agents.policy import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics

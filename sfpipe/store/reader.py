@@ -42,7 +42,8 @@ class ScoreRecord:
 class PerformanceRecord:
     """One performance of a spectrogram store (fields as in `schema.SPECTROGRAM_DATASETS`).
 
-    Of human performances, `condition` says how the music got to the microphone (`sfpipe.real`;
+    Of human performances, `condition` says how the music got to the microphone
+    (`sfpipe.real_performances`;
     empty: not said), and `simulated` that this was computed. Of one that is not `aligned` only
     the first and the last sound are known, as its two onsets.
     """

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import (
     AgentPlayer,
     agent_window,
@@ -20,11 +19,12 @@ from sfpipe.agents.agent import (
     read_card,
 )
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.baselines.registry import Sources, find_baseline
+from sfpipe.agents.policy import Actor
 from sfpipe.belief.agent import load_belief
-from sfpipe.belief.following import BeliefFollower
 from sfpipe.errors import SfpipeError
-from sfpipe.game.following import follow
+from sfpipe.following.belief import BeliefFollower
+from sfpipe.following.follower import follow
+from sfpipe.following.registry import Sources, find_baseline
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import ConstantSpeed, Planner, Player
 from sfpipe.params import Params
@@ -33,8 +33,8 @@ from sfpipe.store.bank import Bank
 from sfpipe.store.reader import open_store
 from sfpipe.store.schema import FPS
 from sfpipe.store.window import Window, window_for
-from sfpipe.viewing.choose import Shown
-from sfpipe.viewing.track import Track, read_out, track
+from sfpipe.viewing.game_trace import Track, read_out, track
+from sfpipe.viewing.select_performance import Shown
 
 TRAINED = "models/agent"
 PLAYERS = {"optimal": "optimal player", "constant": "constant speed"}

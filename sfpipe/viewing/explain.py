@@ -9,7 +9,7 @@ from sfpipe.game.render import Saliency
 from sfpipe.inspection.integrated_gradients import explain_states
 from sfpipe.inspection.saliency import full_colour
 from sfpipe.viewing.contestants import Contestant
-from sfpipe.viewing.track import observations
+from sfpipe.viewing.game_trace import observations
 
 # Gradients averaged per state at first: films need no completeness within 1 %.
 STEPS = 16

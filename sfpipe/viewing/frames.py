@@ -10,8 +10,8 @@ from sfpipe.game.render import Saliency, draw_state, enlarged
 from sfpipe.store.packing import crop_rows
 from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.store.window import Window
-from sfpipe.viewing.choose import Shown
-from sfpipe.viewing.track import Track
+from sfpipe.viewing.game_trace import Track
+from sfpipe.viewing.select_performance import Shown
 
 WIDTH = 1240  # px of the score panel: with its margins a picture is 1280 px wide
 ROOM = 1.2  # windows that a picture shows at least

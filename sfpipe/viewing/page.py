@@ -19,10 +19,10 @@ from sfpipe.files import replacing
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import FPS
-from sfpipe.viewing.choose import Shown, Wanted, choose, sound_of
 from sfpipe.viewing.contestants import Entry, play
-from sfpipe.viewing.rows import Row, sheet
-from sfpipe.viewing.track import Track
+from sfpipe.viewing.game_trace import Track
+from sfpipe.viewing.select_performance import Shown, Wanted, choose, sound_of
+from sfpipe.viewing.system_layout import Row, sheet
 from sfpipe.viewing.video import encode_sound
 
 FOLDER = Path("pages")

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.game.lettering import write
+from sfpipe.game.draw_text import write
 from sfpipe.game.render import AGENT, BACKGROUND, BAD, GREY, INK
 from sfpipe.game.screen import Screen
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import SAMPLE_RATE
-from sfpipe.viewing.choose import Wanted, choose, sound_of
 from sfpipe.viewing.contestants import Entry, bank_of, window_of
 from sfpipe.viewing.contestants import play as let_play
-from sfpipe.viewing.session import Session
+from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.select_performance import Wanted, choose, sound_of
 
 COUNT_IN_S = 3.0
 KEYS = "← → or s w: slower, faster   space: pause   t: show the target   q: quit"

@@ -8,10 +8,10 @@ from pathlib import Path
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import FPS
-from sfpipe.viewing.choose import Wanted, choose, sound_of
 from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
+from sfpipe.viewing.select_performance import Wanted, choose, sound_of
 from sfpipe.viewing.video import write_video
 
 FOLDER = Path("watch")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.policy import Actor
 from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy, playing
 from sfpipe.game import dynamics
 from sfpipe.game.play import play_games

@@ -3,8 +3,8 @@ import zipfile
 import pytest
 
 from sfpipe.datasets.catalogue import ARCHIVES, CATALOGUE, find_dataset, recognise
-from sfpipe.datasets.tismir import import_tismir
 from sfpipe.errors import SfpipeError
+from sfpipe.importers.tismir import import_tismir
 from sfpipe.params import FolderParams
 
 

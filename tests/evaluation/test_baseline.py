@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sfpipe.baselines.registry import Sources
 from sfpipe.evaluation.baseline import evaluate_baseline
 from sfpipe.evaluation.report import summary
+from sfpipe.following.registry import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from tests.projects import write_stores
 

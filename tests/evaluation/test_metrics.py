@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation import metrics
-from sfpipe.evaluation.counting import REFERENCE_CM_PER_PX
+from sfpipe.evaluation.onset_tracking import REFERENCE_CM_PER_PX
 
 
 def _evaluate(games, **options):

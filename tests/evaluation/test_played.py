@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sfpipe.evaluation.games import validate
 from sfpipe.evaluation.metrics import evaluate, onset_tracking_ratio
+from sfpipe.evaluation.validation import validate
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import ConstantSpeed, Planner
 from sfpipe.store.bank import Bank

@@ -6,11 +6,11 @@ import torch
 
 from sfpipe.agents.agent import save_agent
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.baselines.registry import Sources
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.results import real_rows
+from sfpipe.following.registry import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.window import WINDOWS

@@ -4,10 +4,10 @@ import torch
 from sfpipe.agents.agent import save_agent
 from sfpipe.agents.hardware import computing_threads
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.baselines.registry import Sources
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.stage import evaluate
-from sfpipe.game.entrants import PlayerEntrant
+from sfpipe.following.entrants import PlayerEntrant
+from sfpipe.following.registry import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.window import WINDOWS
 from tests.evaluation.test_real import write_human

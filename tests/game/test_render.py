@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfpipe.errors import SfpipeError
-from sfpipe.game.lettering import shortened, width_of, write
+from sfpipe.game.draw_text import shortened, width_of, write
 from sfpipe.game.render import AGENT, BAD, INK, TARGET, Saliency, draw_state, render_state
 
 BLANK = np.zeros((40, 150), np.float32)

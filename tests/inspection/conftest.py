@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from sfpipe.agents.actor import Actor
 from sfpipe.agents.agent import load_agent
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.policy import Actor
 from sfpipe.inspection.states import Subject
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS

@@ -11,8 +11,8 @@ import pytest
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.inspection.embedding import embed, project
-from sfpipe.inspection.hover import write_hover
-from sfpipe.inspection.kinds import kinds_of
+from sfpipe.inspection.embedding_page import write_hover
+from sfpipe.inspection.state_classes import kinds_of
 from sfpipe.inspection.states import look, visit
 from sfpipe.store.writer import write_scores
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.closeup import write_closeup
+from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.report import write_evaluation
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Planner

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.viewing.choose import Wanted
 from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.page import page, write_page
+from sfpipe.viewing.select_performance import Wanted
 from tests.viewing.conftest import ONSET_S, WIDTHS, X
 
 ENTRIES = [Entry("player", "optimal"), Entry("agent", "models/agent")]
@@ -37,7 +37,7 @@ def test_everything_is_inside(params, paths):
 def test_text_cannot_leave_its_place(shown):
     object.__setattr__(shown.score, "title", "</script><script>alert(1)")
     object.__setattr__(shown.performance, "performance", "</script>%%DATA%%")
-    from sfpipe.viewing.track import Track
+    from sfpipe.viewing.game_trace import Track
 
     one = Track(
         "</script>", 6, np.array([30.0]), np.array([30.0]), np.zeros(1), np.zeros(1), 50, False

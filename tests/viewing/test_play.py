@@ -10,10 +10,10 @@ from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.game.render import TARGET
 from sfpipe.store.window import WINDOWS
-from sfpipe.viewing.choose import Wanted
 from sfpipe.viewing.contestants import bank_of
 from sfpipe.viewing.play import Result, play
-from sfpipe.viewing.session import Session
+from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.select_performance import Wanted
 from tests.viewing.conftest import ONSET_S
 
 pygame = pytest.importorskip("pygame", reason="windows need the extra 'play'")

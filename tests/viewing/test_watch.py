@@ -4,12 +4,12 @@ import pytest
 from sfpipe.errors import SfpipeError
 from sfpipe.game.render import TARGET, Saliency
 from sfpipe.store.window import WINDOWS
-from sfpipe.viewing.choose import Wanted
 from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
-from sfpipe.viewing.session import Session
-from sfpipe.viewing.track import observations
+from sfpipe.viewing.game_trace import observations
+from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.select_performance import Wanted
 from sfpipe.viewing.watch import watch
 from tests.viewing.conftest import ONSET_S, PERFORMANCE, PIECE, STRIP_X
 from tests.viewing.films import onsets, pictures, sound
@@ -119,7 +119,7 @@ def test_only_networks_can_be_explained(project, params, paths):
 
 
 def test_half_size_window(project, params, paths):
-    from sfpipe.viewing.choose import Shown
+    from sfpipe.viewing.select_performance import Shown
     from tests.toy import performance_record, score_record
 
     shown = Shown(

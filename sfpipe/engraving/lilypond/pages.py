@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.engraving.lilypond.jail import plain_file, read_made
 from sfpipe.engraving.lilypond.placement import Head, PlacedSystem, Placement
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import plain_file, read_made
 
 MAX_PIXELS = 16_000_000
 MARGIN_SPACES = 12  # staff spaces of paper kept above and below the staves

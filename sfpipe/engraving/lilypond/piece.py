@@ -12,14 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.lilypond.jail import (
-    Ended,
-    plain_file,
-    private_folder,
-    require_walls,
-    run_confined,
-    walls,
-)
 from sfpipe.engraving.lilypond.musicxml import MUSICXML_FORMAT
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
@@ -38,6 +30,14 @@ from sfpipe.engraving.lilypond.source import prepare
 from sfpipe.engraving.piece import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
+from sfpipe.sandbox.jail import (
+    Ended,
+    plain_file,
+    private_folder,
+    require_walls,
+    run_confined,
+    walls,
+)
 
 FORMAT = 1  # raise it when what this module writes changes, so that old pieces are made again
 HOOK = Path(__file__).with_name("hook.ily")

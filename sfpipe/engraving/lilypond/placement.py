@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sfpipe.engraving.lilypond.jail import read_made
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import read_made
 
 TICKS = 384  # of LilyPond's MIDI per quarter
 GRACE = Fraction(9, 40)  # of its written length a grace note takes, before the beat

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfpipe.engraving.lilypond.jail import read_made
 from sfpipe.engraving.lilypond.placement import TICKS, Head, Placement
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import read_made
 
 if TYPE_CHECKING:
     from mido import Message, MetaMessage

@@ -6,10 +6,10 @@ import re
 from pathlib import Path, PurePosixPath
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.lilypond.jail import plain_file, run_confined
 from sfpipe.engraving.lilypond.musicxml import convert_musicxml
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import plain_file, run_confined
 
 CONVERT_SECONDS = 120
 # What convert-ly leaves behind and LilyPond 2.24 cannot do.

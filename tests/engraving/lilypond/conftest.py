@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from sfpipe.datasets.index import Index, Piece, write_index
-from sfpipe.engraving.lilypond.jail import require_walls
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams
+from sfpipe.sandbox.jail import require_walls
 
 DATA = Path(__file__).parents[2] / "data"
 BROKEN = r'\version "2.24.0" \score { { c4 d \layout {} }'

@@ -135,7 +135,7 @@ def test_a_second_run_does_nothing_and_a_changed_include_everything(sources, tmp
 
 def test_where_nothing_can_be_confined_no_source_is_run(sources, tmp_path, monkeypatch):
     raw, engraved, _ = sources
-    monkeypatch.setattr("sfpipe.engraving.lilypond.jail.walls", lambda: ("limits",))
+    monkeypatch.setattr("sfpipe.sandbox.jail.walls", lambda: ("limits",))
     with pytest.raises(SfpipeError, match="cannot confine LilyPond sources"):
         engrave(EngraveParams(), raw, tmp_path / "out", jobs=1)
     assert not (tmp_path / "out").exists()

@@ -1,9 +1,9 @@
 import pytest
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.lilypond.jail import private_folder
 from sfpipe.engraving.lilypond.source import decode, prepare, version_of
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import private_folder
 
 
 def piece(source, **includes):

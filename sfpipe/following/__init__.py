@@ -1,0 +1,1 @@
+"""Followers: agents, baselines and reference players behind one interface."""

@@ -1,0 +1,284 @@
+"""The agent at work: on sound that arrives frame by frame, or on whole performances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sfpipe.agents.hardware import on_cpu
+from sfpipe.belief.filter import Belief
+from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
+from sfpipe.belief.planning import HORIZON, best_move
+from sfpipe.belief.streaming_conv import Hearing
+from sfpipe.following.evaluation_set import Programme
+from sfpipe.following.follower import check_frame, judged, targets, until_lost
+from sfpipe.game.play import PlayedGame
+from sfpipe.params import BeliefFilterParams
+from sfpipe.progress import Progress
+from sfpipe.store.bank import merge_onsets
+from sfpipe.store.packing import crop_rows, halve
+from sfpipe.store.reader import PerformanceRecord, ScoreRecord
+from sfpipe.store.window import Window
+
+_PAPER = 16  # places of paper before and after a strip
+_AHEAD = np.arange(2, HORIZON + 2, dtype=np.float64)  # frames after the newest one heard
+_AT_ONCE = 4096  # frames encoded together, to bound memory
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the network made of a score.
+
+    Attributes
+    ----------
+    vector:
+        float32 [shape=(places, 96)].
+    pace:
+        float32 [shape=(places,)], log of quarter notes per strip px.
+    offset_px:
+        From the first place to the strip's left edge.
+    """
+
+    vector: np.ndarray
+    pace: np.ndarray
+    offset_px: float
+
+
+@torch.no_grad()
+def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
+    """Read a whole strip.
+
+    Raises
+    ------
+    SfpipeError
+        If the strip is lower than the window.
+    """
+    window = network.window
+    ink = crop_rows(score.strip, window.height)
+    seen = ink if window.shrink == 1 else halve(ink)
+    paper = _PAPER * COLUMNS
+    seen = np.pad(seen, ((0, 0), (paper, paper + -seen.shape[1] % COLUMNS)))
+    device = next(network.parameters()).device
+    image = torch.from_numpy(seen).to(device, torch.float32) / 255
+    places = network.read(image[None, None])
+    pace = places.pace[0].clamp(*PACES).cpu().numpy()
+    inside = slice(_PAPER, len(pace) - _PAPER)
+    pace[: inside.start] = pace[inside.stop :] = np.median(pace[inside])
+    return Reading(places.vector[0].cpu().numpy(), pace, float(_PAPER * network.place_px))
+
+
+@torch.no_grad()
+def hear_all(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
+    """Vectors of all frames of a performance: float32 [shape=(n_frames, 96)].
+
+    Parameters
+    ----------
+    spectrogram:
+        float32 [shape=(78, n_frames)]; silence precedes it.
+    """
+    device = next(network.parameters()).device
+    before = network.context - 1
+    sound = torch.from_numpy(np.pad(spectrogram, ((0, 0), (before, 0)))).to(device)
+    parts = [
+        network.hear(sound[None, None, :, at : at + _AT_ONCE + before])[0, before:].cpu().numpy()
+        for at in range(0, spectrogram.shape[1], _AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+class Playing:
+    """One game: belief, position and speed.
+
+    Parameters
+    ----------
+    reading:
+        Of the score.
+    start_px:
+        Where the game begins, strip px.
+    width_px:
+        Of the strip.
+    sharpness:
+        Factor of the vectors' cosines.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        start_px: float,
+        width_px: int,
+        window: Window,
+        place_px: float,
+        sharpness: float,
+        params: BeliefFilterParams,
+    ):
+        self.window, self.offset = window, reading.offset_px
+        self.vector = reading.vector * np.float32(sharpness)
+        self.prior = np.float32(params.prior) * reading.pace
+        self.belief = Belief(reading.pace, place_px, 0.75 * window.width, params)
+        self.position, self.speed = float(start_px), 0.0
+        self.limits = -window.width / 2, width_px + window.width / 2 - 1
+        self.belief.begin(start_px + self.offset)
+        self.heard = 0
+
+    def step(self, frame: np.ndarray | None) -> float:
+        """Hear a frame and move; returns the position two frames later, strip px.
+
+        Parameters
+        ----------
+        frame:
+            Vector of the newest frame, float32 [shape=(96,)]; None before the first onset's.
+        """
+        if frame is not None:
+            logits = self.vector @ frame - self.prior
+            here = self.position + self.offset
+            self.belief.hear(logits, here, self.window.width, move=self.heard > 0)
+            self.heard += 1
+        aims = self.belief.ahead(_AHEAD if self.heard else _AHEAD - 1) - self.offset
+        self.speed += best_move(self.position, self.speed, aims, *self.limits)
+        low, high = self.limits
+        self.position = min(max(self.position + self.speed, low), high)
+        return self.position
+
+
+class BeliefFollower:
+    """Follows sound frame by frame (`sfpipe.following.follower.Follower`), on the CPU."""
+
+    lead_frames = 2
+
+    def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
+        self.network, self.params, self.window = on_cpu(network).eval(), params, network.window
+        self._hearing = Hearing(self.network)
+        self._playing: Playing | None = None
+        self._steps = 0
+
+    def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
+        """Read a score, and wait at a position in it.
+
+        Parameters
+        ----------
+        start_px:
+            Strip px without padding; None is the first onset's note head.
+
+        Raises
+        ------
+        SfpipeError
+            If the strip is lower than the window.
+        """
+        reading = read_score(self.network, score)
+        start = float(score.onset_x_px[0]) if start_px is None else start_px
+        self._playing = new_game(self.network, reading, score, self.params, start)
+        self._hearing.forget()
+        self._steps = 0
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Take in a frame without moving: what sounds before the music begins.
+
+        Raises
+        ------
+        SfpipeError
+            If the frame has another shape than [shape=(78,)], or `reset` was not called.
+        """
+        self._vector(frame)
+
+    def step(self, frame: np.ndarray) -> float:
+        """Hear one frame and move; returns the position in strip px, `lead_frames` later.
+
+        Raises
+        ------
+        SfpipeError
+            As `hear`.
+        """
+        vector = self._vector(frame)
+        assert self._playing is not None
+        # The frame before the first onset says nothing: at the first onset the game begins.
+        heard = vector if self._steps else None
+        self._steps += 1
+        return self._playing.step(heard)
+
+    def _vector(self, frame: np.ndarray) -> np.ndarray:
+        check_frame(frame, ready=self._playing is not None)
+        return self._hearing.add(frame)
+
+
+def new_game(
+    network: PlaceNetwork,
+    reading: Reading,
+    score: ScoreRecord,
+    params: BeliefFilterParams,
+    start_px: float,
+) -> Playing:
+    """A game that begins at `start_px`, in strip px without padding."""
+    return Playing(
+        reading,
+        start_px,
+        score.strip.shape[1],
+        network.window,
+        network.place_px,
+        float(network.sharpness.detach().exp()),
+        params,
+    )
+
+
+def play_all(
+    network: PlaceNetwork,
+    params: BeliefFilterParams,
+    scores: Mapping[str, ScoreRecord],
+    performances: Sequence[PerformanceRecord],
+    *,
+    label: str | None = None,
+) -> list[PlayedGame]:
+    """Follow every performance, as `follow` does, but what is said of a whole piece is said once.
+
+    Parameters
+    ----------
+    label:
+        Shown with a progress line; None is silent.
+    """
+    network.eval()
+    games: list[PlayedGame] = []
+    readings: dict[str, Reading] = {}
+    progress = Progress(label, len(performances), "games") if label else None
+    for record in performances:
+        score = scores[record.piece]
+        if record.piece not in readings:
+            readings[record.piece] = read_score(network, score)
+        games.append(_play(network, params, readings[record.piece], score, record))
+        if progress:
+            progress.advance()
+    if progress:
+        progress.close()
+    return games
+
+
+def _play(
+    network: PlaceNetwork,
+    params: BeliefFilterParams,
+    reading: Reading,
+    score: ScoreRecord,
+    record: PerformanceRecord,
+) -> PlayedGame:
+    """Follow one performance of a score that was read."""
+    info = merge_onsets(score, record, network.window)
+    first = int(info.onset_frames[0])
+    vectors = hear_all(network, record.spectrogram)
+    game = new_game(network, reading, score, params, float(info.onset_x_px[0]))
+
+    def step(n: int) -> float:
+        return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
+
+    return judged(info, until_lost(step, targets(info), network.window), network.window)
+
+
+class BeliefEntrant:
+    """The agent as it takes part in an evaluation: once per performance, there is no chance."""
+
+    def __init__(self, label: str, network: PlaceNetwork, params: BeliefFilterParams):
+        self.label, self.network, self.params = label, network, params
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """Every performance once."""
+        played = programme.performances
+        return play_all(self.network, self.params, programme.scores, played, label=self.label)

@@ -1,0 +1,1 @@
+"""Other people's layouts into the stores: the authors' data, MSMD's archives, own recordings."""

@@ -1,0 +1,298 @@
+"""The layout in which the authors of the paper distribute their preprocessed data.
+
+``score/<piece>.npz`` holds the unrolled strip (``sheet``), the note heads' centres (``coords``,
+(y, x) in px) and ``coord2onset``: note head -> place in the onset-sorted notes of the MIDI file.
+``performance/<piece>.mid`` or ``.wav`` is what is heard. Human performances lie beside it, one
+folder per condition: ``performance_score``, ``performance_performance``, ``performance_direct``,
+``performance_room`` (section 6), with the MIDI that says when each note was played.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfpipe.datasets.catalogue import recognise
+from sfpipe.errors import SfpipeError
+from sfpipe.importers.plain_pickle import read_objects
+from sfpipe.parallel import StageReport, map_pieces
+
+PX_PER_CM = 1 / 0.035277778  # 72 px per inch (section 5)
+STAFF_SPACE_PX = {40: 3.5}  # by strip height: Nottingham's ...
+STAFF_SPACE_MSMD_PX = 7.0  # ... and, at 200 px, the MSMD's
+BATCH = 64  # pieces held in memory at once
+MANY = 100_000  # files looked at, to tell what else a folder is
+
+
+@dataclass(frozen=True)
+class Score:
+    """One ``score/<piece>.npz``.
+
+    `sheet`: uint8 [shape=(height, width)], paper 255. `coords`: float32 [shape=(n, 2)], (y, x) in
+    px. `note`: int64 [shape=(m,)], place in the onset-sorted MIDI notes of note head `head`:
+    int64 [shape=(m,)], increasing.
+    """
+
+    sheet: np.ndarray
+    coords: np.ndarray
+    head: np.ndarray
+    note: np.ndarray
+
+
+@dataclass(frozen=True)
+class OnsetMap:
+    """Distinct onsets: `onset_s`, `x_px`, `y_px`, `quarter`, each float64 [shape=(n,)]."""
+
+    onset_s: np.ndarray
+    x_px: np.ndarray
+    y_px: np.ndarray
+    quarter: np.ndarray
+
+
+def import_tismir(
+    folder: Path,
+    dataset: str,
+    scores_out: Path,
+    spectrograms_out: Path,
+    *,
+    split: str = "test",
+    soundfont: str = "FluidR3_GM",
+    gain: float = 0.2,
+    jobs: int = -1,
+) -> StageReport:
+    """Read a folder in the authors' layout into a score store and a spectrogram store.
+
+    Human performances are marked with their condition. MIDI performances are synthesised; for WAV
+    performances the onsets come from the MIDI file of
+    the same name, beside the recording or else beside the score. Pieces that cannot be used are
+    left out and listed with the reason in both stores.
+
+    Parameters
+    ----------
+    folder:
+        Holds ``score`` and ``performance``.
+    split:
+        Which of ``train``, ``valid`` and ``test`` the pieces are.
+    soundfont, gain:
+        For MIDI performances; see `sfpipe.audio.synthesis.synthesize_midi`.
+
+    Raises
+    ------
+    SfpipeError
+        If `folder` is not in this layout, FluidSynth or the sound font is missing, or not one
+        piece is usable.
+    """
+    # This importer is a pipeline of its own and the only place where datasets uses later rooms;
+    # imported here, so that no stage comes to depend on them through this module.
+    from sfpipe.audio import binding
+    from sfpipe.audio.soundfonts import resolve
+    from sfpipe.store.writer import write_scores, write_spectrograms
+
+    pieces = sorted(path.stem for path in (folder / "score").glob("*.npz"))
+    if not pieces or not (folder / "performance").is_dir():
+        other = recognise(str(p.relative_to(folder)) for p in islice(folder.rglob("*"), MANY))
+        found = f", found {other.name}" if other else ""
+        raise SfpipeError(
+            f"expected score/<piece>.npz and performance/<piece>.mid or .wav{found}",
+            file=folder,
+            remedy=other.use if other else "give the folder that holds 'score' and 'performance'",
+        )
+    font = resolve(soundfont)
+    params = {"import": "tismir", "split": split, "soundfont": font.name, "gain": gain}
+    tools = {"fluidsynth": binding.version()}
+    work = functools.partial(
+        _import_piece, folder=folder, soundfont=font.path, name=font.name, gain=gain
+    )
+    report = StageReport()
+    with (
+        write_scores(scores_out, dataset=dataset, params=params, tools=tools) as scores,
+        write_spectrograms(spectrograms_out, dataset=dataset, params=params, tools=tools) as specs,
+    ):
+        for start in range(0, len(pieces), BATCH):
+            batch = pieces[start : start + BATCH]
+            for outcome in map_pieces(work, batch, label="import", jobs=jobs):
+                if outcome.error is None:
+                    score, heard = outcome.value
+                    scores.add(outcome.item, split=split, title=outcome.item, **score)
+                    for performance in heard:
+                        specs.add(outcome.item, split=split, **performance)
+                    report.done.append(outcome.item)
+                else:
+                    report.skipped[outcome.item] = outcome.error
+                    scores.skip(outcome.item, outcome.error)
+                    specs.skip(outcome.item, outcome.error)
+        if not report.done:
+            first = next(iter(report.skipped.values()))
+            raise SfpipeError(
+                f"not one piece is usable (the first: {first})",
+                file=folder,
+                remedy="give the folder as the authors distribute it, downloaded again",
+            )
+    return report
+
+
+def read_score(path: Path) -> Score:
+    """Read and check ``score/<piece>.npz``.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is damaged or not what the authors distribute.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            sheet, coords = arrays["sheet"], arrays["coords"]
+        pairs = sorted((int(k), int(v)) for k, v in _coord2onset(path).items())
+    except Exception as error:
+        # A damaged zip archive or pickle raises nearly anything.
+        raise SfpipeError(
+            f"is not a score of the 2019 layout ({type(error).__name__}: {error})",
+            file=path,
+            remedy="download it again",
+        ) from None
+    if sheet.dtype != np.uint8 or sheet.ndim != 2 or coords.ndim != 2 or coords.shape[1] != 2:
+        raise SfpipeError(
+            f"expected sheet uint8 (height, width) and coords (n, 2), found {sheet.dtype} "
+            f"{sheet.shape} and {coords.shape}",
+            file=path,
+        )
+    head, note = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
+    if len(head) == 0 or head[0] < 0 or head[-1] >= len(coords) or note.min() < 0:
+        raise SfpipeError("coord2onset names note heads that are not there", file=path)
+    return Score(sheet, coords, head, note)
+
+
+def onset_map(score: Score, note_s: np.ndarray, note_quarter: np.ndarray) -> OnsetMap:
+    """Place of every distinct onset on the strip: that of its first note head.
+
+    Parameters
+    ----------
+    note_s, note_quarter:
+        float64 [shape=(n_notes,)], start of every MIDI note, sorted: performed, in s, and
+        written, in quarter notes.
+
+    Raises
+    ------
+    SfpipeError
+        If `score` refers to more notes than there are.
+    """
+    if score.note.max() >= len(note_s):
+        raise SfpipeError(
+            f"coord2onset refers to note {score.note.max()}, but the MIDI file has {len(note_s)}"
+        )
+    # `head` increases, and np.unique returns the first of equals: the first note head.
+    onset_s, first = np.unique(note_s[score.note], return_index=True)
+    y_px, x_px = score.coords[score.head[first]].astype(np.float64).T
+    return OnsetMap(onset_s, x_px, y_px, note_quarter[score.note[first]])
+
+
+def _import_piece(
+    piece: str, folder: Path, soundfont: Path, name: str, gain: float
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Arguments for the two stores' ``add``: of the score, and of each performance."""
+    from sfpipe.audio.midi import read_midi
+    from sfpipe.store.validation import check_piece
+
+    score = read_score(folder / "score" / f"{piece}.npz")
+    written = folder / "score" / f"{piece}.mid"
+    heard = []
+    places: OnsetMap | None = None
+    for place in _performance_folders(folder, piece):
+        played, recording = place / f"{piece}.mid", place / f"{piece}.wav"
+        condition = place.name.removeprefix("performance").removeprefix("_")
+        if not played.is_file():
+            # A recording without its own MIDI: that of the plain performance, else the score's.
+            plain = folder / "performance" / f"{piece}.mid"
+            played = plain if condition and plain.is_file() else written
+        if not played.is_file():
+            raise SfpipeError("no performance", file=played, remedy="download it again")
+        midi = read_midi(played)
+        note_s = np.sort([note.start_s for note in midi.notes])
+        score_midi = read_midi(written) if written.is_file() else midi
+        if len(score_midi.notes) != len(midi.notes):
+            score_midi = midi
+        quarter = np.sort([note.quarter for note in score_midi.notes])
+        onsets = onset_map(score, note_s, quarter)
+        performance = _heard(recording, midi, soundfont, name, gain, onsets)
+        if condition:
+            performance["performance"] += f"-{condition}"
+            performance["condition"] = condition
+        if places is None:
+            places = onsets
+        else:
+            performance["score_onset"] = _nearest(places, onsets)
+        heard.append(performance)
+    if places is None:
+        raise SfpipeError(
+            "no performance",
+            file=folder / "performance" / f"{piece}.mid",
+            remedy="download it again",
+        )
+    height = score.sheet.shape[0]
+    made = {
+        "strip": score.sheet,
+        "onset_x_px": places.x_px,
+        "onset_y_px": places.y_px,
+        "onset_quarter": places.quarter,
+        "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
+        "px_per_cm": PX_PER_CM,
+    }
+    check_piece(piece, made, heard)
+    return made, heard
+
+
+def _performance_folders(folder: Path, piece: str) -> list[Path]:
+    """``performance``, then those of conditions, that have something of the piece."""
+    every = sorted(path for path in folder.glob("performance*") if path.is_dir())
+    return [p for p in every if any((p / f"{piece}{s}").is_file() for s in (".mid", ".wav"))]
+
+
+def _nearest(places: OnsetMap, onsets: OnsetMap) -> np.ndarray:
+    """Index into `places` of each onset: the same place on the strip, played at another time."""
+    order = np.argsort(places.x_px, kind="stable")
+    at = np.searchsorted(places.x_px[order], onsets.x_px).clip(0, len(order) - 1)
+    before = (at - 1).clip(0)
+    x = places.x_px[order]
+    closer = np.abs(x[before] - onsets.x_px) < np.abs(x[at] - onsets.x_px)
+    return order[np.where(closer, before, at)]
+
+
+def _heard(
+    recording: Path, midi: Any, soundfont: Path, name: str, gain: float, onsets: OnsetMap
+) -> dict[str, Any]:
+    """One performance: the recording if there is one, else its MIDI synthesised."""
+    from sfpipe.audio.files import load_audio
+    from sfpipe.audio.spectrogram import spectrogram
+    from sfpipe.audio.synthesis import synthesize_midi
+    from sfpipe.store.schema import SAMPLE_RATE
+
+    if recording.is_file():
+        samples, label = load_audio(recording), "recording"
+    else:
+        samples = synthesize_midi(midi, soundfont, gain=gain)
+        label = f"{name}-x1.00"
+    if onsets.onset_s[-1] >= len(samples) / SAMPLE_RATE:
+        raise SfpipeError("the last onset lies behind the end of the audio", file=recording)
+    return {
+        "performance": label,
+        "spectrogram": spectrogram(samples, SAMPLE_RATE),
+        "onset_s": onsets.onset_s,
+        "score_onset": np.arange(len(onsets.onset_s)),
+        "tempo_factor": 1.0,
+        "soundfont": "" if label == "recording" else name,
+        "duration_s": len(samples) / SAMPLE_RATE,
+    }
+
+
+def _coord2onset(path: Path) -> dict[Any, Any]:
+    """The dict in ``coord2onset``, an object array of shape (1,)."""
+    value = read_objects(path, "coord2onset")
+    found = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
+    if not isinstance(found, dict):
+        raise TypeError("coord2onset is no dict")
+    return found

@@ -1,1 +1,0 @@
-"""Following a performance while it sounds."""

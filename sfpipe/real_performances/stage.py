@@ -1,0 +1,342 @@
+"""`performances`: human performances of a data set, aligned, heard under the four conditions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from sfpipe.audio import binding
+from sfpipe.audio.files import load_audio, write_flac
+from sfpipe.audio.midi import read_midi
+from sfpipe.audio.performances import MADE, score_onsets, write_onsets
+from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.stage import accepted_pieces, read_recording
+from sfpipe.datasets.index import Piece, read_index
+from sfpipe.engraving.read import read_noteheads
+from sfpipe.errors import SfpipeError
+from sfpipe.files import sha256, write_json
+from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.params import PerformancesParams
+from sfpipe.real_performances.alignment import align, place_notes
+from sfpipe.real_performances.conditions import (
+    CONDITIONS,
+    SIMULATED,
+    Voice,
+    check_recordings,
+    describe,
+    find_recording,
+    hear,
+)
+from sfpipe.real_performances.notes import ScoreNote, read_match, read_score_notes
+from sfpipe.store.schema import HUMAN
+from sfpipe.store.writer import write_spectrograms
+
+FORMAT = 2  # raise it when what this module writes changes, so that old files are made again
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know to make one performance audible."""
+
+    piece: str
+    performer: str
+    split: str
+    match: Path
+    midi: Path
+    engraved: Path
+    out: Path
+    notes: dict[str, ScoreNote]
+    placed: dict[str, int]
+    params: PerformancesParams
+    fonts: dict[str, SoundFont]
+    gain: float
+    seed: int
+    fluidsynth: str
+
+    @property
+    def name(self) -> str:
+        """Piece and performer."""
+        return f"{self.piece}/{self.performer}"
+
+
+def performances(
+    params: PerformancesParams,
+    raw: Path,
+    engraved: Path,
+    clean: Path,
+    out: Path,
+    *,
+    dataset: str,
+    gain: float,
+    seed: int,
+    jobs: int = -1,
+) -> StageReport:
+    """Align all performances of a data set and write them to ``out/performances.h5``.
+
+    Audio, onsets and recipe of each are ``out/<piece>/<performer>-<condition>.flac``, ``.csv``,
+    ``.json``; what is there with the same recipe is kept, so an interrupted run goes on where it
+    stopped. ``out/report.json`` has the counts of each alignment, what each condition is, and what
+    was skipped and why.
+
+    Parameters
+    ----------
+    raw:
+        Folder with ``index.json`` whose pieces have performances (match files and MIDI).
+    gain:
+        FluidSynth's, as in `synthesize`.
+    seed:
+        With the performance's name, of the background noise.
+
+    Raises
+    ------
+    SfpipeError
+        If the data set has no performances, a tool, a sound font or a folder of recordings is
+        missing, or not one performance is usable.
+    """
+    accepted = accepted_pieces(clean)
+    pieces = [p for p in read_index(raw).pieces if p.performances and p.id in accepted]
+    if not pieces:
+        raise SfpipeError(
+            "lists no accepted pieces with human performances",
+            file=raw,
+            remedy="use --dataset vienna4x22, or import your own: sfpipe import-recordings",
+        )
+    check_recordings(params.recordings)
+    fonts = {
+        "training": resolve(params.soundfont),
+        "direct": resolve(params.direct_soundfont),
+    }
+    report = StageReport()
+    counts: dict[str, dict[str, Any]] = {}
+    recorded = dict.fromkeys(params.recordings, 0)
+    tools = {"fluidsynth": binding.version()}
+    for folder in out.glob("*"):
+        if folder.is_dir() and folder.name not in {p.id for p in pieces}:
+            shutil.rmtree(folder)
+    settings = params.model_dump(mode="json")
+    with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:
+        for piece in pieces:
+            try:
+                work = _jobs(
+                    piece, raw, engraved, out, params, fonts, gain, seed, tools["fluidsynth"]
+                )
+            except SfpipeError as error:
+                report.skipped[piece.id] = str(error)
+                store.skip(piece.id, str(error))
+                continue
+            for outcome in map_pieces(perform, work, label=f"performances {piece.id}", jobs=jobs):
+                job = outcome.item
+                if outcome.error is not None:
+                    report.skipped[job.name] = outcome.error
+                    store.skip(job.name, outcome.error)
+                    continue
+                heard, counted = outcome.value
+                for performance in heard:
+                    store.add(job.piece, split=job.split, **performance)
+                    if performance["condition"] in recorded and not performance["simulated"]:
+                        recorded[performance["condition"]] += 1
+                counts[job.name] = counted
+                report.done.append(job.name)
+        if not report.done:
+            first = next(iter(report.skipped.values()), "none")
+            raise SfpipeError(
+                f"not one performance is usable (the first: {first})",
+                file=raw,
+                remedy="give a match file and a MIDI file of every performance, of this very score",
+            )
+    write_json(
+        out / "report.json",
+        {
+            **report.as_dict(),
+            "conditions": describe(params, recorded, len(report.done)),
+            "totals": totals(counts),
+            "alignment": dict(sorted(counts.items())),
+        },
+    )
+    return report
+
+
+def totals(counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Counts of all alignments added up; of the spread of chords the largest."""
+    every = list(counts.values())
+    names = every[0] if every else {}
+    summed = {name: sum(c[name] for c in every) for name in names if not name.endswith("_s")}
+    largest = {name: max(c[name] for c in every) for name in names if name.endswith("_s")}
+    return {"performances": len(every), **summed, **largest}
+
+
+def perform(job: Job) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Make one performance under all conditions; what the store is given, and the counts.
+
+    Raises
+    ------
+    SfpipeError
+        If a file is missing or damaged, match and MIDI file disagree, or a recording ends before
+        its last onset.
+    """
+    source = {
+        path.name: sha256(path)
+        for path in (job.match, job.midi, job.engraved / "score.mid", job.engraved / _HEADS)
+    }
+    recordings = {c: find_recording(job.params.recordings, c, job.match.stem) for c in CONDITIONS}
+    recipes = {c: _recipe(job, c, source, recordings[c]) for c in CONDITIONS}
+    missing = [c for c in CONDITIONS if not _is_made(job, c, recipes[c])]
+    if missing:
+        _make(job, missing, recipes, recordings)
+    heard = [_analyse(job, c, recordings[c] is None) for c in CONDITIONS]
+    made = json.loads((job.out / f"{job.performer}-performance.json").read_text("utf-8"))
+    return heard, made["alignment"]
+
+
+_HEADS = "noteheads.csv"
+
+
+def _jobs(
+    piece: Piece,
+    raw: Path,
+    engraved: Path,
+    out: Path,
+    params: PerformancesParams,
+    fonts: dict[str, SoundFont],
+    gain: float,
+    seed: int,
+    fluidsynth: str,
+) -> list[Job]:
+    notes = read_score_notes(raw / piece.source)
+    placed = place_notes(notes, read_noteheads(engraved / piece.id))
+    files = {PurePosixPath(n).name: raw / n for n in piece.performances or {}}
+    work = []
+    for name in sorted(n for n in files if n.endswith(".match")):
+        stem = name.removesuffix(".match")
+        midi = files.get(f"{stem}.mid", files[name].with_suffix(".mid"))
+        work.append(
+            Job(
+                piece.id,
+                stem.removeprefix(piece.id).strip("_-") or stem,
+                piece.split,
+                files[name],
+                midi,
+                engraved / piece.id,
+                out / piece.id,
+                notes,
+                placed,
+                params,
+                fonts,
+                gain,
+                seed,
+                fluidsynth,
+            )
+        )
+    return work
+
+
+def _make(
+    job: Job,
+    conditions: list[str],
+    recipes: dict[str, dict[str, Any]],
+    recordings: dict[str, Path | None],
+) -> None:
+    score_s = score_onsets(job.engraved / _HEADS)
+    match = read_match(job.match)
+    found = align(match, job.notes, job.placed, len(score_s))
+    performance = read_midi(job.midi)
+    _check_same(
+        job,
+        [(n.pitch, n.onset_s) for n in match.played.values()],
+        [(n.pitch, n.start_s) for n in performance.notes],
+    )
+    first, last = found.score_onset[[0, -1]]
+    factor = float((score_s[last] - score_s[first]) / (found.onset_s[-1] - found.onset_s[0]))
+    voices = {
+        "training": Voice(job.fonts["training"].path, 0, job.gain),
+        "direct": Voice(job.fonts["direct"].path, job.params.direct_program, job.gain),
+    }
+    score = read_midi(job.engraved / "score.mid")
+    for condition in conditions:
+        path = job.out / f"{job.performer}-{condition}"
+        recording = recordings[condition]
+        if recording is not None:
+            samples = load_audio(recording)
+        else:
+            rng = np.random.default_rng([job.seed, zlib.crc32(job.name.encode())])
+            samples = hear(condition, score, performance, factor, voices, job.params.room, rng)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        write_flac(path.with_suffix(".flac"), samples)
+        if condition == "score":
+            write_onsets(path.with_suffix(".csv"), score_s / factor)
+        else:
+            write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset)
+        made = {
+            "recipe": recipes[condition],
+            "condition": condition,
+            "simulated": condition in SIMULATED and recording is None,
+            "tempo_factor": factor,  # of the performance as a whole
+            "alignment": found.counts.as_dict(),
+        }
+        write_json(path.with_suffix(".json"), made)  # last: it says all is there
+
+
+def _check_same(
+    job: Job, matched: list[tuple[int, float]], played: list[tuple[int, float]]
+) -> None:
+    """The match file and the MIDI file must be of one performance."""
+    if len(matched) != len(played):
+        raise SfpipeError(f"has {len(played)} notes, its match file {len(matched)}", file=job.midi)
+    pairs = zip(sorted(matched), sorted(played), strict=True)
+    if any(a[0] != b[0] or abs(a[1] - b[1]) > SAME_S for a, b in pairs):
+        raise SfpipeError("its notes are not those of its match file", file=job.midi)
+
+
+SAME_S = 0.01
+
+
+def _recipe(
+    job: Job, condition: str, source: dict[str, str], recording: Path | None
+) -> dict[str, Any]:
+    recipe: dict[str, Any] = {"format": FORMAT, "source": source}
+    if recording is not None:
+        return recipe | {"recording": sha256(recording)}
+    font = job.fonts["direct" if condition in SIMULATED else "training"]
+    recipe |= {
+        "soundfont": font.sha256,
+        "program": job.params.direct_program if condition in SIMULATED else 0,
+        "gain": job.gain,
+        "fluidsynth": job.fluidsynth,
+    }
+    if condition == "room":
+        recipe |= {"room": job.params.room.model_dump(mode="json"), "seed": job.seed}
+    return recipe
+
+
+def _is_made(job: Job, condition: str, recipe: dict[str, Any]) -> bool:
+    path = job.out / f"{job.performer}-{condition}"
+    if not all(path.with_suffix(suffix).is_file() for suffix in MADE):
+        return False
+    try:
+        return json.loads(path.with_suffix(".json").read_text("utf-8"))["recipe"] == recipe
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _analyse(job: Job, condition: str, simulated: bool) -> dict[str, Any]:
+    """Spectrogram and onsets of a recording, ready for the store."""
+    description = (job.out / f"{job.performer}-{condition}").with_suffix(".json")
+    recording = read_recording(description)
+    made = json.loads(description.read_text("utf-8"))
+    simulated = simulated and condition in SIMULATED
+    recorded = "recording" in made["recipe"]
+    font = job.fonts["direct" if condition in SIMULATED else "training"]
+    return {
+        "performance": f"{job.performer}-{condition}",
+        **recording,
+        "tempo_factor": float(made["tempo_factor"]),
+        "soundfont": "" if recorded else font.name,
+        "condition": condition,
+        "simulated": simulated,
+    }

@@ -1,0 +1,1 @@
+"""Running a program that must not be trusted."""

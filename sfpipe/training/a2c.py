@@ -1,0 +1,36 @@
+"""Advantage actor-critic (A2C; section 3.3): n-step returns, one gradient step per rollout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sfpipe.training.learner import Learner
+from sfpipe.training.returns import n_step_returns
+from sfpipe.training.rollout import collect, entropy_of
+
+
+class A2C(Learner):
+    """Synchronous actor-critic: t_max steps of all games, then one update on all of them."""
+
+    def update(self) -> dict[str, Any]:
+        """Play one rollout and descend once on policy, value and entropy together."""
+        s = self.schedule
+        # The weights are still those that played: what was computed while playing is descended on.
+        rollout = collect(self.game, self.actor, s.t_max, graph=True)
+        returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, s.gamma)
+        errors = returns - rollout.value
+        advantages = errors.detach()
+        policy_loss = -(advantages * rollout.log_prob).mean()
+        value_loss = errors.square().mean()
+        entropy = entropy_of(rollout.logits.flatten(0, 1)).mean()
+        norm = self._descend(policy_loss + s.value_loss * value_loss - s.entropy * entropy)
+
+        self.frames += advantages.numel()
+        return {
+            "frames": advantages.numel(),
+            "reward": rollout.reward.mean(),
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "gradient_norm": norm,
+        }

@@ -1,0 +1,1 @@
+"""Auxiliary losses: they teach the convolutions to read and to hear; not used in play."""

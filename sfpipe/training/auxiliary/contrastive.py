@@ -1,0 +1,85 @@
+"""Matching sound and picture: a training aid for the convolutions of both branches.
+
+Each column of the score's feature map gets a vector for every few pixels it stands for, each
+excerpt of the sound gets one, and their cosines must single out the place where the newest frame
+is played. A product finds in minutes what sums of features find in hours: that two pictures of
+the same notes belong together. The maps to these vectors are dropped after training.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.store.window import Window
+from sfpipe.training.auxiliary.localisation import soft_buckets
+from sfpipe.training.crops import Passages
+
+VECTOR = 64  # numbers that describe a place
+PLACES = 8  # per column of the score's feature map: 8 px of Table 2's 64, 2 px of Table 1's 16
+
+
+class Matcher(nn.Module):
+    """Vectors of places and of excerpts, and how well they find each other.
+
+    Parameters
+    ----------
+    score, sound:
+        The branches, for the shapes of their feature maps.
+    window:
+        Of the game.
+    """
+
+    def __init__(self, score: SharedBranch, sound: SharedBranch, window: Window):
+        super().__init__()
+        channels, rows, columns = score.shape
+        self.score = nn.Linear(channels * rows, VECTOR * PLACES)
+        self.sound = nn.Linear(math.prod(sound.shape), VECTOR)
+        self.sharpness = nn.Parameter(torch.tensor(2.0))  # log of the cosines' factor
+        self.place_px = score.stride * window.shrink / PLACES
+        self.half_px = window.width / 2
+        # The window's columns end short of its edges on both sides alike.
+        self.margin_px = self.half_px - columns * PLACES * self.place_px / 2
+
+    def loss(
+        self, maps: torch.Tensor, heard: torch.Tensor, passages: Passages
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy of each excerpt's place among all places of its passage.
+
+        Parameters
+        ----------
+        maps:
+            Feature maps of the score [shape=(n, channels, rows, columns)].
+        heard:
+            Flattened feature maps of the excerpts [shape=(n, e, features)].
+        passages:
+            Where they are from.
+
+        Returns
+        -------
+        tuple
+            The loss, relative to the labels' own entropy, and the median distance between the
+            likeliest place and the target, px. Excerpts whose target is beyond the passage's
+            places do not count.
+        """
+        n, _, _, columns = maps.shape
+        places = self.score(maps.permute(0, 3, 1, 2).flatten(2)).float()
+        places = F.normalize(places.view(n, columns * PLACES, VECTOR), dim=2)
+        excerpts = F.normalize(self.sound(heard).float(), dim=2)
+        cosines = excerpts @ places.transpose(1, 2)  # (n, e, places)
+        begin = passages.position[:, :1] - self.half_px + self.margin_px
+        target = passages.position[:, :1] - passages.error[:, 0]
+        x = target - begin
+        count, width = columns * PLACES, columns * PLACES * self.place_px
+        here = (x >= 0) & (x < width) & passages.heard
+        said = (cosines[here] * self.sharpness.exp()).log_softmax(1)
+        wanted = soft_buckets(x[here], count, width)
+        n_here = max(len(said), 1)
+        found = (said.argmax(1) + 0.5) * self.place_px
+        distance = (found - x[here]).abs()
+        median = distance.median() if len(said) else distance.sum()
+        return F.kl_div(said, wanted, reduction="sum") / n_here, median

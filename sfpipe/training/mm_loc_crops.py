@@ -1,0 +1,93 @@
+"""What MM-Loc learns from: passages, whose snippets and excerpts share their convolutions.
+
+As in `sfpipe.training.pretraining`, which learns to name places too: every pair of a
+snippet and an excerpt of a passage is an example if the newest frame is played within it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.baselines.mm_loc import MmLoc
+from sfpipe.baselines.mm_loc_examples import Examples
+from sfpipe.params import MmLocParams
+from sfpipe.store import gather
+from sfpipe.store.schema import BINS, EXCERPT
+from sfpipe.training.auxiliary.contrastive import Matcher
+from sfpipe.training.auxiliary.transcription import NoteReader
+from sfpipe.training.crops import Passages, PassageSampler
+
+
+class MmLocPassages(nn.Module):
+    """Draws passages; the loss of the network on all their examples, and of two training aids:
+    matching, and reading and hearing notes.
+
+    Parameters
+    ----------
+    network:
+        Shares its branches; itself no part of this module.
+    examples:
+        Of the training bank: where excerpts of the network's context begin.
+    """
+
+    def __init__(self, network: MmLoc, examples: Examples, params: MmLocParams):
+        super().__init__()
+        self._network = [network]  # in a list, so that its weights are not this module's
+        self.examples, self.params = examples, params
+        window = network.window
+        self._score = SharedBranch(network.score, 1, window.seen)
+        self._sound = SharedBranch(network.spectrogram, 1, (BINS, network.context))
+        self.sampler = PassageSampler(
+            examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0
+        )
+        self.matcher = Matcher(self._score, self._sound, window).to(examples.bank.device)
+        self.reader = NoteReader(examples.bank, *network.branch_widths)
+
+    def loss(
+        self, generator: torch.Generator, *, bfloat16: bool = False
+    ) -> tuple[torch.Tensor, int]:
+        """Loss on fresh passages, and how many examples they have.
+
+        Parameters
+        ----------
+        generator:
+            On the CPU.
+        """
+        (network,) = self._network
+        passages = self.sampler.draw(self.params.passages, generator)
+        which = passages.playable.nonzero().unbind(1)
+        snippets, excerpts = self._look(passages, bfloat16)
+        device = snippets.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            maps, heard = self._score.maps(snippets), self._sound.cut(self._sound.maps(excerpts))
+            match_loss, _ = self.matcher.loss(maps, heard, passages)
+            score, sound = self._score.dense(self._score.cut(maps)), self._sound.dense(heard)
+            embedding = network.join_pairs(score, sound, which)
+            logits = network.place(embedding).float()
+            read_loss = self.reader.passages_loss(score, sound, passages)
+        labels = network.labels(network.window.width / 2 - passages.error[which])
+        place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="batchmean")
+        aids = self.params.match_loss * match_loss + self.params.read_loss * read_loss
+        return place_loss + aids, len(labels)
+
+    def _look(self, passages: Passages, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        bank, performance = self.examples.bank, passages.performance
+        column = bank.columns(performance, passages.position[:, 0])
+        first = self.examples.first_frames(performance, passages.frame[:, 0] - EXCERPT)
+        wide, long = self.sampler.seen
+        images = (bank.strip, column, wide, 1 / 255), (self.examples.spectrogram, first, long, 1.0)
+        if bank.device.type == "cpu":
+            seen, heard = (
+                gather.windows(image.numpy(), at.numpy(), width, scale, bfloat16=bfloat16)
+                for image, at, width, scale in images
+            )
+            return seen, heard
+        seen, heard = (
+            image[:, at[:, None] + torch.arange(width, device=at.device)].transpose(0, 1)[:, None]
+            * scale
+            for image, at, width, scale in images
+        )
+        return seen, heard

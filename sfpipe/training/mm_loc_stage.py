@@ -1,0 +1,163 @@
+"""`sfpipe baseline mm-loc --train`: both stores -> weights and `mm-loc.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sfpipe.agents.hardware import choose_bfloat16
+from sfpipe.agents.weights import WEIGHTS
+from sfpipe.baselines.mm_loc import CARD, MmLoc, load_mm_loc, save_mm_loc
+from sfpipe.errors import SfpipeError
+from sfpipe.files import read_json, sha256
+from sfpipe.following.evaluation_set import Programme
+from sfpipe.following.mm_loc import play_mm_loc
+from sfpipe.game.play import PlayedGame, share_of_onsets
+from sfpipe.params import MmLocParams
+from sfpipe.store.reader import dataset_of, describe
+from sfpipe.store.window import Window
+from sfpipe.training.checkpoint import fingerprint, remove_checkpoint
+from sfpipe.training.mm_loc import MmLocCourse, MmLocTraining
+from sfpipe.training.session import open_session, stop_signals
+
+
+def train_mm_loc(
+    params: MmLocParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    seed: int,
+    checkpoints: Path | None = None,
+) -> MmLocCourse:
+    """Train MM-Loc on the stores' training split; go on where an interrupted run stopped.
+
+    Parameters
+    ----------
+    out:
+        Folder for `weights.safetensors` and `mm-loc.json`.
+    checkpoints:
+        Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
+        removed when the training has ended.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read, a device is missing, or the run is interrupted.
+    """
+    session = open_session(params, scores, spectrograms)
+    identity = _identity(params, scores, spectrograms, seed)
+    network = MmLoc(session.window, buckets=params.buckets, dropout=params.dropout)
+    network.initialise(torch.Generator().manual_seed(seed)).placed(session.device)
+    checkpoint = checkpoints / f"mm-loc-{fingerprint(identity)}.pt" if checkpoints else None
+    with stop_signals() as stop:
+        course = MmLocTraining(
+            network,
+            session.train_bank,
+            session.valid_bank,
+            params,
+            seed=seed,
+            bfloat16=session.bfloat16,
+            checkpoint=checkpoint,
+            should_stop=lambda: bool(stop),
+        ).run()
+    games = play_mm_loc(session.valid_bank, network.eval(), bfloat16=session.bfloat16)
+    card = {
+        **identity,
+        "context_frames": network.context,
+        "validation_r_on": share_of_onsets(games),
+        "course": asdict(course),
+        "hours": course.seconds / 3600,
+        **session.facts(),
+    }
+    save_mm_loc(out, network, card)
+    if checkpoint:
+        remove_checkpoint(checkpoint)
+    return course
+
+
+def ready_mm_loc(
+    params: MmLocParams,
+    scores: Path,
+    spectrograms: Path,
+    out: Path,
+    *,
+    seed: int,
+    checkpoints: Path | None = None,
+    again: bool = False,
+) -> bool:
+    """Train MM-Loc if `out` holds none for these parameters and stores; says whether it did.
+
+    Stores without a training split, such as recordings, are followed with what there is.
+
+    Parameters
+    ----------
+    again:
+        Train whatever is there.
+
+    Raises
+    ------
+    SfpipeError
+        As `train_mm_loc`.
+    """
+    if not again:
+        if "train" not in describe(scores)["splits"]:
+            return False
+        dataset_of(spectrograms)  # which says what to do if there is no such store
+        wanted = _identity(params, scores, spectrograms, seed)
+        if (out / CARD).exists() and (out / WEIGHTS).exists():
+            card = read_json(out / CARD, remedy="delete it to train again")
+            if isinstance(card, dict) and wanted.items() <= card.items():
+                return False
+    train_mm_loc(params, scores, spectrograms, out, seed=seed, checkpoints=checkpoints)
+    return True
+
+
+def _identity(params: MmLocParams, scores: Path, spectrograms: Path, seed: int) -> dict[str, Any]:
+    """What decides which weights come out: kept in the card, names the checkpoint."""
+    return {
+        "baseline": "mm-loc",
+        "seed": seed,
+        "params": params.model_dump(exclude={"device", "threads", "checkpoint_seconds"}),
+        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
+    }
+
+
+class MmLocEntrant:
+    """The MM-Loc in a folder, which follows all performances at once, in any precision."""
+
+    def __init__(self, label: str, folder: Path, *, precision: str = "auto"):
+        self.label, self.folder, self.precision = label, folder, precision
+
+    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
+        """Every performance once: there is no chance in it.
+
+        Raises
+        ------
+        SfpipeError
+            If its files cannot be read, or it was trained for another window.
+        """
+        bank = programme.bank
+        network, _ = load_mm_loc(self.folder, bank.device)
+        check_window(network, bank.window, self.folder)
+        bfloat16 = choose_bfloat16(self.precision, bank.device)
+        return play_mm_loc(bank, network, bfloat16=bfloat16, label=self.label)
+
+
+def check_window(network: MmLoc, window: Window, folder: Path) -> None:
+    """Refuse an MM-Loc (of `folder`) that was trained for another window.
+
+    Raises
+    ------
+    SfpipeError
+        If it was.
+    """
+    if network.window.name != window.name:
+        raise SfpipeError(
+            f"was trained for the window {network.window.name}, these stores have {window.name}",
+            file=folder,
+            remedy="train it on such stores: sfpipe baseline mm-loc --train",
+        )

@@ -1,0 +1,101 @@
+"""The sound of the next steps, heard at once: frames come one by one whatever the agent does.
+
+Excerpts of successive states have 39 of 40 frames in common, and so has their change since the
+frame before. What a rollout will hear is therefore known when it begins, and its convolutions are
+computed once for all steps of a game (`SharedBranch.every`) instead of once per step.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.policy import Actor
+from sfpipe.game.dynamics import View, some
+from sfpipe.store.bank import Bank
+from sfpipe.store.schema import BINS, EXCERPT
+
+
+class SoundAhead:
+    """What the network makes of the sound of n games, for some steps that are yet to be played.
+
+    Holds for the weights the network has now. It can be differentiated where gradients are on.
+
+    Parameters
+    ----------
+    actor:
+        In `eval()` mode.
+    n_games:
+        That are played.
+    """
+
+    def __init__(self, actor: Actor, bank: Bank, n_games: int):
+        self.actor, self.bank = actor, bank
+        network = actor.network
+        self.branch = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
+        self._table: torch.Tensor | None = None  # features of all windows heard, a row each
+        # Of each game: frame of the first window heard, how many there are, row of the first.
+        none = torch.zeros(n_games, dtype=torch.int64, device=bank.device)
+        self._first = self._count = self._row = none
+
+    def answer(self, view: View, left: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of the present states.
+
+        Parameters
+        ----------
+        view, left:
+            As for `at`.
+        """
+        return self.actor.answer(self.actor.see(self.bank, view), self.at(view, left))
+
+    def at(self, view: View, left: int) -> torch.Tensor:
+        """Features of the sound of the present states, [shape=(n, width of the branch)].
+
+        Parameters
+        ----------
+        view:
+            Of the states.
+        left:
+            Steps yet to be played from here, this one included: so far is listened ahead in games
+            that are new.
+        """
+        unheard = self._outside(view.frame)
+        if left == 1:  # first states are heard alone, below
+            unheard &= view.previous_frame != view.frame
+        if bool(unheard.any()):
+            self._listen(unheard.nonzero().squeeze(1), view.frame[unheard], left)
+        if self._table is None:
+            return self.actor.hear(self.bank, view)
+        outside = self._outside(view.frame)
+        index = torch.where(outside, 0, view.frame - self._first)
+        heard = self._table[self._row + index]
+        # In the first state of a game nothing has changed since the frame before.
+        alone = outside | (view.previous_frame != view.frame - 1)
+        if bool(alone.any()):
+            which = alone.nonzero().squeeze(1)
+            features = self.actor.hear(self.bank, some(view, which))
+            heard = heard.index_copy(0, which, features.to(heard.dtype))
+        return heard
+
+    def _outside(self, frame: torch.Tensor) -> torch.Tensor:
+        index = frame - self._first
+        return (index < 0) | (index >= self._count)
+
+    def _listen(self, which: torch.Tensor, frame: torch.Tensor, left: int) -> None:
+        """Hear on from `frame` in the games `which`, as far as the bank goes."""
+        windows = self.branch.whole(left)
+        width = EXCERPT + windows - 1
+        # There is a frame before the first one heard, and the last one is in the bank too.
+        least, most = EXCERPT + 1, self.bank.spectrogram.shape[1] - width + EXCERPT
+        if most < least:
+            return  # in a bank so short each state is heard for itself
+        first = frame.clamp(least, most)
+        images = self.bank.excerpt_pairs(first, first - 1, self.actor.layout, width=width)
+        with self.actor.arithmetic():
+            features = self.branch.every(images).flatten(0, 1)
+        before = [] if self._table is None else [self._table]
+        self._table = torch.cat([*before, features])
+        begins = len(self._table) + windows * torch.arange(-len(which), 0, device=which.device)
+        self._first = self._first.index_copy(0, which, first)
+        self._row = self._row.index_copy(0, which, begins)
+        self._count = self._count.index_fill(0, which, windows)

@@ -1,0 +1,95 @@
+"""Baselines by name, and where MIDI-ODTW gets the sound of a score from."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sfpipe.errors import SfpipeError
+from sfpipe.following.follower import follow
+from sfpipe.following.registry import BASELINES, Sources, find_baseline
+from sfpipe.params import BaselinesParams, SynthesizeParams
+from sfpipe.store.writer import write_spectrograms
+from tests.audio.conftest import write_piece
+from tests.toy import NOTTINGHAM, score_record
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(SfpipeError, match="unknown baseline 'midi-dtw'") as caught:
+        find_baseline("midi-dtw")
+    assert "did you mean 'midi-odtw'?" in str(caught.value)
+
+
+@pytest.fixture
+def sources(tmp_path, plain, perform, soundfont):
+    """A store with two performances of the melody, and an engraved piece without one."""
+    spectrograms = tmp_path / "spectrograms.h5"
+    with write_spectrograms(spectrograms, dataset="toy", params={}, tools={}) as store:
+        for record in (perform(soundfont, 1.25), plain):
+            fields = dataclasses.asdict(record)
+            store.add(fields.pop("piece"), fields.pop("performance"), **fields)
+    write_piece(tmp_path / "engraved/four", n=6)
+    synthesize = SynthesizeParams(train={"soundfonts": [str(soundfont)]})
+    return Sources(
+        tmp_path / "scores.h5", spectrograms, tmp_path / "engraved", BaselinesParams(), synthesize
+    )
+
+
+def test_the_performance_as_written_is_found(sources, plain):
+    found = sources.as_written("melody")
+    assert found.performance == "plain" and found.tempo_factor == 1
+    np.testing.assert_array_equal(found.spectrogram, plain.spectrogram)
+    assert sources.as_written("four") is None
+    other = SynthesizeParams(train={"soundfonts": ["FluidR3_GM"]})
+    assert dataclasses.replace(sources, synthesize=other).as_written("melody") is None
+
+
+def test_midi_odtw_from_the_store(sources, score, perform, soundfont):
+    follower = find_baseline("midi-odtw").build(sources)
+    game = follow(follower, score, perform(soundfont, 1.25), NOTTINGHAM)
+    assert game.onsets_reached == len(game.onset_frames)
+
+
+def test_midi_odtw_from_the_engraved_midi_where_the_store_has_none(sources):
+    score = score_record("four", [20, 30, 40, 50, 60, 70], width=120)
+    follower = find_baseline("midi-odtw").build(sources)
+    follower.reset(score)
+    assert follower.step(np.zeros(78, np.float32)) == pytest.approx(20)
+    with pytest.raises(SfpipeError, match="has 6 onsets, the score store 2"):
+        follower.reset(score_record("four", [20, 30], width=120))
+
+
+def test_features_adapt_as_each_baseline_is_told(sources):
+    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    assert midi.adaptive and not omr.adaptive
+    told = BaselinesParams(odtw={"adaptive": False, "width_s": 5}, omr={"adaptive": True})
+    sources = dataclasses.replace(sources, baselines=told)
+    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    assert not midi.adaptive and omr.adaptive
+    assert omr.width_s == 5
+
+
+def test_each_takes_part_as_an_entrant(sources):
+    for name, baseline in BASELINES.items():
+        entrant = baseline.entrant(sources)
+        assert entrant.label == baseline.label and callable(entrant.play), name
+
+
+def test_one_that_learns_nothing_cannot_be_trained_again(sources):
+    find_baseline("midi-odtw").ready(sources)
+    with pytest.raises(SfpipeError, match="MIDI-ODTW learns nothing -> leave out --train"):
+        find_baseline("midi-odtw").ready(sources, again=True)
+
+
+def test_every_baseline_has_a_label_and_the_parameters_name_them():
+    assert set(BaselinesParams().names) <= set(BASELINES)
+    assert all(baseline.label for baseline in BASELINES.values())
+
+
+def test_a_varied_performance_is_not_as_written(sources, plain):
+    again = dataclasses.replace(plain, performance="a-varied1")
+    with write_spectrograms(sources.spectrograms, dataset="toy", params={}, tools={}) as store:
+        for record in (again, plain):
+            fields = dataclasses.asdict(record)
+            store.add(fields.pop("piece"), fields.pop("performance"), **fields)
+    assert sources.as_written("melody").performance == "plain"

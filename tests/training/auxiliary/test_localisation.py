@@ -1,0 +1,130 @@
+"""The localiser: labels by hand, from views alone; it teaches; off it changes nothing."""
+
+import copy
+
+import pytest
+import torch
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.game import dynamics
+from sfpipe.params import DaggerParams, PPOParams, Schedule
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import WINDOWS
+from sfpipe.training.auxiliary.localisation import BUCKETS, Localiser, soft_buckets, window_starts
+from sfpipe.training.dagger import Dagger
+from sfpipe.training.ppo import PPO
+from tests.toy import NOTTINGHAM, performance_record, score_record
+
+
+def toy_bank(window=NOTTINGHAM) -> Bank:
+    scores = {
+        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
+        "b": score_record("b", [33, 90, 200], width=280, height=window.height, seed=1),
+    }
+    performances = [
+        performance_record("a", [0.2, 1.2, 3.2], frames=70),
+        performance_record("b", [0.5, 1.5, 4.0], frames=90, seed=1),
+    ]
+    return Bank(scores, performances, window)
+
+
+def test_soft_buckets_by_hand():
+    # Four buckets of 25 px: centres at 12.5, 37.5, 62.5, 87.5.
+    x = torch.tensor([12.5, 25.0, 40.0, -5.0, 99.0], dtype=torch.float64)
+    expected = [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0.9, 0.1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
+    torch.testing.assert_close(soft_buckets(x, 4, 100), torch.tensor(expected), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_views_tell_where_windows_begin(name):
+    window = WINDOWS[name]
+    bank = toy_bank(window)
+    state = dynamics.scatter(bank, torch.arange(60) % 2, torch.Generator().manual_seed(0), 50)
+    at = dynamics.view(bank, state)
+    expected = (state.position - window.width / 2).to(torch.int64)
+    assert torch.equal(window_starts(bank, at.frame, at.column), expected)
+    before = (state.previous_position - window.width / 2).to(torch.int64)
+    assert torch.equal(window_starts(bank, at.frame, at.previous_column), before)
+
+
+def test_labels_by_hand():
+    """Piece a moves 2 px a frame from frame 4 (x 20) on; the newest frame is the one before."""
+    bank = toy_bank()
+    one = torch.ones(1, dtype=torch.float64)
+    state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
+    for acceleration in (3, 0, 0):
+        state, _ = dynamics.step(bank, state, acceleration * one, 1e9)
+    # After three frames at 3 px the position is 29; the newest frame is the second: 24.
+    place, speed = Localiser(bank, 1).labels(dynamics.view(bank, state))
+    centre = (torch.arange(BUCKETS) + 0.5) * 150 / BUCKETS
+    assert (place @ centre).item() == pytest.approx(75 + 24 - 29, abs=1e-4)
+    assert speed.tolist() == [3.0]
+
+
+def dagger(bank, schedule, seed=0):
+    network = ActorCritic(NOTTINGHAM, dropout=0.0).initialise(torch.Generator().manual_seed(0))
+    return Dagger(network, bank, schedule, seed=seed)
+
+
+def plan(**changes) -> Schedule:
+    fields = {"n_games": 4, "t_max": 8, "batch": 16, "scattered_share": 0.5}
+    return Schedule(dropout=0, dagger=DaggerParams(**fields | changes))
+
+
+def test_the_aid_teaches_and_is_saved():
+    bank = toy_bank()
+    learner = dagger(bank, plan(localise_loss=1.0, learning_rate=1e-3, read_loss=0.5))
+    losses = [float(learner.update()["localise_loss"]) for _ in range(12)]  # on scattered states
+    assert losses[-1] < 0.8 * losses[0]
+    learner.progress = 0.9
+    assert "localise_loss" in learner.update()  # and in play
+    again = dagger(bank, plan(localise_loss=1.0, read_loss=0.5), seed=1)
+    saved = copy.deepcopy(learner.state_dict())
+    learner.update()
+    again.progress = 0.9
+    again.load_state_dict(saved)
+    again.update()
+    for a, b in zip(learner.localiser.parameters(), again.localiser.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not any("localiser" in name for name in learner.network.state_dict())
+
+
+def test_it_reaches_both_branches():
+    bank = toy_bank()
+    learner = dagger(bank, plan(localise_loss=1.0))
+    view = learner._draw()[0]
+    network = learner.network
+    localiser = learner.localiser
+    loss = localiser.loss(network.embed(*learner.actor.look(bank, view)), view)
+    loss.backward()
+    for branch in (network.score, network.spectrogram):
+        assert all(p.grad.abs().sum() > 0 for p in branch.parameters())
+    assert all(p.grad is None for p in network.policy.parameters())
+
+
+@pytest.mark.parametrize("batch", [16, 32])
+def test_ppo_takes_it_along_and_goes_on_exactly(batch):
+    bank = toy_bank()
+    ppo = PPOParams(batch=batch, localise_loss=1.0)
+    schedule = Schedule(n_games=4, t_max=8, learning_rate=1e-3, entropy=0.0, dropout=0.0, ppo=ppo)
+
+    def learner(seed):
+        network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+        return PPO(network, bank, schedule, seed=seed)
+
+    one, other = learner(0), learner(1)
+    losses = [float(one.update()["localise_loss"]) for _ in range(6 * batch // 16)]
+    assert losses[-1] < losses[0]
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    assert float(one.update()["localise_loss"]) == float(other.update()["localise_loss"])
+    for a, b in zip(one.localiser.parameters(), other.localiser.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("algo", [Dagger, PPO])
+def test_without_it_there_is_none(algo):
+    network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
+    learner = algo(network, toy_bank(), plan(), seed=0)
+    assert learner.localiser is None and "localiser" not in learner.state_dict()
+    n_weights = sum(len(group["params"]) for group in learner.optimiser.param_groups)
+    assert n_weights == len(list(network.parameters()))

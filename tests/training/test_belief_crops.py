@@ -1,0 +1,183 @@
+"""Labelled passages: the labels are those of the stores, the same seed draws the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from sfpipe.belief.network import COLUMNS
+from sfpipe.params import BeliefParams
+from sfpipe.store.bank import Bank
+from sfpipe.store.window import WINDOWS, Window
+from sfpipe.training.belief_crops import PassageSampler, _reverberate, pace_labels
+from tests.toy import performance_record, score_record
+
+PLAIN = {"gain_db": 0.0, "equaliser_db": 0.0, "noise": 0.0}
+PARAMS = BeliefParams(passages=6, frames=30, places=64, **PLAIN)
+
+
+def sampler(window: Window, params: BeliefParams = PARAMS) -> PassageSampler:
+    scores = {
+        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
+        "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
+    }
+    performances = [
+        performance_record("a", [0.2, 1.2, 3.2], frames=70),
+        performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
+    ]
+    return PassageSampler(Bank(scores, performances, window), scores, params)
+
+
+def draw(of: PassageSampler, seed: int = 0):
+    return of.draw(torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_shapes(name):
+    window = WINDOWS[name]
+    s = sampler(window)
+    passages = draw(s)
+    assert s.before == 66
+    assert passages.strip.shape == (6, 1, window.seen[0], 64 * COLUMNS)
+    assert passages.sound.shape == (6, 1, 78, s.before + 30)
+    assert passages.target.shape == passages.heard.shape == (6, 30)
+    assert passages.pace.shape == (6, 64)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_sound_strip_and_target_belong_together(name):
+    """The frame and the columns that a passage shows are found in the bank where it says."""
+    s = sampler(WINDOWS[name])
+    bank = s.bank
+    sound = bank.spectrogram.numpy()
+    seen = 0
+    for seed in range(4):
+        passages = draw(s, seed)
+        for i in range(6):
+            first = passages.sound[i, 0, :, s.before].numpy()
+            at = int(np.abs(sound - first[:, None]).sum(0).argmin())
+            assert np.abs(sound[:, at] - first).max() < 1e-4
+            assert sound[:, at].any()
+            target = float(bank.targets[at])
+            begin = target - float(passages.target[i, 0])
+            performance = 0 if at < int(bank.frame_base[1]) else 1
+            column = int(bank.strip_base[performance] + begin / bank.window.shrink)
+            middle = passages.strip[i, 0, 8:-8, 100].numpy()  # moved by up to two rows, paler
+            there = bank.strip.numpy()[:, column + 100] / 255
+            best = (
+                max(
+                    float(np.corrcoef(middle, np.roll(there, by)[8:-8])[0, 1])
+                    for by in range(-2, 3)
+                )
+                if there.std() > 0
+                else 1.0
+            )
+            assert best > 0.999
+            seen += there.std() > 0
+            heard = (bank.first_frame[performance] <= at - bank.frame_base[performance]) & (
+                at - bank.frame_base[performance] <= bank.last_frame[performance]
+            )
+            assert bool(passages.heard[i, 0]) == bool(heard)
+    assert seen > 5
+
+
+def test_silence_precedes_every_performance_however_far_is_heard():
+    s = sampler(WINDOWS["nottingham"])
+    sound, base = s.bank.spectrogram, s.bank.frame_base
+    for which in (0, 1):
+        at = base[which] + s.bank.first_frame[which]
+        excerpt = s._excerpts(at[None], base[which][None])[0, 0]
+        silent = s.before - int(at - base[which])
+        assert silent > 0 and not excerpt[:, : silent + 40].any()
+        assert torch.equal(excerpt[:, silent:], sound[:, base[which] :][:, : 96 - silent])
+
+
+def test_the_same_seed_draws_the_same_and_another_another():
+    s = sampler(WINDOWS["nottingham"], BeliefParams(passages=6, frames=30, places=64))
+    a, b, other = draw(s, 3), draw(s, 3), draw(s, 4)
+    assert all(torch.equal(x.nan_to_num(), y.nan_to_num()) for x, y in zip(a, b, strict=True))
+    assert not torch.equal(a.sound, other.sound)
+
+
+def test_half_of_the_sounds_are_changed_and_stay_sounds():
+    wild = BeliefParams(passages=64, frames=30, places=64, noise=0.1)
+    still = BeliefParams(passages=64, frames=30, places=64, **PLAIN)
+    changed, plain = (draw(sampler(WINDOWS["nottingham"], p)) for p in (wild, still))
+    same = [
+        torch.allclose(a, b, atol=1e-4) for a, b in zip(changed.sound, plain.sound, strict=True)
+    ]
+    assert 16 < sum(same) < 48
+    assert float(changed.sound.min()) >= 0
+    assert changed.sound.isfinite().all()
+    assert torch.equal(changed.target, plain.target)
+
+
+def test_paces_are_quarter_notes_per_px_between_onsets():
+    score = score_record("a", [20, 60, 60.5, 140, 130, 700, 720], width=800)
+    # onset_quarter is 0, 1, 2, ...: onsets above the one before, or left of it, are passed over.
+    labels = pace_labels(score, 150)
+    assert len(labels) == 800 + 300
+    assert np.isnan(labels[:170]).all()
+    assert labels[170:210] == pytest.approx(np.log(1 / 40))
+    assert labels[210:290] == pytest.approx(np.log(2 / 80))
+    assert np.isnan(labels[290:850]).all()  # farther than what is one note's
+    assert labels[850:870] == pytest.approx(np.log(1 / 20))
+    assert np.isnan(labels[870:]).all()
+
+
+def test_a_room_leaves_a_tail_behind_each_sound_and_nothing_before_it():
+    sound = torch.zeros(8, 1, 78, 40)
+    sound[..., 20] = 1.0
+    heard = _reverberate(sound, torch.Generator().manual_seed(0))
+    assert torch.equal(heard[..., :21], sound[..., :21])
+    tail = heard[:, 0, 0, 21:]
+    assert (tail > 0).all() and (tail[:, 1:] < tail[:, :-1]).all()
+    assert (heard[:, 0, 0, 21] <= 1).all()
+    per_second = 20 * torch.log10(tail[:, 0] / tail[:, 10]) * 2
+    assert ((per_second > 58) & (per_second < 205)).all()  # 60 dB in 0.3 to 1 s
+
+
+def test_varied_performances_are_drawn_as_often_as_is_asked():
+    window = WINDOWS["nottingham"]
+    score = score_record("a", [20, 60, 140], width=301)
+    played = [
+        performance_record("a", [0.2, 1.2, 3.2], frames=70, name=name)
+        for name in ("plain", "a-varied0")
+    ]
+    bank = Bank({"a": score}, played, window)
+
+    def share(weight: float) -> float:
+        params = BeliefParams(frames=30, places=64, varied_weight=weight)
+        lengths = PassageSampler(bank, {"a": score}, params)._lengths
+        return float(lengths[1] / lengths.sum())
+
+    assert share(1.0) == pytest.approx(0.5)
+    assert share(3.0) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_strip_narrower_than_a_passage(name):
+    """What lies behind the last strip is paper; the labels stay where the picture is."""
+    window = WINDOWS[name]
+    scores = {"a": score_record("a", [20, 60, 140], width=200, height=window.height)}
+    performances = [performance_record("a", [0.2, 1.2, 3.2], frames=70)]
+    params = PARAMS.model_copy(update={"places": 160})
+    s = PassageSampler(Bank(scores, performances, window), scores, params)
+    passages = draw(s)
+    columns = 160 * COLUMNS
+    strip = s.bank.strip.numpy()
+    assert columns * window.shrink > int(s.bank.strip_width[0])
+    for i in range(6):
+        at = int(
+            np.abs(s.bank.spectrogram.numpy() - passages.sound[i, 0, :, s.before].numpy()[:, None])
+            .sum(0)
+            .argmin()
+        )
+        begin = float(s.bank.targets[at] - passages.target[i, 0])
+        column = int(begin / window.shrink)
+        shown = passages.strip[i, 0, 8:-8].numpy()
+        there = np.pad(strip, ((0, 0), (0, columns)))[:, column : column + columns] / 255
+        best = max(
+            float(np.corrcoef(shown.ravel(), np.roll(there, by, 0)[8:-8].ravel())[0, 1])
+            for by in range(-2, 3)
+        )
+        assert best > 0.99

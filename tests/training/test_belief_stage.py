@@ -1,0 +1,144 @@
+"""An agent with a memory from the parameters to the tables, by the commands one would use."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sfpipe.agents.agent import CARD, load_agent
+from sfpipe.belief.agent import load_belief
+from sfpipe.errors import SfpipeError
+from sfpipe.params import BeliefFilterParams, BeliefParams, TrainParams, override
+from sfpipe.training.stage import train
+from tests.projects import write_stores
+from tests.toy import NOTTINGHAM
+
+PARAMS = """
+dataset: toy
+algo: belief
+seed: 1
+train:
+  device: cpu
+  belief: {updates: 2, passages: 1, frames: 10, places: 64, evaluate_every: 1,
+           filter: {trust: 0.5}}
+evaluate: {trials: 2, device: cpu}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project folder with stores and a trained agent."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "params.yaml").write_text(PARAMS)
+    write_stores(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        from typer.testing import CliRunner
+
+        from sfpipe.cli import app
+
+        result = CliRunner().invoke(app, ["train"])
+        assert result.exit_code == 0, result.output
+    return root
+
+
+@pytest.fixture
+def project(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def test_the_stage_leaves_agent_card_and_curves(project):
+    network, assumed, card = load_belief(project / "models/agent")
+    assert network.window == NOTTINGHAM
+    assert assumed == BeliefFilterParams(trust=0.5)
+    assert (card["algo"], card["seed"], card["course"]["updates"]) == ("belief", 1, 2)
+    assert card["filter"]["trust"] == 0.5 and "filter" not in card["schedule"]
+    assert card["frames"] > 0
+    assert len(card["curve"]) == 2
+    assert (project / "metrics/train/plots/metrics/validation_r_on.tsv").is_file()
+    assert not list((project / "models/checkpoints").glob("*.pt"))
+
+
+def test_the_same_seed_trains_the_same_agent(project, tmp_path):
+    params = TrainParams(
+        device="cpu",
+        belief=BeliefParams(updates=2, passages=1, frames=10, places=64, evaluate_every=1),
+    )
+    stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(params, *stores, tmp_path / name, algo="belief", seed=seed)
+    a, b, c = (load_file(tmp_path / name / "weights.safetensors") for name in "abc")
+    assert all((a[k] == b[k]).all() for k in a)
+    assert any((a[k] != c[k]).any() for k in a)
+
+
+def test_it_is_evaluated_shown_published_and_put_into_the_tables(project, sfpipe):
+    code, out, err = sfpipe("evaluate")
+    assert code == 0, err
+    results = json.loads((project / "metrics/eval.json").read_text())
+    assert results["meta"]["policy"] == "planned"
+    assert results["n_games"] == 1
+    assert set(results["players"]) == {"planner", "constant_speed"}
+    assert sfpipe("publish", "toy-belief")[0] == 0
+    card = (project / "models/pretrained/toy-belief/README.md").read_text()
+    assert "remembers" in card and "planned" in card and "Table" not in card
+    code, out, err = sfpipe("tables")
+    assert code == 0, err
+    assert "| toy | toy-belief (belief) |" in out
+    code, out, err = sfpipe("page", "--agent", "toy-belief")
+    assert code == 0, err
+    assert sfpipe("report")[0] == 0
+
+
+def test_what_looks_into_the_paper_s_networks_refuses_it(project, sfpipe):
+    for command in ("explain", "embed", "tempo"):
+        code, _, err = sfpipe(command)
+        assert code == 1
+        assert "models/agent/agent.json: is an agent with a memory" in err
+        assert " -> name another agent" in err
+    with pytest.raises(SfpipeError, match="with a memory"):
+        load_agent(project / "models/agent")
+
+
+def test_a_network_of_the_paper_is_no_agent_with_a_memory(project, tmp_path):
+    card = json.loads((project / "models/agent/agent.json").read_text())
+    (tmp_path / CARD).write_text(json.dumps(card | {"algo": "ppo"}))
+    with pytest.raises(SfpipeError, match=r"without a memory \(algo 'ppo'\)"):
+        load_belief(tmp_path)
+
+
+def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
+    params = TrainParams(
+        device="cpu",
+        start_from="models/agent",
+        belief=BeliefParams(
+            updates=1,
+            passages=1,
+            frames=10,
+            places=64,
+            evaluate_every=1,
+            learning_rate=1e-12,
+            final_learning_rate=1e-12,
+        ),
+    )
+    stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
+    train(params, *stores, tmp_path / "b", algo="belief", seed=9)
+    before = load_file(project / "models/agent/weights.safetensors")
+    after = load_file(tmp_path / "b/weights.safetensors")
+    assert torch.allclose(before["to_place.weight"], after["to_place.weight"], atol=1e-6)
+    card = json.loads((tmp_path / "b" / CARD).read_text())
+    assert card["start_from"]["agent"] == "agent"
+    assert load_belief(tmp_path / "b")[0].score_steps == (1, 2, 4, 8)
+    narrow = override(params, belief=override(params.belief, score_steps=[1, 4]))
+    with pytest.raises(SfpipeError, match=r"has score_steps \[1, 2, 4, 8\], not \[1, 4\]"):
+        train(narrow, *stores, tmp_path / "c", algo="belief", seed=9)
+
+
+def test_agents_whose_card_does_not_tell_have_the_first_steps():
+    folder = Path(__file__).parents[2] / "models/pretrained/nottingham-belief"
+    network, _, card = load_belief(folder)
+    assert "score_steps" not in card["schedule"]
+    assert network.score_steps == (1, 2) and network.context == 35

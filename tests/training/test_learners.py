@@ -1,0 +1,195 @@
+"""Each algorithm on a tiny game whose optimum is known, and proofs of their parts."""
+
+import pytest
+import torch
+
+from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.policy import Actor
+from sfpipe.game.play import play_games, share_of_onsets
+from sfpipe.game.players import Planner
+from sfpipe.params import DaggerParams, PPOParams, Schedule
+from sfpipe.store.window import WINDOWS
+from sfpipe.training.a2c import A2C
+from sfpipe.training.ppo import PPO, clipped_loss
+from sfpipe.training.returns import n_step_returns
+from sfpipe.training.rollout import collect, entropy_of, log_prob_of
+from sfpipe.training.trainer import LEARNERS
+from tests.toy import TinyNetwork, ramp_bank, toy_bank
+
+SCHEDULE = Schedule(
+    n_games=16,
+    t_max=15,
+    learning_rate=5e-3,
+    entropy=0.005,
+    ppo=PPOParams(epochs=4, batch=240),
+    dagger=DaggerParams(n_games=16, learning_rate=5e-3, mixture_frames=2000, temperature=1.0),
+)
+UPDATES = {"dagger": 60, "ppo": 150, "a2c": 400, "reinforce": 150}
+
+
+def mean_error(bank, player):
+    games = play_games(bank, player)
+    return share_of_onsets(games), sum(abs(g.error_px).mean() for g in games) / len(games)
+
+
+@pytest.mark.parametrize("algo", [a for a in LEARNERS if a != "study"])
+def test_solves_a_tiny_game(algo):
+    bank = ramp_bank()
+    learner = LEARNERS[algo](TinyNetwork(), bank, SCHEDULE, seed=1)
+    player = AgentPlayer(learner.actor, deterministic=True)
+    before, _ = mean_error(bank, player)
+    assert before < 0.9
+    for _ in range(UPDATES[algo]):
+        learner.update()
+    r_on, error = mean_error(bank, player)
+    assert r_on == 1.0
+    assert error < 3 + mean_error(bank, Planner(bank))[1]
+
+
+def test_regret_alone_teaches_where_labels_say_nothing():
+    def error_after(regret_loss):
+        # At this temperature the three labels are equal whatever they cost.
+        plan = SCHEDULE.dagger.model_copy(
+            update={"temperature": 1e6, "regret_loss": regret_loss, "mixture_frames": 0}
+        )
+        schedule = SCHEDULE.model_copy(update={"dagger": plan})
+        bank = ramp_bank()
+        learner = LEARNERS["dagger"](TinyNetwork(), bank, schedule, seed=1)
+        for _ in range(60):
+            figures = learner.update()
+        player = AgentPlayer(learner.actor, deterministic=True)
+        return mean_error(bank, player)[0], float(figures["regret"])
+
+    without, with_it = error_after(0.0), error_after(50.0)
+    assert without[0] < 0.9
+    assert with_it[0] == 1.0
+    assert with_it[1] < 0.5 * without[1]
+
+
+@pytest.mark.parametrize("algo", [a for a in LEARNERS if a != "study"])
+def test_two_seeded_runs_are_bit_equal(algo):
+    def run(seed):
+        learner = LEARNERS[algo](TinyNetwork(), ramp_bank(), SCHEDULE, seed=seed)
+        figures = [learner.update() for _ in range(4)]
+        return learner.network.state_dict(), [float(f["reward"]) for f in figures]
+
+    (a, rewards_a), (b, rewards_b), (_, rewards_c) = run(5), run(5), run(6)
+    assert rewards_a == rewards_b
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert rewards_a != rewards_c
+
+
+def test_ratio_is_one_before_the_first_update():
+    learner = PPO(TinyNetwork(), ramp_bank(), SCHEDULE, seed=0)
+    rollout = collect(learner.game, learner.actor, 15)
+    seen = learner.actor.look(learner.bank, rollout.flat_view())
+    logits, values = learner.actor.forward(seen)
+    ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
+    torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
+
+
+def reader(algo, plan):
+    """A learner whose network has both branches of the paper, on a bank it can play for a while."""
+    window = WINDOWS["nottingham"]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
+    return algo(network, toy_bank(window), plan, seed=0)
+
+
+PLAYED = SCHEDULE.model_copy(
+    update={"n_games": 3, "t_max": 8, "max_grad_norm": 1e9, "learning_rate": 1e-6}
+)
+
+
+def same_gradients(learner, twin):
+    wanted = dict(twin.network.named_parameters())
+    for name, ours in learner.network.named_parameters():
+        scale = float(wanted[name].grad.abs().max())
+        assert scale > 0, name
+        torch.testing.assert_close(ours.grad, wanted[name].grad, atol=1e-4 * scale, rtol=1e-3)
+
+
+def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
+    plan = PLAYED
+    learner, twin = (reader(A2C, plan) for _ in range(2))
+    rollout = collect(twin.game, twin.actor, plan.t_max)
+    assert not rollout.value.requires_grad
+    seen = twin.actor.look(twin.bank, rollout.flat_view())
+    logits, values = twin.actor.forward(seen)
+    returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, plan.gamma)
+    advantages = (returns - rollout.value).flatten()
+    loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
+    loss = loss + plan.value_loss * (returns.flatten() - values).square().mean()
+    (loss - plan.entropy * entropy_of(logits).mean()).backward()
+    learner.update()
+    same_gradients(learner, twin)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monkeypatch):
+    """A minibatch of the whole rollout, by the weights that played it, is not computed twice."""
+    plan = PLAYED.model_copy(update={"ppo": PPOParams(epochs=epochs, batch=24)})
+    learner, twin = (reader(PPO, plan) for _ in range(2))
+    figures = learner.update()
+    played = collect
+    looks = []
+
+    def without_graph(*arguments, graph):
+        assert graph
+        return played(*arguments)
+
+    def again(rollout):
+        looks.append(1)
+        return twin.actor.forward(twin.actor.look(twin.bank, rollout.flat_view()))
+
+    monkeypatch.setattr("sfpipe.training.ppo.collect", without_graph)
+    monkeypatch.setattr("sfpipe.training.rollout.Rollout.answers", again)
+    wanted = twin.update()
+    assert looks == [1]
+    for name in figures:
+        torch.testing.assert_close(figures[name], wanted[name], atol=1e-5, rtol=1e-4)
+    same_gradients(learner, twin)
+
+
+@pytest.mark.parametrize(("batch", "passes"), [(240, 0), (120, 2)])
+def test_ppo_looks_again_only_at_parts_of_a_rollout(batch, passes, monkeypatch):
+    plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=1, batch=batch)})
+    learner = PPO(TinyNetwork(), ramp_bank(), plan, seed=0)
+    looks = []
+    look = type(learner.actor).look
+    monkeypatch.setattr(
+        "sfpipe.agents.policy.Actor.look", lambda *a: (looks.append(1), look(*a))[1]
+    )
+    learner.update()
+    assert len(looks) == passes
+
+
+def test_clipped_loss_by_hand():
+    ratio = torch.tensor([1.5, 0.5, 1.5, 0.5])
+    advantage = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    # min(1.5, 1.2), min(.5, .8), min(-1.5, -1.2), min(-.5, -.8)
+    expected = -(1.2 + 0.5 - 1.5 - 0.8) / 4
+    assert clipped_loss(ratio, advantage, 0.2).item() == pytest.approx(expected)
+
+
+def test_actor_draws_from_its_policy():
+    actor = Actor(TinyNetwork(), torch.Generator().manual_seed(0))
+    logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(20_000, 3)
+    share = torch.bincount(actor.draw(logits), minlength=3) / 20_000
+    torch.testing.assert_close(share, torch.tensor([0.2, 0.5, 0.3]), atol=0.015, rtol=0)
+
+
+def test_warm_up_begins_with_short_steps():
+    """Adam's first step is as long as its rate; here it is a tenth, and the rate comes back."""
+    moved = []
+    for warm_up in (0, 10):
+        imitation = DaggerParams(n_games=4, t_max=4, batch=16, learning_rate=1e-3, warm_up=warm_up)
+        learner = LEARNERS["dagger"](TinyNetwork(), ramp_bank(), Schedule(dagger=imitation), seed=1)
+        before = [p.detach().clone() for p in learner.network.parameters()]
+        learner.update()  # of one minibatch
+        after = [p.detach() for p in learner.network.parameters()]
+        moved.append(max(float((a - b).abs().max()) for a, b in zip(after, before, strict=True)))
+        assert learner.optimiser.param_groups[0]["lr"] == pytest.approx(1e-3)
+        assert learner._warmth() == pytest.approx(1 if not warm_up else 0.2)
+    assert moved == [pytest.approx(1e-3, rel=1e-2), pytest.approx(1e-4, rel=1e-2)]
