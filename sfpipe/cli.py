@@ -7,11 +7,11 @@ from importlib import import_module
 
 import typer
 
-from sfpipe.commands.options import app
+from sfpipe.commands.options import app, in_group
 from sfpipe.errors import SfpipeError
 
 # Imported for the commands they add, in the order of `sfpipe --help`.
-for module in ("stages", "results", "looking", "stores"):
+for module in ("pipeline", "train", "evaluate", "follow", "look", "explain", "data"):
     import_module(f"sfpipe.commands.{module}")
 
 
@@ -24,9 +24,9 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-@app.command()
+@in_group("data")()
 def doctor() -> None:
-    """List every external thing, its version, and the remedy when it is missing."""
+    """List what sfpipe needs, and what is missing."""
     from sfpipe.doctor import checks, exit_code, render
 
     found = checks()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sfpipe.commands.options import GROUPS
+
 COMMANDS = (
     "download",
     "engrave",
@@ -66,8 +68,21 @@ def test_help(sfpipe, command):
 def test_help_lists_every_command(sfpipe):
     code, out, _ = sfpipe("--help")
     assert code == 0
-    listed = re.findall(r"^  ([a-z-]+)  +\S", out.split("Commands:")[1], re.M)
+    commands = out.split("--help")[1].partition("\n\n")[2]
+    listed = re.findall(r"^  ([a-z-]+)  +\S", commands, re.M)
     assert sorted(listed) == sorted(COMMANDS)
+    assert "..." not in commands, "a description is cut off"
+
+
+def test_help_has_the_commands_in_groups(sfpipe):
+    _, out, _ = sfpipe("--help")
+    blocks = out.split("\n\n")
+    titles = {
+        block.partition(":\n")[0]: re.findall(r"^  ([a-z-]+)  ", block, re.M) for block in blocks
+    }
+    assert list(titles)[-7:] == list(GROUPS.values())
+    assert titles["Train"] == ["train", "curves", "publish"]
+    assert titles["Follow a piece"] == ["page", "watch", "play"]
 
 
 @pytest.mark.parametrize(

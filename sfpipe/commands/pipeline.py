@@ -1,27 +1,24 @@
-"""The stages of the pipeline, one command each."""
+"""The stages of the pipeline that make data, one command each."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from sfpipe.commands.options import (
     PARAMS,
     Dataset,
     Jobs,
-    Packed,
     ParamsFile,
     Scheduler,
-    app,
     cluster_of,
+    in_group,
     setting,
 )
 
+command = in_group("pipeline")
 
-@app.command()
+
+@command()
 def download(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
     """Fetch a data set, verify it, split it: data/raw/<dataset>/."""
     from sfpipe.datasets.stage import download as stage
@@ -30,14 +27,14 @@ def download(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
     stage(name, p.download, p.seed, paths.raw, mirror=os.environ.get("SFPIPE_MIRROR"))
 
 
-@app.command()
+@command()
 def engrave(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
     jobs: Jobs = -1,
     scheduler: Scheduler = None,
 ) -> None:
-    """Engrave staff images with exact note-head positions: data/engraved/<dataset>/."""
+    """Draw staff images, note heads exact: data/engraved/<dataset>/."""
     from sfpipe.engraving.stage import engrave as stage
 
     p, _, paths = setting(params, dataset)
@@ -45,16 +42,16 @@ def engrave(
         stage(p.engrave, paths.raw, paths.engraved, jobs=jobs)
 
 
-@app.command()
+@command()
 def clean(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
-    """Reject pieces whose image, note heads and MIDI disagree: data/clean/<dataset>.json."""
+    """Reject pieces that contradict themselves: data/clean/."""
     from sfpipe.cleaning.stage import clean as stage
 
     p, _, paths = setting(params, dataset)
     stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px)
 
 
-@app.command()
+@command()
 def synthesize(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
@@ -69,7 +66,7 @@ def synthesize(
         stage(p.synthesize, paths.clean, paths.engraved, paths.audio, seed=p.seed, jobs=jobs)
 
 
-@app.command()
+@command()
 def spectrograms(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
@@ -84,7 +81,7 @@ def spectrograms(
         stage(p.spectrograms, paths.audio, paths.clean, paths.spectrograms, dataset=name, jobs=jobs)
 
 
-@app.command()
+@command()
 def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
     """Unroll the scores into strips: data/scores/<dataset>.h5."""
     from sfpipe.score.stage import scores as stage
@@ -93,9 +90,9 @@ def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
     stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name)
 
 
-@app.command()
+@command()
 def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Jobs = -1) -> None:
-    """Align human performances and make them audible in four conditions: data/real/<dataset>/."""
+    """Align and record human performances: data/real/<dataset>/."""
     from sfpipe.real_performances.stage import performances as stage
 
     p, name, paths = setting(params, dataset)
@@ -109,28 +106,4 @@ def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Job
         gain=p.synthesize.gain,
         seed=p.seed,
         jobs=jobs,
-    )
-
-
-@app.command()
-def train(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
-    packed: Packed = None,
-    out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
-) -> None:
-    """Train an agent, or go on where an interrupted training stopped: models/agent/."""
-    from sfpipe.training.stage import train as stage
-
-    p, _, paths = setting(params, dataset)
-    stage(
-        p.train,
-        packed or paths.scores,
-        packed or paths.spectrograms,
-        out,
-        algo=p.algo,
-        seed=p.seed,
-        curves=Path("metrics/train"),
-        events=Path("runs"),
-        checkpoints=Path("models/checkpoints"),
     )

@@ -16,13 +16,15 @@ from sfpipe.commands.options import (
     Packed,
     ParamsFile,
     PlayedSet,
-    app,
+    in_group,
     setting,
 )
 from sfpipe.errors import SfpipeError
 
+command = in_group("evaluate")
 
-@app.command()
+
+@command()
 def evaluate(
     params: ParamsFile = PARAMS,
     dataset: PlayedSet = None,
@@ -39,7 +41,7 @@ def evaluate(
     baseline: Baselines = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
-    """Play all test pieces and write metrics/eval.json, metrics/pieces.csv, plots."""
+    """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
     from sfpipe.agents.agent import find_agent
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
@@ -57,7 +59,7 @@ def evaluate(
     stage(chosen, scores, spectrograms, folder, out, seed=p.seed)
 
 
-@app.command()
+@command()
 def baseline(
     name: Annotated[str, typer.Argument(help="midi-odtw, omr-odtw or mm-loc.")],
     params: ParamsFile = PARAMS,
@@ -67,7 +69,7 @@ def baseline(
     train: Annotated[bool, typer.Option("--train", help="Train its model again.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
 ) -> None:
-    """Let a baseline follow all test pieces: metrics/baselines/<name>.json."""
+    """Let a baseline follow all test pieces: metrics/baselines/."""
     from sfpipe.evaluation.baseline import evaluate_baseline as stage
     from sfpipe.following.registry import Sources
     from sfpipe.params import override
@@ -80,59 +82,7 @@ def baseline(
     stage(name, chosen, sources, out, seed=p.seed, train=train)
 
 
-@app.command("omr-accuracy")
-def omr_accuracy(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    pieces: Annotated[int | None, typer.Option(help="How many; default: all.")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
-    out: Annotated[Path, typer.Option(help="The results.")] = Path("metrics/omr.json"),
-) -> None:
-    """Count what the reader of score images gets right and wrong: metrics/omr.json."""
-    from sfpipe.evaluation.omr_accuracy import read_split, reading_table
-
-    p, name, paths = setting(params, dataset)
-    files = (paths.scores, paths.engraved, out)
-    result = read_split(
-        p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures
-    )
-    print(reading_table(result))
-
-
-@app.command()
-def tables(
-    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
-    pretrained: Annotated[Path, typer.Option(help="Folder of the published agents.")] = Path(
-        "models/pretrained"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("metrics"),
-) -> None:
-    """Print Tables 3 and 4 beside the paper's, and write metrics/table3.md, table4.md."""
-    from sfpipe.evaluation.tables import write_tables
-
-    for path in write_tables(results, pretrained, out):
-        print(path.read_text("utf-8"))
-
-
-@app.command()
-def publish(
-    name: Annotated[str, typer.Argument(help="Name, e.g. nottingham-ppo.")],
-    agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
-    results: Annotated[Path, typer.Option(help="Results of its evaluation.")] = Path(
-        "metrics/eval.json"
-    ),
-    real: Annotated[
-        Path | None, typer.Option(help="Its results on human performances: metrics/real.json.")
-    ] = None,
-) -> None:
-    """Put a trained agent with its test figures under models/pretrained/."""
-    from sfpipe.publishing import publish as put
-
-    print(put(name, agent, results, real=real))
-
-
-@app.command()
+@command()
 def summary(
     results: Annotated[Path, typer.Argument(help="Results of an evaluation.")] = Path(
         "metrics/eval.json"
@@ -145,21 +95,39 @@ def summary(
     print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
 
 
-@app.command()
-def curves(
-    agents: Annotated[list[Path] | None, typer.Argument(help="Agents whose curves to add.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of these trainings.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the curves.")] = Path("metrics/curves"),
+@command()
+def tables(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pretrained: Annotated[Path, typer.Option(help="Folder of the published agents.")] = Path(
+        "models/pretrained"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("metrics"),
 ) -> None:
-    """Draw learning curves beside each other, and say when each reached R_on 0.9 and 0.99."""
-    from sfpipe.agents.agent import find_agent
-    from sfpipe.evaluation.curves import draw, read_curves, save_curve, table
+    """Print Tables 3 and 4 beside the paper's: metrics/table*.md."""
+    from sfpipe.evaluation.tables import write_tables
 
-    for agent in agents or []:
-        save_curve(find_agent(agent), out, name)
-    found = read_curves(out)
-    print(table(found), end="")
-    print(draw(found, out / "curves.png"))
+    for path in write_tables(results, pretrained, out):
+        print(path.read_text("utf-8"))
+
+
+@command("omr-accuracy")
+def omr_accuracy(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    pieces: Annotated[int | None, typer.Option(help="How many; default: all.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    out: Annotated[Path, typer.Option(help="The results.")] = Path("metrics/omr.json"),
+) -> None:
+    """Count what the reader of score images gets right."""
+    from sfpipe.evaluation.omr_accuracy import read_split, reading_table
+
+    p, name, paths = setting(params, dataset)
+    files = (paths.scores, paths.engraved, out)
+    result = read_split(
+        p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures
+    )
+    print(reading_table(result))
 
 
 def _evaluate_real(

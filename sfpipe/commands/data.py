@@ -7,10 +7,20 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, app, setting
+from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, in_group, setting
+
+command = in_group("data")
 
 
-@app.command()
+@command()
+def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
+    """Print what is inside an HDF5 store."""
+    from sfpipe.store.inspect import text
+
+    print(text(file))
+
+
+@command()
 def pack(
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
@@ -20,7 +30,7 @@ def pack(
     step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 36,
     limit: Annotated[float, typer.Option(help="Largest size, MiB.")] = 60.0,
 ) -> None:
-    """Put all that training needs into one small file: data/packed/<dataset>.h5."""
+    """Put what training needs into one small file."""
     from sfpipe.store.pack import pack as put
 
     _, _, paths = setting(params, dataset)
@@ -36,13 +46,13 @@ def pack(
     print(packed)
 
 
-@app.command()
+@command()
 def unpack(
     file: Annotated[Path, typer.Argument(help="File of 'sfpipe pack'.")],
     params: ParamsFile = PARAMS,
     dataset: Dataset = None,
 ) -> None:
-    """Make both stores from a packed file: data/scores/, data/spectrograms/."""
+    """Make both stores from a packed file."""
     from sfpipe.store.pack import unpack as make
 
     _, _, paths = setting(params, dataset)
@@ -50,15 +60,25 @@ def unpack(
     print(f"{paths.scores}\n{paths.spectrograms}")
 
 
-@app.command()
-def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
-    """Print what is inside an HDF5 store."""
-    from sfpipe.store.inspect import text
+@command()
+def import_recordings(
+    folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
+    params: ParamsFile = PARAMS,
+    melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
+) -> None:
+    """Read your own scores and recordings."""
+    from sfpipe.importers.recordings import import_recordings as stage
 
-    print(text(file))
+    p, _, paths = setting(params, dataset)
+    outs = (paths.engraved, paths.scores, paths.performances)
+    engrave = p.engrave if melody else None
+    unconfined = p.engrave.allow_unconfined
+    for line in stage(folder, dataset, *outs, melody=engrave, unconfined=unconfined):
+        print(line)
 
 
-@app.command()
+@command()
 def import_tismir(
     folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
     dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
@@ -66,7 +86,7 @@ def import_tismir(
     split: Annotated[str, typer.Option(help="Split of all its pieces.")] = "test",
     soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
 ) -> None:
-    """Read the 2019 authors' own file layout into the stores."""
+    """Read the 2019 authors' file layout into the stores."""
     from sfpipe.importers.tismir import import_tismir as stage
 
     p, _, paths = setting(params, dataset)
@@ -81,7 +101,7 @@ def import_tismir(
     )
 
 
-@app.command()
+@command()
 def import_msmd(
     folder: Annotated[Path, typer.Argument(help="The unpacked archive, or one of its folders.")],
     dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
@@ -91,7 +111,7 @@ def import_msmd(
         list[int] | None, typer.Option(help="Of MSMD v1.1, in thousandths; default: 1000.")
     ] = None,
 ) -> None:
-    """Read an original MSMD archive (v1.1 or page version) into the stores."""
+    """Read an original MSMD archive into the stores."""
     from sfpipe.importers.msmd_archive import import_msmd as stage
 
     p, _, paths = setting(params, dataset)
@@ -104,21 +124,3 @@ def import_msmd(
         gain=p.synthesize.gain,
         tempi=tempo or [1000],
     )
-
-
-@app.command()
-def import_recordings(
-    folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
-    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
-    params: ParamsFile = PARAMS,
-    melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
-) -> None:
-    """Read your own scores and recordings, for evaluate --real-performances."""
-    from sfpipe.importers.recordings import import_recordings as stage
-
-    p, _, paths = setting(params, dataset)
-    outs = (paths.engraved, paths.scores, paths.performances)
-    engrave = p.engrave if melody else None
-    unconfined = p.engrave.allow_unconfined
-    for line in stage(folder, dataset, *outs, melody=engrave, unconfined=unconfined):
-        print(line)

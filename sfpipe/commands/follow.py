@@ -1,0 +1,112 @@
+"""Followers on a piece: as a page, as a film, in a window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfpipe.commands.options import (
+    AGENT,
+    PARAMS,
+    REAL,
+    Agents,
+    Baselines,
+    Deterministic,
+    Drawn,
+    File,
+    ParamsFile,
+    Performance,
+    PlayedSet,
+    Players,
+    Real,
+    Split,
+    in_group,
+    setting,
+)
+
+command = in_group("follow")
+
+
+@command()
+def page(
+    params: ParamsFile = PARAMS,
+    dataset: PlayedSet = None,
+    agent: Agents = None,
+    baseline: Baselines = None,
+    player: Players = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    out: File = None,
+) -> None:
+    """Show followers on the printed page, in a browser: pages/."""
+    from sfpipe.viewing.contestants import entries
+    from sfpipe.viewing.page import page as make
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = entries(agents=agent or [], baselines=baseline or [], players=player or [])
+    print(make(p, paths, who, which, deterministic=deterministic, out=out))
+
+
+@command()
+def watch(
+    params: ParamsFile = PARAMS,
+    dataset: PlayedSet = None,
+    agent: Annotated[str | None, typer.Option(help="Agent, folder or name.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="E.g. midi-odtw.")] = None,
+    player: Annotated[str | None, typer.Option(help="optimal or constant.")] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+    deterministic: Deterministic = False,
+    explain: Annotated[bool, typer.Option(help="Show what speaks for the actions.")] = False,
+    out: File = None,
+) -> None:
+    """Film a follower on a piece, with sound: watch/."""
+    from sfpipe.viewing.contestants import one_entry
+    from sfpipe.viewing.watch import watch as film
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    who = one_entry(agent=agent, baseline=baseline, player=player)
+    print(film(p, paths, who, which, deterministic=deterministic, explain=explain, out=out))
+
+
+@command()
+def play(
+    params: ParamsFile = PARAMS,
+    dataset: PlayedSet = None,
+    agent: Annotated[
+        str | None, typer.Option(help="To compare with; default: models/agent, if it is there.")
+    ] = None,
+    real: Real = False,
+    split: Split = "test",
+    piece: Drawn = None,
+    performance: Performance = None,
+) -> None:
+    """Play yourself: arrow keys change your reading speed."""
+    from sfpipe.viewing.play import play as start
+
+    p, paths, which = _shown(params, dataset, real, split, piece, performance)
+    trained = str(AGENT) if AGENT.exists() else None
+    print(start(p, paths, agent or trained, which).text())
+
+
+def _shown(
+    params: Path,
+    dataset: str | None,
+    real: bool,
+    split: str,
+    piece: str | None,
+    performance: str | None,
+):
+    """The parameters, the paths, and which performance is looked at."""
+    from sfpipe.viewing.select_performance import Wanted
+
+    name = dataset or (REAL if real else None)
+    p, _, paths = setting(params, name)
+    return p, paths, Wanted(split, piece, performance, real)

@@ -1,0 +1,44 @@
+"""Pictures and pages of pieces and results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, in_group, setting
+
+command = in_group("look")
+
+
+@command()
+def report(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
+) -> None:
+    """Write a page about the results: report.html."""
+    from sfpipe.inspection.report import report as write
+
+    _, _, paths = setting(params, dataset)
+    print(write(metrics, out, engraved=paths.engraved, pages=pages))
+
+
+@command()
+def show_alignment(
+    params: ParamsFile = PARAMS,
+    dataset: Dataset = None,
+    piece: Annotated[list[str] | None, typer.Option(help="Piece; may be repeated.")] = None,
+    random: Annotated[int, typer.Option(min=1, help="How many pieces to draw at random.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("alignment"),
+) -> None:
+    """Draw the onset positions over the strips."""
+    from sfpipe.score.alignment_overlay import show_alignment as draw
+
+    _, _, paths = setting(params, dataset)
+    for path in draw(paths.scores, out, pieces=piece or None, n_random=random, seed=seed):
+        print(path)
