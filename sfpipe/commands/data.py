@@ -28,7 +28,6 @@ def pack(
     split: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     performances: Annotated[int | None, typer.Option(help="Per piece; default: all.")] = None,
     step: Annotated[float, typer.Option(help="Of the spectrograms' values; 0: exact.")] = 1 / 36,
-    limit: Annotated[float, typer.Option(help="Largest size, MiB.")] = 60.0,
 ) -> None:
     """Put what training needs into one small file."""
     from sfpipe.store.pack import pack as put
@@ -41,7 +40,6 @@ def pack(
         splits=split or ("train", "valid"),
         performances=performances,
         step=step,
-        limit_mib=limit,
     )
     print(packed)
 

@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.store import codec
 from sfpipe.store.heads import Heads
 from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, HUMAN, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_heads, check_performance, check_score
@@ -82,31 +81,28 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         raise SfpipeError(
-            f"is not a readable HDF5 file ({error})", file=path, remedy=f"delete it and {remedy}"
+            f"is not a readable HDF5 file ({error})", file=path, remedy=f"if it is to be: {remedy}"
         ) from None
     with file:
-        found, version = file.attrs.get("kind"), file.attrs.get("schema_version")
-        if found == PACKED:
-            remedy = "make it again: sfpipe pack"
-        if found is None or version is None:
-            raise SfpipeError("is HDF5 but not an sfpipe store", file=path, remedy=remedy)
-        if version != SCHEMA_VERSION:
-            raise SfpipeError(
-                f"has schema version {version}, this sfpipe reads {SCHEMA_VERSION}",
-                file=path,
-                remedy=f"delete it and {remedy}",
-            )
-        if kind not in ("any", found) and found != PACKED:
-            raise SfpipeError(
-                f"is a store of {found}, expected {kind}", file=path, remedy="swap the two files"
-            )
-        absent = [name for name in FILE_ATTRS if name not in file.attrs]
-        if absent:
-            raise SfpipeError(
-                f"is damaged (lacks '{absent[0]}')", file=path, remedy=f"delete it and {remedy}"
-            )
         with _blaming(path, remedy):
+            if file.attrs.get("kind") == PACKED:
+                remedy = "run: sfpipe pack"
+        with _blaming(path, remedy):
+            _check_header(file, kind, remedy)
             yield file
+
+
+def _check_header(file: h5py.File, kind: str, remedy: str) -> None:
+    present, version = file.attrs.get("kind"), file.attrs.get("schema_version")
+    if present is None or version is None:
+        raise SfpipeError("is HDF5 but not an sfpipe store", remedy=remedy)
+    if version != SCHEMA_VERSION:
+        raise SfpipeError(f"has schema version {version}, this sfpipe reads {SCHEMA_VERSION}")
+    if kind not in ("any", present) and present != PACKED:
+        raise SfpipeError(f"is a store of {present}, expected {kind}", remedy="swap the two files")
+    absent = [name for name in FILE_ATTRS if name not in file.attrs]
+    if absent:
+        raise SfpipeError(f"is damaged (lacks '{absent[0]}')")
 
 
 @contextmanager
@@ -132,12 +128,16 @@ def _blaming(path: str | Path, remedy: str) -> Iterator[None]:
         if error.file is not None:
             raise  # what is wrong is another file
         raise SfpipeError(
-            error.what, file=path, remedy=error.remedy or f"delete it and {remedy}"
+            error.what, file=path, remedy=error.remedy or f"make it again: {remedy}"
         ) from None
-    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise SfpipeError(
-            f"is damaged ({error})", file=path, remedy=f"delete it and {remedy}"
+            f"is damaged ({error})", file=path, remedy=f"make it again: {remedy}"
         ) from None
+
+
+# What h5py raises when a file's bytes or nodes are not what they were.
+_DAMAGE = (OSError, EOFError, LookupError, AttributeError, RuntimeError, TypeError, ValueError)
 
 
 def _how_to_make(path: Path, kind: str) -> str:
@@ -243,10 +243,7 @@ def strip_height(path: str | Path) -> int:
         As `open_store`, or if it holds no strips.
     """
     with open_store(path, "scores") as file:
-        heights = [
-            int(node.attrs["shape"][0] if _is_packed(node) else node.shape[0])
-            for node in (group["strip"] for group in file.values())
-        ]
+        heights = [int(group["strip"].shape[0]) for group in file.values()]
         if not heights:
             raise SfpipeError("holds no strips", file=path, remedy="run 'dvc repro scores'")
         return min(heights)
@@ -318,10 +315,6 @@ def performance_record(
     return record
 
 
-def _is_packed(node: h5py.Dataset) -> bool:
-    return node.file.attrs["kind"] == PACKED
-
-
 def _heads(group: h5py.Group) -> Heads | None:
     if not any(name in group for name in HEAD_DATASETS):
         return None
@@ -332,7 +325,8 @@ def _array(group: h5py.Group, name: str) -> np.ndarray:
     node = group[name]
     if not isinstance(node, h5py.Dataset):
         raise SfpipeError(f"{group.name}/{name} is no array")
-    return codec.get(node) if _is_packed(node) else np.asarray(node[()])
+    values, step = np.asarray(node[()]), node.attrs.get("step")
+    return values if step is None else (values * np.float64(step)).astype(np.float32)
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -360,9 +354,5 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def _shape_and_type(node: h5py.Dataset) -> tuple[str, str]:
-    if not _is_packed(node):
-        return str(node.shape), str(node.dtype)
-    step = float(node.attrs["step"])
-    kept = f" x {step:g}" if step else ""
-    shape = tuple(int(n) for n in node.attrs["shape"])
-    return str(shape), f"{np.dtype(str(node.attrs['dtype']))}{kept}"
+    step = node.attrs.get("step")
+    return str(node.shape), f"{node.dtype}" if step is None else f"{node.dtype} x {step:g}"

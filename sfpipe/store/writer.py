@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,41 @@ from sfpipe.store.validation import (
     check_split,
 )
 
+# HDF5's own filters. With its checksums a flipped bit is an error, not another number.
+CHECKED: dict[str, Any] = {"fletcher32": True}
+SMALL: dict[str, Any] = CHECKED | {"shuffle": True, "compression": "gzip", "compression_opts": 4}
+VERSIONS = ("v110", "v110")  # of HDF5's format: h5py as old as pyproject.toml allows reads it
 
-class ScoreStoreWriter:
-    """Adds strips and their onset maps to a score store."""
 
-    def __init__(self, file: h5py.File):
+class _StoreWriter:
+    """What is left out of a store, and arrays with a checksum.
+
+    `filters`: HDF5's, for all arrays but strips, which are always compressed.
+    """
+
+    def __init__(self, file: h5py.File, filters: dict[str, Any] = CHECKED):
         self._file = file
+        self._filters = filters
         self._skipped: dict[str, str] = {}
+
+    def skip(self, piece: str, reason: str) -> None:
+        """Record in the store that a piece is left out, and why."""
+        self._skipped[piece] = reason
+
+    def close(self) -> None:
+        """Write what was left out: the last thing that happens to a store."""
+        skipped = json.loads(self._file.attrs.get("skipped", "{}"))
+        self._file.attrs["skipped"] = json.dumps(skipped | self._skipped)
+
+    def _put(
+        self, group: h5py.Group, name: str, values: np.ndarray, filters: dict[str, Any]
+    ) -> h5py.Dataset:
+        # One chunk: an array is read as a whole or not at all.
+        return group.create_dataset(name, data=values, chunks=values.shape, **filters)
+
+
+class ScoreStoreWriter(_StoreWriter):
+    """Adds strips and their onset maps to a score store."""
 
     def add(
         self,
@@ -87,25 +115,26 @@ class ScoreStoreWriter:
             staff_space_px=float(staff_space_px),
             px_per_cm=float(px_per_cm),
         )
-        group.create_dataset("strip", data=strip, compression="gzip", compression_opts=4)
-        group.create_dataset("onset_x_px", data=np.asarray(onset_x_px, np.float32))
-        group.create_dataset("onset_y_px", data=np.asarray(onset_y_px, np.float32))
-        group.create_dataset("onset_quarter", data=np.asarray(onset_quarter, np.float64))
-        if heads is not None:
-            for name, values in zip(HEAD_DATASETS, heads, strict=True):
-                group.create_dataset(name, data=values)
-
-    def skip(self, piece: str, reason: str) -> None:
-        """Record in the store that a piece is left out, and why."""
-        self._skipped[piece] = reason
+        arrays: dict[str, np.ndarray] = {
+            "onset_x_px": np.asarray(onset_x_px, np.float32),
+            "onset_y_px": np.asarray(onset_y_px, np.float32),
+            "onset_quarter": np.asarray(onset_quarter, np.float64),
+            **dict(zip(HEAD_DATASETS, heads or (), strict=heads is not None)),
+        }
+        self._put(group, "strip", strip, SMALL)
+        for name, values in arrays.items():
+            self._put(group, name, values, self._filters)
 
 
-class SpectrogramStoreWriter:
-    """Adds spectrograms and performed onsets to a spectrogram store."""
+class SpectrogramStoreWriter(_StoreWriter):
+    """Adds spectrograms and performed onsets to a spectrogram store.
 
-    def __init__(self, file: h5py.File):
-        self._file = file
-        self._skipped: dict[str, str] = {}
+    `step`: above 0, spectrograms are rounded to multiples of it.
+    """
+
+    def __init__(self, file: h5py.File, filters: dict[str, Any] = CHECKED, step: float = 0.0):
+        super().__init__(file, filters)
+        self._step = step
 
     def add(
         self,
@@ -159,42 +188,67 @@ class SpectrogramStoreWriter:
         )
         if condition:
             sub.attrs.update(condition=condition, simulated=simulated, aligned=aligned)
-        sub.create_dataset("spectrogram", data=spec.astype(np.float32))
-        sub.create_dataset("onset_s", data=np.asarray(onset_s, np.float64))
-        sub.create_dataset("score_onset", data=np.asarray(score_onset, np.int32))
+        stored = quantised(spec, self._step) if self._step else spec.astype(np.float32)
+        node = self._put(sub, "spectrogram", stored, self._filters)
+        if self._step:
+            node.attrs["step"] = float(self._step)
+        self._put(sub, "onset_s", np.asarray(onset_s, np.float64), self._filters)
+        self._put(sub, "score_onset", np.asarray(score_onset, np.int32), self._filters)
 
-    def skip(self, piece: str, reason: str) -> None:
-        """Record in the store that a piece is left out, and why."""
-        self._skipped[piece] = reason
+
+def quantised(values: np.ndarray, step: float) -> np.ndarray:
+    """Nearest multiples of `step`: uint8 where they fit, else uint16 (same shape).
+
+    Raises
+    ------
+    SfpipeError
+        If a value is negative, no number, or more than 65,535 steps.
+    """
+    steps = np.rint(np.asarray(values, np.float64) / step)
+    low, high = float(steps.min()), float(steps.max())
+    if not (low >= 0 and high <= np.iinfo(np.uint16).max):
+        raise SfpipeError(
+            f"values from {low * step:g} to {high * step:g} are no multiples of {step:g} up to "
+            f"{np.iinfo(np.uint16).max}",
+            remedy="give a larger --step, or 0 to keep every bit",
+        )
+    return steps.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
 
 
 @contextmanager
-def write_scores(
-    path: str | Path, *, dataset: str, params: Mapping[str, Any], tools: Mapping[str, str]
-) -> Iterator[ScoreStoreWriter]:
-    """Open a score store for writing; it appears under `path` only when the block succeeds."""
-    with _open(path, "scores", dataset, params, tools) as file:
-        writer = ScoreStoreWriter(file)
+def write_scores(path: str | Path, **about: Any) -> Iterator[ScoreStoreWriter]:
+    """Open a score store for writing; `about` as `open_new`."""
+    with open_new(path, "scores", **about) as file, closing(ScoreStoreWriter(file)) as writer:
         yield writer
-        file.attrs["skipped"] = json.dumps(writer._skipped)
 
 
 @contextmanager
-def write_spectrograms(
-    path: str | Path, *, dataset: str, params: Mapping[str, Any], tools: Mapping[str, str]
-) -> Iterator[SpectrogramStoreWriter]:
-    """Open a spectrogram store for writing; it appears only when the block succeeds."""
-    with _open(path, "spectrograms", dataset, params, tools) as file:
-        writer = SpectrogramStoreWriter(file)
+def write_spectrograms(path: str | Path, **about: Any) -> Iterator[SpectrogramStoreWriter]:
+    """Open a spectrogram store for writing; `about` as `open_new`."""
+    with (
+        open_new(path, "spectrograms", **about) as file,
+        closing(SpectrogramStoreWriter(file)) as writer,
+    ):
         yield writer
-        file.attrs["skipped"] = json.dumps(writer._skipped)
 
 
 @contextmanager
-def _open(
-    path: str | Path, kind: str, dataset: str, params: Mapping[str, Any], tools: Mapping[str, str]
+def open_new(
+    path: str | Path,
+    kind: str,
+    *,
+    dataset: str,
+    params: Mapping[str, Any],
+    tools: Mapping[str, str],
 ) -> Iterator[h5py.File]:
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    """An HDF5 file that appears under `path`, complete, only when the block succeeds.
+
+    Parameters
+    ----------
+    kind, dataset, params, tools:
+        Attributes of the file, see `schema.FILE_ATTRS`.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=VERSIONS) as file:
         file.attrs.update(
             kind=kind,
             schema_version=SCHEMA_VERSION,

@@ -90,7 +90,3 @@ def test_pack_trains_evaluates_and_unpacks(project, sfpipe):
     code, out, _ = sfpipe("unpack", packed)
     assert (code, out) == (0, f"{SCORES}\n{SPECTROGRAMS}\n")
     assert sfpipe("evaluate")[0] == 0
-
-
-def test_pack_over_the_limit(refuses):
-    refuses("pack", "--limit", "0.01", file="data/packed/toy.h5", says="over 0.01 MiB")

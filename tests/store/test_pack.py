@@ -6,7 +6,6 @@ import pytest
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.store import codec
 from sfpipe.store.bank import load_bank
 from sfpipe.store.heads import Heads
 from sfpipe.store.inspect import text
@@ -14,7 +13,7 @@ from sfpipe.store.pack import pack, unpack
 from sfpipe.store.reader import augmentation, read_performances, read_scores, strip_height
 from sfpipe.store.schema import plainness
 from sfpipe.store.window import WINDOWS
-from sfpipe.store.writer import write_scores, write_spectrograms
+from sfpipe.store.writer import quantised, write_scores, write_spectrograms
 from tests.projects import write_stores
 
 ALL = ("train", "valid", "test")
@@ -135,14 +134,6 @@ def test_how_performances_were_varied_is_kept(stores, tmp_path):
     assert [augmentation(f) for f in (stores[1], packed, again[1])] == [{"copies": 2}] * 3
 
 
-def test_too_large_says_how_large_and_leaves_nothing(stores, tmp_path):
-    out = tmp_path / "packed.h5"
-    with pytest.raises(SfpipeError, match=r"over 0\.01 MiB after 50% of the pieces, about") as told:
-        pack(*stores, out, limit_mib=0.01)
-    assert "--performances 1" in told.value.remedy
-    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob(".*"))
-
-
 @pytest.mark.parametrize("what", ["truncated", "flipped", "foreign"])
 def test_a_damaged_file_is_said_in_one_line(stores, tmp_path, what):
     out = tmp_path / "packed.h5"
@@ -153,7 +144,9 @@ def test_a_damaged_file_is_said_in_one_line(stores, tmp_path, what):
     elif what == "foreign":
         out.write_bytes(b"no file of ours" * 99)
     else:
-        content[content.index(b"BZh9") + 500] ^= 1
+        with h5py.File(out) as file:
+            at = file["tune1/strip"].id.get_chunk_info(0).byte_offset
+        content[at + 50] ^= 1
         out.write_bytes(content)
     with pytest.raises(SfpipeError) as told:
         unpack(out, tmp_path / "s.h5", tmp_path / "p.h5")
@@ -183,38 +176,11 @@ def test_nothing_to_pack(stores, tmp_path):
 
 def test_rounding_keeps_to_half_a_step_or_refuses():
     values = np.array([0, 0.004, 0.3, 9.99], np.float32)
-    assert codec.quantised(values, 0.01).tolist() == [0, 0, 30, 999]
-    assert codec.quantised(values, 0.1).dtype == np.uint8
+    assert quantised(values, 0.01).tolist() == [0, 0, 30, 999]
+    assert quantised(values, 0.1).dtype == np.uint8
     for wrong in (np.array([-1.0]), np.array([1e6]), np.array([np.nan])):
         with pytest.raises(SfpipeError, match="no multiples of"):
-            codec.quantised(wrong, 0.01)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        np.repeat(np.arange(700), 3).astype(np.int32),  # indices of onsets
-        np.random.default_rng(0).integers(21, 109, 500).astype(np.int32),  # pitches
-        np.array([3, 70_000, 5], np.int64),
-        np.array([-1, 4], np.int32),
-        np.zeros(0, np.int32),
-        np.linspace(0, 1, 9),
-    ],
-)
-def test_integers_come_back_and_small_ones_are_small(tmp_path, values):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        size = codec.put(file, "x", values)
-        again = codec.get(file["x"])
-    assert again.dtype == values.dtype
-    np.testing.assert_array_equal(again, values)
-    if len(values) == 2100:
-        assert size < 200
-
-
-def test_a_step_rounds_integers_too(tmp_path):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        codec.put(file, "x", np.array([1, 4, 9]), step=2.0)
-        assert codec.get(file["x"]).tolist() == [0, 4, 8]
+            quantised(wrong, 0.01)
 
 
 def test_fewer_performances_are_plain_ones(stores, tmp_path):

@@ -281,6 +281,28 @@ def test_damaged_inside(tmp_path):
     assert "is damaged" in one_line(caught, path)
 
 
+def test_one_flipped_bit_in_a_spectrogram_is_an_error(tmp_path):
+    path = spectrograms_file(tmp_path)
+    with h5py.File(path) as file:
+        place = file["a/p/spectrogram"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SfpipeError) as caught:
+        read_performances(path)
+    assert "is damaged" in one_line(caught, path)
+
+
+def test_a_damaged_object_header_is_one_line(tmp_path):
+    path = scores_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"schema_version") - 8 : content.index(b"schema_version")] = bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(SfpipeError) as caught:
+        read_scores(path)
+    one_line(caught, path)
+
+
 def test_foreign_hdf5(tmp_path):
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
@@ -299,7 +321,7 @@ def test_other_schema_version(tmp_path, version):
     with pytest.raises(SfpipeError) as caught:
         read_scores(path)
     line = one_line(caught, path)
-    assert f"has schema version {version}, this sfpipe reads 1 -> delete it and run" in line
+    assert f"has schema version {version}, this sfpipe reads 1 -> make it again: run" in line
 
 
 def test_the_two_kinds_swapped(tmp_path):
