@@ -34,9 +34,9 @@ from sfpipe.baselines.score_sound import from_performance
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.following.agent import AgentFollower
 from sfpipe.following.belief import BeliefFollower
-from sfpipe.following.follower import Follower
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.env import ScoreFollowingEnv
+from sfpipe.game.follower import Follower
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Planner
 from sfpipe.params import BeliefFilterParams, DaggerParams, PPOParams, Schedule, StudyParams

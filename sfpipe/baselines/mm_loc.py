@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.networks import TABLES, TwoBranches, head
 from sfpipe.agents.weights import read_weights, write_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
 from sfpipe.store.window import WINDOWS, Window
-from sfpipe.training.auxiliary.localisation import soft_buckets
 
 # Temporal context: 4 s of melodies, 2 s of piano music (section 4.2).
 CONTEXT = {"nottingham": 80, "msmd": 40}  # frames
@@ -109,3 +109,19 @@ def load_mm_loc(
         ) from None
     read_weights(folder, network, _REMEDY)
     return network.placed(device).eval(), card
+
+
+def check_window(network: MmLoc, window: Window, folder: Path) -> None:
+    """Refuse an MM-Loc (of `folder`) that was trained for another window.
+
+    Raises
+    ------
+    SfpipeError
+        If it was.
+    """
+    if network.window.name != window.name:
+        raise SfpipeError(
+            f"was trained for the window {network.window.name}, these stores have {window.name}",
+            file=folder,
+            remedy="train it on such stores: sfpipe baseline mm-loc --train",
+        )

@@ -15,7 +15,7 @@ from sfpipe.baselines.chroma import AdaptiveChroma, Chroma
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
 from sfpipe.errors import SfpipeError
-from sfpipe.following.follower import check_frame
+from sfpipe.game.follower import check_frame
 from sfpipe.params import OdtwParams
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import FPS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import load_programme
@@ -48,7 +49,7 @@ def evaluate_baseline(
         If there is no such baseline, what it needs is missing, or the split is empty.
     """
     found = find_baseline(name)
-    found.ready(sources, again=train)
+    _train(name, sources, again=train)
     window = window_for(strip_height(sources.scores))
     programme = load_programme(sources.scores, sources.spectrograms, window, split=params.split)
     games = found.entrant(sources).play(programme, params.trials)
@@ -65,3 +66,22 @@ def evaluate_baseline(
         print(piece_lines(games))
         print(summary(evaluation, file=out / f"{name}.json"))
     return evaluation
+
+
+def _train(name: str, sources: Sources, *, again: bool) -> None:
+    """Train a baseline's model, if it has one and there is none for these sources, or `again`."""
+    if name != "mm-loc":
+        if again:
+            raise SfpipeError(f"{name} learns nothing", remedy="leave out --train")
+        return
+    from sfpipe.training.mm_loc_stage import ready_mm_loc
+
+    ready_mm_loc(
+        sources.baselines.mm_loc,
+        sources.scores,
+        sources.spectrograms,
+        sources.models / name,
+        seed=sources.seed,
+        checkpoints=sources.checkpoints,
+        again=again,
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.following.follower import Follower, begin
+from sfpipe.game.follower import Follower, begin
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.schema import FPS
 

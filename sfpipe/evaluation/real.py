@@ -28,8 +28,8 @@ from sfpipe.files import replacing, write_json
 from sfpipe.following.agents import load_examinee
 from sfpipe.following.entrants import Entrant, FollowerEntrant
 from sfpipe.following.evaluation_set import Programme
-from sfpipe.following.follower import Follower
 from sfpipe.following.registry import Sources, find_baseline
+from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import EvaluateParams
 from sfpipe.real_performances.conditions import CONDITIONS, shown

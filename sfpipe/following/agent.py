@@ -11,7 +11,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.agents.streaming_conv import IncrementalBranch, elu
 from sfpipe.agents.weights import array
-from sfpipe.following.follower import check_frame
+from sfpipe.game.follower import check_frame
 from sfpipe.game.players import ACTIONS
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import EXCERPT
@@ -34,7 +34,7 @@ class AgentFollower:
         Draws the actions; None takes the most probable one.
     """
 
-    lead_frames = 2  # see `sfpipe.following.follower.Follower`
+    lead_frames = 2  # see `sfpipe.game.follower.Follower`
 
     def __init__(self, network: ActorCritic, generator: torch.Generator | None = None):
         network = on_cpu(network)

@@ -18,7 +18,7 @@ from sfpipe.belief.network import PlaceNetwork
 from sfpipe.following.agent import AgentFollower
 from sfpipe.following.belief import BeliefEntrant, BeliefFollower
 from sfpipe.following.entrants import Entrant, PlayerEntrant
-from sfpipe.following.follower import Follower
+from sfpipe.game.follower import Follower
 from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
 from sfpipe.params import BeliefFilterParams, EvaluateParams
 from sfpipe.store.bank import Bank

@@ -14,7 +14,7 @@ from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.belief.streaming_conv import Hearing
 from sfpipe.following.evaluation_set import Programme
-from sfpipe.following.follower import check_frame, judged, targets, until_lost
+from sfpipe.game.follower import check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import BeliefFilterParams
 from sfpipe.progress import Progress
@@ -144,7 +144,7 @@ class Playing:
 
 
 class BeliefFollower:
-    """Follows sound frame by frame (`sfpipe.following.follower.Follower`), on the CPU."""
+    """Follows sound frame by frame (`sfpipe.game.follower.Follower`), on the CPU."""
 
     lead_frames = 2
 

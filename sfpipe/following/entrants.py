@@ -2,7 +2,7 @@
 
 Players of the game are played all at once, in the batched game; followers one performance after
 the other; whoever can do better brings an entrant of its own (MM-Loc does). The games that come
-out are the same (`sfpipe.following.follower`).
+out are the same (`sfpipe.game.follower`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sfpipe.following.evaluation_set import Programme
-from sfpipe.following.follower import Follower, follow
+from sfpipe.game.follower import Follower, follow
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Player
 from sfpipe.progress import Progress

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sfpipe.errors import SfpipeError
 from sfpipe.following.entrants import Entrant, FollowerEntrant
-from sfpipe.following.follower import Follower
+from sfpipe.game.follower import Follower
 from sfpipe.params import BaselinesParams, SynthesizeParams, override
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
 from sfpipe.store.schema import is_varied
@@ -70,17 +70,6 @@ class Baseline:
     build: Callable[[Sources], Follower]
     chance: bool = False
 
-    def ready(self, sources: Sources, *, again: bool = False) -> None:
-        """Train its model if there is none for these sources, or `again`; most have no model.
-
-        Raises
-        ------
-        SfpipeError
-            If `again` is asked of one that learns nothing, or as the training does.
-        """
-        if again:
-            raise SfpipeError(f"{self.label} learns nothing", remedy="leave out --train")
-
     def entrant(self, sources: Sources) -> Entrant:
         """The baseline as it takes part in an evaluation."""
         return FollowerEntrant(self.label, self.build(sources), chance=self.chance)
@@ -117,9 +106,8 @@ def _midi_odtw(sources: Sources) -> Follower:
 
 
 def _mm_loc(sources: Sources) -> Follower:
-    from sfpipe.baselines.mm_loc import load_mm_loc
+    from sfpipe.baselines.mm_loc import check_window, load_mm_loc
     from sfpipe.following.mm_loc import MmLocFollower
-    from sfpipe.training.mm_loc_stage import check_window
 
     folder = sources.models / "mm-loc"
     network = load_mm_loc(folder)[0]
@@ -128,23 +116,10 @@ def _mm_loc(sources: Sources) -> Follower:
 
 
 class _MmLoc(Baseline):
-    """Learns, and follows all performances at once, which is quicker."""
-
-    def ready(self, sources: Sources, *, again: bool = False) -> None:
-        from sfpipe.training.mm_loc_stage import ready_mm_loc
-
-        ready_mm_loc(
-            sources.baselines.mm_loc,
-            sources.scores,
-            sources.spectrograms,
-            sources.models / "mm-loc",
-            seed=sources.seed,
-            checkpoints=sources.checkpoints,
-            again=again,
-        )
+    """Follows all performances at once, which is quicker."""
 
     def entrant(self, sources: Sources) -> Entrant:
-        from sfpipe.training.mm_loc_stage import MmLocEntrant
+        from sfpipe.following.mm_loc import MmLocEntrant
 
         return MmLocEntrant(self.label, sources.models / "mm-loc")
 

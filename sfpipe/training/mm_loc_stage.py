@@ -8,17 +8,13 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.hardware import choose_bfloat16
 from sfpipe.agents.weights import WEIGHTS
-from sfpipe.baselines.mm_loc import CARD, MmLoc, load_mm_loc, save_mm_loc
-from sfpipe.errors import SfpipeError
+from sfpipe.baselines.mm_loc import CARD, MmLoc, save_mm_loc
 from sfpipe.files import read_json, sha256
-from sfpipe.following.evaluation_set import Programme
 from sfpipe.following.mm_loc import play_mm_loc
-from sfpipe.game.play import PlayedGame, share_of_onsets
+from sfpipe.game.play import share_of_onsets
 from sfpipe.params import MmLocParams
 from sfpipe.store.reader import dataset_of, describe
-from sfpipe.store.window import Window
 from sfpipe.training.checkpoint import fingerprint, remove_checkpoint
 from sfpipe.training.mm_loc import MmLocCourse, MmLocTraining
 from sfpipe.training.session import open_session, stop_signals
@@ -124,40 +120,3 @@ def _identity(params: MmLocParams, scores: Path, spectrograms: Path, seed: int) 
         "params": params.model_dump(exclude={"device", "threads", "checkpoint_seconds"}),
         "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
     }
-
-
-class MmLocEntrant:
-    """The MM-Loc in a folder, which follows all performances at once, in any precision."""
-
-    def __init__(self, label: str, folder: Path, *, precision: str = "auto"):
-        self.label, self.folder, self.precision = label, folder, precision
-
-    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
-        """Every performance once: there is no chance in it.
-
-        Raises
-        ------
-        SfpipeError
-            If its files cannot be read, or it was trained for another window.
-        """
-        bank = programme.bank
-        network, _ = load_mm_loc(self.folder, bank.device)
-        check_window(network, bank.window, self.folder)
-        bfloat16 = choose_bfloat16(self.precision, bank.device)
-        return play_mm_loc(bank, network, bfloat16=bfloat16, label=self.label)
-
-
-def check_window(network: MmLoc, window: Window, folder: Path) -> None:
-    """Refuse an MM-Loc (of `folder`) that was trained for another window.
-
-    Raises
-    ------
-    SfpipeError
-        If it was.
-    """
-    if network.window.name != window.name:
-        raise SfpipeError(
-            f"was trained for the window {network.window.name}, these stores have {window.name}",
-            file=folder,
-            remedy="train it on such stores: sfpipe baseline mm-loc --train",
-        )

@@ -23,8 +23,8 @@ from sfpipe.agents.policy import Actor
 from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
 from sfpipe.following.belief import BeliefFollower
-from sfpipe.following.follower import follow
 from sfpipe.following.registry import Sources, find_baseline
+from sfpipe.game.follower import follow
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import ConstantSpeed, Planner, Player
 from sfpipe.params import Params

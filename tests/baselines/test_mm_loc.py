@@ -10,8 +10,8 @@ from sfpipe.agents.weights import WEIGHTS
 from sfpipe.baselines.mm_loc import CARD, CONTEXT, MmLoc, load_mm_loc, save_mm_loc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.errors import SfpipeError
-from sfpipe.following.follower import follow
 from sfpipe.following.mm_loc import MmLocFollower, MmLocPlaces, play_mm_loc
+from sfpipe.game.follower import follow
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 from sfpipe.store.window import WINDOWS

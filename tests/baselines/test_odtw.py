@@ -10,7 +10,7 @@ from sfpipe.baselines.odtw import OdtwChoice, OdtwFollower
 from sfpipe.baselines.score_sound import from_midi, from_performance, score_sound
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.metrics import onset_tracking_ratio, tracking_error
-from sfpipe.following.follower import follow
+from sfpipe.game.follower import follow
 from sfpipe.params import OdtwParams
 from tests.baselines.conftest import ONSETS
 from tests.toy import NOTTINGHAM

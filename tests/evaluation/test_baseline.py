@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.baseline import evaluate_baseline
 from sfpipe.evaluation.report import summary
 from sfpipe.following.registry import Sources
@@ -48,3 +49,10 @@ def test_figures_are_those_of_an_evaluation(written):
 def test_its_table_names_it(written):
     text = summary(written[1])
     assert "MIDI-ODTW" in text and "agent" not in text
+
+
+def test_one_that_learns_nothing_cannot_be_trained_again(tmp_path):
+    files = (tmp_path / "scores.h5", tmp_path / "spectrograms.h5", tmp_path / "engraved")
+    sources = Sources(*files, BaselinesParams(), SynthesizeParams())
+    with pytest.raises(SfpipeError, match="midi-odtw learns nothing -> leave out --train"):
+        evaluate_baseline("midi-odtw", EvaluateParams(), sources, tmp_path, seed=0, train=True)

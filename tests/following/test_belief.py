@@ -16,7 +16,7 @@ from sfpipe.following.belief import (
     read_score,
 )
 from sfpipe.following.evaluation_set import Programme
-from sfpipe.following.follower import follow
+from sfpipe.game.follower import follow
 from sfpipe.params import BeliefFilterParams
 from sfpipe.store.window import WINDOWS, Window
 from tests.toy import performance_record, score_record

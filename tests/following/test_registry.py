@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.following.follower import follow
 from sfpipe.following.registry import BASELINES, Sources, find_baseline
+from sfpipe.game.follower import follow
 from sfpipe.params import BaselinesParams, SynthesizeParams
 from sfpipe.store.writer import write_spectrograms
 from tests.audio.conftest import write_piece
@@ -73,12 +73,6 @@ def test_each_takes_part_as_an_entrant(sources):
     for name, baseline in BASELINES.items():
         entrant = baseline.entrant(sources)
         assert entrant.label == baseline.label and callable(entrant.play), name
-
-
-def test_one_that_learns_nothing_cannot_be_trained_again(sources):
-    find_baseline("midi-odtw").ready(sources)
-    with pytest.raises(SfpipeError, match="MIDI-ODTW learns nothing -> leave out --train"):
-        find_baseline("midi-odtw").ready(sources, again=True)
 
 
 def test_every_baseline_has_a_label_and_the_parameters_name_them():

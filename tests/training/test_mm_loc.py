@@ -10,12 +10,13 @@ import torch
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
 from sfpipe.errors import SfpipeError
 from sfpipe.following.evaluation_set import load_programme
+from sfpipe.following.mm_loc import MmLocEntrant
 from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.checkpoint import save_checkpoint
 from sfpipe.training.mm_loc import MmLocTraining
-from sfpipe.training.mm_loc_stage import MmLocEntrant, ready_mm_loc, train_mm_loc
+from sfpipe.training.mm_loc_stage import ready_mm_loc, train_mm_loc
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, performance_record, ramp_bank, score_record, stop_after
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.dense_conv import SharedBranch
 from sfpipe.store.window import Window
-from sfpipe.training.auxiliary.localisation import soft_buckets
 from sfpipe.training.crops import Passages
 
 VECTOR = 64  # numbers that describe a place

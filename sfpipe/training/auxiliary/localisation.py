@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sfpipe.agents.buckets import soft_buckets
 from sfpipe.game.dynamics import View
 from sfpipe.store.bank import Bank
 
@@ -81,28 +82,3 @@ def window_starts(bank: Bank, frame: torch.Tensor, column: torch.Tensor) -> torc
     phase = bank.phase_stride[performance]
     odd = (inside >= phase).to(torch.int64)
     return 2 * (inside - odd * phase) + odd
-
-
-def soft_buckets(x: torch.Tensor, n: int, width: float) -> torch.Tensor:
-    """A place as shares of the two nearest buckets, by distance to their centres.
-
-    Parameters
-    ----------
-    x:
-        [shape=(n,)], px from the window's left edge; places outside belong to the outermost.
-    n:
-        Number of buckets, side by side over the window.
-    width:
-        Of the window, px.
-
-    Returns
-    -------
-    torch.Tensor
-        float32 [shape=(n, buckets)], each row sums to 1.
-    """
-    at = (x * (n / width) - 0.5).clamp(0, n - 1).to(torch.float32)
-    lower = at.floor().clamp(max=n - 2)
-    upper_share = (at - lower)[:, None]
-    shares = torch.zeros(len(x), n, device=x.device)
-    first = lower.to(torch.int64)[:, None]
-    return shares.scatter(1, first, 1 - upper_share).scatter(1, first + 1, upper_share)

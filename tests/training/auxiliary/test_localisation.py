@@ -5,12 +5,13 @@ import copy
 import pytest
 import torch
 
+from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
 from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.auxiliary.localisation import BUCKETS, Localiser, soft_buckets, window_starts
+from sfpipe.training.auxiliary.localisation import BUCKETS, Localiser, window_starts
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.ppo import PPO
 from tests.toy import NOTTINGHAM, performance_record, score_record

@@ -8,7 +8,7 @@ from sfpipe.agents.agent import AgentPlayer
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.following.agent import AgentFollower
-from sfpipe.following.follower import follow
+from sfpipe.game.follower import follow
 from sfpipe.game.play import play_games
 from sfpipe.store.bank import Bank
 from tests.agents.test_sliding import actor_for
