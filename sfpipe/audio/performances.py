@@ -18,7 +18,7 @@ from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing, sha256, write_json
-from sfpipe.params import AugmentParams, PerformanceParams
+from sfpipe.params import AugmentParams, VariantParams
 from sfpipe.store.schema import VARIED
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
@@ -59,7 +59,7 @@ class Job:
 
 
 def choose(
-    params: PerformanceParams,
+    params: VariantParams,
     soundfonts: Sequence[SoundFont],
     piece: str,
     seed: int,

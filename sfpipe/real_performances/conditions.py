@@ -23,7 +23,7 @@ from sfpipe.audio.midi import Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
-from sfpipe.params import PerformancesParams, RoomParams
+from sfpipe.params import RealPerformancesParams, RoomParams
 
 CONDITIONS = ("score", "performance", "direct", "room")
 LABELS = {
@@ -120,7 +120,7 @@ def shown(label: str, simulated: bool) -> str:
     return f"{label} (simulated)" if simulated else label
 
 
-def describe(params: PerformancesParams, recorded: Mapping[Any, int], n: int) -> dict[str, str]:
+def describe(params: RealPerformancesParams, recorded: Mapping[Any, int], n: int) -> dict[str, str]:
     """What each condition is, in words, for the report; recorded ones name their folder.
 
     Parameters

@@ -22,7 +22,7 @@ from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256, write_json
 from sfpipe.parallel import StageReport, map_pieces
-from sfpipe.params import PerformancesParams
+from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.alignment import align, place_notes
 from sfpipe.real_performances.conditions import (
     CONDITIONS,
@@ -53,7 +53,7 @@ class Job:
     out: Path
     notes: dict[str, ScoreNote]
     placed: dict[str, int]
-    params: PerformancesParams
+    params: RealPerformancesParams
     fonts: dict[str, SoundFont]
     gain: float
     seed: int
@@ -66,7 +66,7 @@ class Job:
 
 
 def performances(
-    params: PerformancesParams,
+    params: RealPerformancesParams,
     raw: Path,
     engraved: Path,
     clean: Path,
@@ -202,7 +202,7 @@ def _jobs(
     raw: Path,
     engraved: Path,
     out: Path,
-    params: PerformancesParams,
+    params: RealPerformancesParams,
     fonts: dict[str, SoundFont],
     gain: float,
     seed: int,

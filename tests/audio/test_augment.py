@@ -12,7 +12,7 @@ from sfpipe.audio.performances import choose
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.stage import read_onsets, synthesize
-from sfpipe.params import AugmentParams, PerformanceParams, SynthesizeParams
+from sfpipe.params import AugmentParams, SynthesizeParams, VariantParams
 from sfpipe.store.schema import SAMPLE_RATE
 from tests.audio.conftest import write_piece
 
@@ -88,7 +88,7 @@ def test_the_equaliser_changes_the_bands_asked_for():
 
 def test_varied_performances_come_beside_the_plain_ones(tmp_path):
     fonts = [SoundFont(n, tmp_path / n, "", "") for n in ("A", "B")]
-    plain = PerformanceParams(soundfonts=["A", "B"], tempo_factors=[1.0, 1.25], per_piece=2)
+    plain = VariantParams(soundfonts=["A", "B"], tempo_factors=[1.0, 1.25], per_piece=2)
     before, after = choose(plain, fonts, "p", 1), choose(plain, fonts, "p", 1, copies=6)
     assert after[:2] == before
     assert [p.copy for p in after[2:]] == [1, 2, 3, 4, 5, 6]
@@ -104,9 +104,9 @@ def test_varied_performances_are_synthesised_and_the_plain_ones_stay(soundfont, 
     plain = {"soundfonts": [str(soundfont)], "tempo_factors": [1.0]}
     for out, copies in (("off", 0), ("on", 2)):
         params = SynthesizeParams(
-            train=PerformanceParams(**plain),
+            train=VariantParams(**plain),
             augment=AugmentParams(copies=copies),
-            test=PerformanceParams(**plain),
+            test=VariantParams(**plain),
         )
         where = (tmp_path / "clean.json", tmp_path / "engraved", tmp_path / out)
         synthesize(params, *where, seed=1, jobs=1)

@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 from sfpipe.audio.performances import Performance, choose, score_onsets
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.errors import SfpipeError
-from sfpipe.params import PerformanceParams
+from sfpipe.params import VariantParams
 from tests.audio.conftest import write_piece
 
 FONTS = [SoundFont(name, Path(f"{name}.sf2"), "0" * 64, "MIT") for name in ("A", "B")]
 
 
 def params(per_piece=None, factors=(0.8, 1.0, 1.25)):
-    return PerformanceParams(
-        soundfonts=["A", "B"], tempo_factors=list(factors), per_piece=per_piece
-    )
+    return VariantParams(soundfonts=["A", "B"], tempo_factors=list(factors), per_piece=per_piece)
 
 
 def names(performances):

@@ -14,13 +14,13 @@ import soundfile
 from sfpipe.audio.stage import accepted_pieces, spectrograms, synthesize
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.params import PerformanceParams, SpectrogramsParams, SynthesizeParams
+from sfpipe.params import SpectrogramsParams, SynthesizeParams, VariantParams
 from sfpipe.store.reader import augmentation
 from tests.audio.conftest import write_piece
 
 PARAMS = SynthesizeParams(
-    train=PerformanceParams(soundfonts=["TimGM6mb"], tempo_factors=[0.8, 1.0, 1.25], per_piece=2),
-    test=PerformanceParams(soundfonts=["TimGM6mb"]),
+    train=VariantParams(soundfonts=["TimGM6mb"], tempo_factors=[0.8, 1.0, 1.25], per_piece=2),
+    test=VariantParams(soundfonts=["TimGM6mb"]),
 )
 
 
@@ -159,7 +159,7 @@ def test_no_piece_left_and_no_sound_font(pieces, soundfont):
     (root / "engraved" / "a" / "score.mid").write_bytes(b"")
     with pytest.raises(SfpipeError, match="not one piece could be synthesised"):
         run(root)
-    missing = SynthesizeParams(train=PerformanceParams(soundfonts=["nowhere.sf2"]))
+    missing = SynthesizeParams(train=VariantParams(soundfonts=["nowhere.sf2"]))
     with pytest.raises(SfpipeError, match="no such sound font"):
         run(root, missing)
 
@@ -257,4 +257,4 @@ def test_two_sound_fonts_of_one_name(pieces, soundfont, tmp_path):
         (tmp_path / folder / "piano.sf2").symlink_to(soundfont)
         paths.append(str(tmp_path / folder / "piano.sf2"))
     with pytest.raises(SfpipeError, match="two sound fonts are called piano"):
-        run(root, SynthesizeParams(train=PerformanceParams(soundfonts=paths)))
+        run(root, SynthesizeParams(train=VariantParams(soundfonts=paths)))

@@ -10,7 +10,7 @@ import soundfile
 from sfpipe.datasets.index import Index, Piece, write_index
 from sfpipe.engraving.piece import NOTEHEADS, write_rows
 from sfpipe.errors import SfpipeError
-from sfpipe.params import PerformancesParams
+from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.stage import performances
 from sfpipe.store.reader import read_performances
 from sfpipe.store.schema import SAMPLE_RATE
@@ -56,7 +56,7 @@ def run(paths, params):
 @pytest.fixture(scope="module")
 def made(tiny, soundfont, tmp_path_factory):
     paths = project(tiny, tmp_path_factory.mktemp("project"))
-    params = PerformancesParams(soundfont=str(soundfont), direct_soundfont=str(soundfont))
+    params = RealPerformancesParams(soundfont=str(soundfont), direct_soundfont=str(soundfont))
     return paths, params, run(paths, params)
 
 
