@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks import reference_style as reference
-from benchmarks.data import PIECES, banks, data, varied
+from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, rate
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
@@ -115,19 +115,19 @@ def bench_training(
         games.close()
 
 
-def bench_varied(
+def bench_augmented(
     bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
 ) -> None:
-    """PPO where every tune has two varied performances more, and where it has none."""
+    """PPO where every tune has two augmented performances more, and where it has none."""
     bank, device, bfloat16 = best_device(bank, root)
-    more = load_bank(root / "scores.h5", varied(root), bank.window, device=device)
+    more = load_bank(root / "scores.h5", augmented(root), bank.window, device=device)
     schedule = schedule_on(device)
     ours, plain = (
         PPO(fresh(played).placed(device), played, schedule, seed=0, bfloat16=bfloat16)
         for played in (more, bank)
     )
     bench.compare(
-        f"training, {name}, varied (beside: plain)",
+        f"training, {name}, augmented (beside: plain)",
         "frames/s",
         partial(_learn, ours),
         partial(_learn, plain),
@@ -341,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="game training varied study evaluation latency sound odtw"
+        "parts", nargs="*", help="game training augmented study evaluation latency sound odtw"
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -384,7 +384,7 @@ MEASURES = {
     "evaluation": bench_evaluation,
     "latency": bench_latency,
     "training": bench_training,
-    "varied": bench_varied,
+    "augmented": bench_augmented,
     "study": bench_study,
 }
 

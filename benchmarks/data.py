@@ -66,11 +66,11 @@ def prepare(root: Path) -> dict[str, float]:
     return took
 
 
-def varied(root: Path) -> Path:
-    """The spectrogram store of the same tunes with two varied performances of each beside."""
+def augmented(root: Path) -> Path:
+    """The spectrogram store of the same tunes with two augmented performances of each beside."""
     from sfpipe.audio.stage import spectrograms, synthesize
 
-    store = root / "varied.h5"
+    store = root / "augmented.h5"
     if not store.exists():
         p = load_params(PARAMS)
         more = override(
@@ -79,7 +79,7 @@ def varied(root: Path) -> Path:
             # Rooms take an optional package and minutes to make, and cost training nothing either.
             augment=override(p.synthesize.augment, copies=2, room_share=0),
         )
-        clean, audio = root / "clean.json", root / "audio-varied"
+        clean, audio = root / "clean.json", root / "audio-augmented"
         synthesize(more, clean, root / "engraved", audio, seed=p.seed)
         spectrograms(p.spectrograms, audio, clean, store, dataset="ryan")
     return store

@@ -29,8 +29,9 @@ LIMITS = (
     "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
     "another instrument is outside of what it has met.",
 )
-VARIED_LIMITS = (
-    "Trained on synthesised piano, some of it varied by `synthesize.augment` (tempo and timing as",
+AUGMENTED_LIMITS = (
+    "Trained on synthesised piano, some of it augmented by `synthesize.augment` "
+    "(tempo and timing as",
     "of people; rooms and noise where their shares are not 0), and on one engraver's typography,",
     "without repeats to jump back to and without wrong notes: a scanned page or another instrument",
     "is outside of what it has met.",
@@ -107,7 +108,7 @@ def text(
 ) -> str:
     """The card, Markdown; what it says of other agents is as they are in `pretrained` now."""
     schedule, meta = card["schedule"], evaluation["meta"]
-    studied, varied = card.get("studied", 0), card.get("varied_performances", 0)
+    studied, augmented = card.get("studied", 0), card.get("augmented_performances", 0)
     phases = [
         p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
     ]
@@ -136,8 +137,8 @@ def text(
         f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
         f"| trained on | {card['training_pieces']} pieces,"
         f" {card['training_performances']} performances"
-        f"{f', {varied:,} of them varied' if varied else ''} |",
-        *([f"| varied by | {_augmentation(card.get('augment'))} |"] if varied else ()),
+        f"{f', {augmented:,} of them augmented' if augmented else ''} |",
+        *([f"| augmented by | {_augmentation(card.get('augment'))} |"] if augmented else ()),
         *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
         f"| made with | sfpipe {card['versions']['sfpipe']},"
         f" torch {card['versions']['torch']}, {made_at} |",
@@ -157,7 +158,7 @@ def text(
         *(_human(card["algo"], human) if human else ()),
         "## Limits",
         "",
-        *(VARIED_LIMITS if varied else LIMITS),
+        *(AUGMENTED_LIMITS if augmented else LIMITS),
         "",
     ]
     return "\n".join(lines)

@@ -66,7 +66,7 @@ def test_every_part_is_measured(tmp_path, capsys):
     for part in (
         "game",
         "training",
-        "varied",
+        "augmented",
         "study",
         "evaluation",
         "latency",

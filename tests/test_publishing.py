@@ -128,18 +128,22 @@ def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
     plain = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
     assert "14 performances |" in plain and "a human performance" in plain
     card = json.loads((agent / "agent.json").read_text())
-    (agent / "agent.json").write_text(json.dumps(card | {"varied_performances": 6}))
-    varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
-    assert "14 performances, 6 of them varied |" in varied
-    assert "`synthesize.augment`" in varied and "rooms and noise" in varied
-    assert "| varied by | `synthesize.augment`, whose parameters were not recorded |" in varied
-    assert "varied by" not in plain
+    (agent / "agent.json").write_text(json.dumps(card | {"augmented_performances": 6}))
+    augmented = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "14 performances, 6 of them augmented |" in augmented
+    assert "`synthesize.augment`" in augmented and "rooms and noise" in augmented
+    assert (
+        "| augmented by | `synthesize.augment`, whose parameters were not recorded |" in augmented
+    )
+    assert "augmented by" not in plain
     made = AugmentParams(copies=2, noise_share=0).model_dump(mode="json")
-    card |= {"varied_performances": 6, "augment": made}
+    card |= {"augmented_performances": 6, "augment": made}
     (agent / "agent.json").write_text(json.dumps(card))
-    varied = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
-    assert "| varied by | `synthesize.augment`: copies 2, tempo 0.5 to 2, drift_s 8, " in varied
-    assert ", noise_share 0, snr_db 10 to 40, room_share 0.5, rt60_s 0.25 to 0.9 |" in varied
+    augmented = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert (
+        "| augmented by | `synthesize.augment`: copies 2, tempo 0.5 to 2, drift_s 8, " in augmented
+    )
+    assert ", noise_share 0, snr_db 10 to 40, room_share 0.5, rt60_s 0.25 to 0.9 |" in augmented
 
 
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):

@@ -1,6 +1,6 @@
 """Variations of a performance for training: as people play, as microphones hear.
 
-The MIDI is varied before synthesis: a tempo that drifts within the piece, onsets that are early
+The MIDI is augmented before synthesis: a tempo that drifts within the piece, onsets that are early
 or late, chords that are not struck at once, dynamics, touch and pedal
 (`sfpipe.audio.expression`). The audio after it: a room, background noise, equalisation, gain. All
 of it is drawn by one generator per performance.
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sfpipe.audio.expression import drifting, express
+from sfpipe.audio.expression import add_expression, drifting
 from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import SHORTEST_S, Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
@@ -27,7 +27,7 @@ BANDS_HZ = (60, 200, 600, 1800, 6000)  # where the equaliser's gain is drawn
 CLOSEST_SHARE = 0.45  # of the gap between two onsets that one of them moves at most
 
 
-def vary(
+def augment_midi(
     midi: Midi, onset_s: np.ndarray, params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Midi, np.ndarray]:
     """A human way of playing a score.
@@ -71,11 +71,13 @@ def vary(
     times = when(np.array([control.time_s for control in midi.controls]))
     controls = [replace(c, time_s=float(t)) for c, t in zip(midi.controls, times, strict=True)]
     # A child: what is drawn for expression leaves all else as it would be without.
-    played_notes = express(Midi(notes, controls), params, rng.spawn(1)[0])
+    played_notes = add_expression(Midi(notes, controls), params, rng.spawn(1)[0])
     return played_notes, np.maximum(moved, 0.0)
 
 
-def disguise(samples: np.ndarray, params: AugmentParams, rng: np.random.Generator) -> np.ndarray:
+def augment_audio(
+    samples: np.ndarray, params: AugmentParams, rng: np.random.Generator
+) -> np.ndarray:
     """A recording as some microphone in some room hears it; onsets stay where they are.
 
     Parameters

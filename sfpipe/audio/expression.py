@@ -23,7 +23,7 @@ PEDALLED = (0.4, 1.0)  # share of those spans with the pedal down, drawn once pe
 CATCH_S = (0.05, 0.25)  # after a harmony is struck the pedal goes down (it would catch the old one)
 
 
-def express(midi: Midi, params: AugmentParams, rng: np.random.Generator) -> Midi:
+def add_expression(midi: Midi, params: AugmentParams, rng: np.random.Generator) -> Midi:
     """The same notes at the same moments, played with expression.
 
     Parameters

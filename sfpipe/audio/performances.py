@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.audio.augment import disguise, vary
+from sfpipe.audio.augment import augment_audio, augment_midi
 from sfpipe.audio.files import write_flac
 from sfpipe.audio.midi import Midi, read_midi
 from sfpipe.audio.soundfonts import SoundFont
@@ -19,7 +19,7 @@ from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing, sha256, write_json
 from sfpipe.params import AugmentParams, VariantParams
-from sfpipe.store.schema import VARIED
+from sfpipe.store.schema import AUGMENTED
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
 MADE = (".flac", ".csv", ".json")  # what one performance consists of
@@ -27,7 +27,7 @@ MADE = (".flac", ".csv", ".json")  # what one performance consists of
 
 @dataclass(frozen=True)
 class Performance:
-    """One way of playing a piece; `copy` counts the varied ones from 1, 0 is plain."""
+    """One way of playing a piece; `copy` counts the augmented ones from 1, 0 is plain."""
 
     soundfont: SoundFont
     tempo_factor: float
@@ -35,9 +35,9 @@ class Performance:
 
     @property
     def name(self) -> str:
-        """File name without suffix, e.g. ``FluidR3_GM-x1.25``, ``FluidR3_GM-varied1``."""
+        """File name without suffix, e.g. ``FluidR3_GM-x1.25``, ``FluidR3_GM-augmented1``."""
         if self.copy:
-            return f"{self.soundfont.name}{VARIED}{self.copy}"
+            return f"{self.soundfont.name}{AUGMENTED}{self.copy}"
         two = f"{self.tempo_factor:.2f}"
         exact = two if float(two) == self.tempo_factor else f"{self.tempo_factor:g}"
         return f"{self.soundfont.name}-x{exact}"
@@ -73,28 +73,28 @@ def choose(
     soundfonts:
         The sound fonts of `params.soundfonts`, in that order.
     copies:
-        Varied performances beside them.
+        Augmented performances beside them.
 
     Returns
     -------
     tuple of Performance
         All combinations of sound font and tempo factor, or `params.per_piece` distinct ones,
         drawn by a generator seeded with (`seed`, `piece`). The first is always the first sound
-        font at the tempo factor nearest to 1, so that every piece has its plain version. Varied
+        font at the tempo factor nearest to 1, so that every piece has its plain version. Augmented
         ones follow, `copies` of them, each with a sound font drawn.
     """
     factors = sorted(set(params.tempo_factors), key=lambda f: (abs(np.log(f)), f))
     fonts = {font.name: font for font in soundfonts}.values()
     every = [Performance(font, factor) for font in fonts for factor in factors]
-    varied = []
+    augmented = []
     for copy in range(1, copies + 1):
         drawn_font = int(_generator(seed, piece, copy).integers(len(soundfonts)))
-        varied.append(Performance(soundfonts[drawn_font], 1.0, copy))
+        augmented.append(Performance(soundfonts[drawn_font], 1.0, copy))
     if params.per_piece is None or params.per_piece >= len(every):
-        return (*every, *varied)
+        return (*every, *augmented)
     rng = _generator(seed, piece)
     drawn = 1 + rng.permutation(len(every) - 1)[: params.per_piece - 1]
-    return (every[0], *(every[i] for i in sorted(drawn)), *varied)
+    return (every[0], *(every[i] for i in sorted(drawn)), *augmented)
 
 
 def _generator(seed: int, piece: str, *numbers: int) -> np.random.Generator:
@@ -145,7 +145,7 @@ def _play(
     """Samples and onsets of one performance."""
     rng = _generator(job.seed, job.piece, performance.copy, 1)
     if performance.copy:
-        midi, onset_s = vary(midi, onset_s, job.augment, rng)
+        midi, onset_s = augment_midi(midi, onset_s, job.augment, rng)
     samples = synthesize_midi(
         midi,
         performance.soundfont.path,
@@ -154,7 +154,7 @@ def _play(
         tempo_factor=performance.tempo_factor,
     )
     if performance.copy:
-        samples = disguise(samples, job.augment, rng)
+        samples = augment_audio(samples, job.augment, rng)
     return samples, onset_s / performance.tempo_factor
 
 
@@ -189,11 +189,11 @@ def score_onsets(noteheads: Path) -> np.ndarray:
 
 def _recipe(job: Job, performance: Performance, source: dict[str, str]) -> dict:
     font = asdict(performance.soundfont)
-    varied = {}
+    augmented = {}
     if performance.copy:
         settings = job.augment.model_dump(mode="json", exclude={"copies"})
-        varied = {"copy": performance.copy, "seed": job.seed, "augment": settings}
-    return varied | {
+        augmented = {"copy": performance.copy, "seed": job.seed, "augment": settings}
+    return augmented | {
         "format": FORMAT,
         "piece": job.piece,
         "tempo_factor": performance.tempo_factor,

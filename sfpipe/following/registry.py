@@ -12,7 +12,7 @@ from sfpipe.following.entrants import Entrant, FollowerEntrant
 from sfpipe.game.follower import Follower
 from sfpipe.params import BaselinesParams, SynthesizeParams, override
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
-from sfpipe.store.schema import is_varied
+from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import window_for
 
 
@@ -45,7 +45,7 @@ class Sources:
         font = self.synthesize.train.soundfonts[0]
         for record in read_performances(self.spectrograms, pieces=[piece]):
             # A font given as a file goes by the file's name.
-            played_again = bool(record.condition) or is_varied(record.performance)
+            played_again = bool(record.condition) or is_augmented(record.performance)
             plain = record.tempo_factor == 1 and not played_again
             if plain and record.soundfont in (font, Path(font).stem):
                 return record

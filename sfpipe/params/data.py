@@ -54,7 +54,7 @@ class CleanParams(Section):
 
 
 class AugmentParams(Section):
-    """Varied performances of a piece beside the plain ones (`sfpipe.audio.augment`)."""
+    """Augmented performances of a piece beside the plain ones (`sfpipe.audio.augment`)."""
 
     copies: int = Field(default=0, ge=0, le=100)  # of each piece; 0: none
     tempo: tuple[TempoFactor, TempoFactor] = (0.5, 2.0)  # drifts within these factors

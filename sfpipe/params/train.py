@@ -126,7 +126,7 @@ class BeliefParams(Section):
     equaliser_db: float = Field(default=4.0, ge=0, le=40)
     noise: float = Field(default=0.02, ge=0)  # greatest deviation added to magnitudes
     reverb_share: float = Field(default=0.0, ge=0, le=1)  # of those
-    varied_weight: float = Field(default=1.0, gt=0)  # of varied performances, of plain ones 1
+    varied_weight: float = Field(default=1.0, gt=0)  # of augmented performances, of plain ones 1
     average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
     keep: Literal["best", "last"] = "last"  # on validation, or judged last
     evaluate_every: int = Field(default=250, ge=1)  # updates

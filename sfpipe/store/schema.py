@@ -13,7 +13,9 @@ HOP = SAMPLE_RATE / FPS  # 1102.5 samples
 BINS = 78  # log-frequency bins
 EXCERPT = 40  # frames of spectrogram the agent sees
 
-VARIED = "-varied"  # in the names of performances that `synthesize.augment` made
+# In the names of performances that `synthesize.augment` made, now and in earlier versions.
+AUGMENTED = "-augmented"
+_AUGMENTED = (AUGMENTED, "-varied")
 HUMAN = "performances.h5"  # store of human performances, in a folder named after its data set
 PACKED = "packed"  # kind of a file that holds both stores: see sfpipe/store/pack.py
 
@@ -52,9 +54,9 @@ SPECTROGRAM_DATASETS = {
 }
 
 
-def is_varied(performance: str) -> bool:
+def is_augmented(performance: str) -> bool:
     """Whether `synthesize.augment` made the performance of this name: it is not as written."""
-    return VARIED in performance
+    return any(mark in performance for mark in _AUGMENTED)
 
 
 def plainness(performance: str, tempo_factor: float) -> tuple[bool, float, str]:
@@ -62,4 +64,4 @@ def plainness(performance: str, tempo_factor: float) -> tuple[bool, float, str]:
 
     Half the tempo is as far from the score's as twice the tempo.
     """
-    return is_varied(performance), abs(math.log(tempo_factor)), performance
+    return is_augmented(performance), abs(math.log(tempo_factor)), performance

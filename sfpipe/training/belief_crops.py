@@ -14,7 +14,7 @@ from sfpipe.params import BeliefParams
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, is_varied
+from sfpipe.store.schema import BINS, is_augmented
 
 _LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
 
@@ -69,7 +69,7 @@ class PassageSampler:
         self._targets = bank.targets.cpu()
         weight = {True: params.varied_weight, False: 1.0}
         self._lengths = torch.tensor(
-            [weight[is_varied(i.performance)] * i.n_frames for i in bank.infos]
+            [weight[is_augmented(i.performance)] * i.n_frames for i in bank.infos]
         )
 
     def draw(self, generator: torch.Generator) -> Passages:

@@ -19,7 +19,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.params import MmLocParams, TrainParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import augmentation, strip_height
-from sfpipe.store.schema import is_varied
+from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import Window, window_by_name, window_for
 
 
@@ -30,7 +30,7 @@ class Session:
     Attributes
     ----------
     augment:
-        How varied performances were made, if the store says so.
+        How augmented performances were made, if the store says so.
     """
 
     device: torch.device
@@ -45,7 +45,9 @@ class Session:
         return {
             "training_pieces": len({i.piece for i in self.train_bank.infos}),
             "training_performances": len(self.train_bank),
-            "varied_performances": sum(is_varied(i.performance) for i in self.train_bank.infos),
+            "augmented_performances": sum(
+                is_augmented(i.performance) for i in self.train_bank.infos
+            ),
             "augment": self.augment,
             "device": str(self.device),
             "bfloat16": self.bfloat16,

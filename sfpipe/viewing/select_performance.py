@@ -24,7 +24,7 @@ from sfpipe.store.reader import (
     read_performances,
     read_scores,
 )
-from sfpipe.store.schema import is_varied, plainness
+from sfpipe.store.schema import is_augmented, plainness
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
     """The samples of a performance, int16 [shape=(N,)] mono at 22,050 Hz.
 
     Its recording, else played again from the piece's MIDI file as `synthesize` does; None if
-    neither is there, or it is a varied one, which the MIDI file does not tell.
+    neither is there, or it is a augmented one, which the MIDI file does not tell.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
         return load_audio(shown.recording)
     midi = None if shown.folder is None else shown.folder / "score.mid"
     record = shown.performance
-    written = shown.as_written and not is_varied(record.performance)
+    written = shown.as_written and not is_augmented(record.performance)
     if midi is None or not midi.is_file() or not written:
         return None
     return synthesize_midi(

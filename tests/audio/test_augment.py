@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfpipe.audio.augment import disguise, equalise, vary
+from sfpipe.audio.augment import augment_audio, augment_midi, equalise
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import Control, Midi, Note
 from sfpipe.audio.performances import choose
@@ -31,15 +31,15 @@ def rng(seed=1):
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000))
 def test_onsets_stay_in_order_and_tempi_in_their_range(seed):
-    _, onset_s = vary(SCORE, SCORE_S, AugmentParams(copies=1, **PLAIN), rng(seed))
+    _, onset_s = augment_midi(SCORE, SCORE_S, AugmentParams(copies=1, **PLAIN), rng(seed))
     tempo = np.diff(SCORE_S) / np.diff(onset_s)
     assert (tempo > 0.5 - 1e-6).all() and (tempo < 2 + 1e-6).all()
-    _, jittered = vary(SCORE, SCORE_S, AugmentParams(jitter_s=0.5), rng(seed))
+    _, jittered = augment_midi(SCORE, SCORE_S, AugmentParams(jitter_s=0.5), rng(seed))
     assert (np.diff(jittered) > 0).all() and jittered[0] >= 0
 
 
 def test_the_tempo_drifts_within_the_piece():
-    _, onset_s = vary(SCORE, SCORE_S, AugmentParams(**PLAIN), rng())
+    _, onset_s = augment_midi(SCORE, SCORE_S, AugmentParams(**PLAIN), rng())
     tempo = np.diff(SCORE_S) / np.diff(onset_s)
     assert tempo.max() / tempo.min() > 1.5
     # It glides: from one note to the next it changes little.
@@ -47,7 +47,9 @@ def test_the_tempo_drifts_within_the_piece():
 
 
 def test_notes_and_pedal_go_along_with_the_onsets():
-    played, onset_s = vary(SCORE, SCORE_S, AugmentParams(**PLAIN | {"jitter_s": 0.03}), rng())
+    played, onset_s = augment_midi(
+        SCORE, SCORE_S, AugmentParams(**PLAIN | {"jitter_s": 0.03}), rng()
+    )
     starts = np.array([n.start_s for n in played.notes]).reshape(-1, 3)
     assert np.abs(starts - onset_s[:, None]).max() < 1e-9
     at = int(np.searchsorted(SCORE_S, 10.0))
@@ -57,7 +59,7 @@ def test_notes_and_pedal_go_along_with_the_onsets():
 
 def test_chords_are_not_struck_at_once_nor_equally_loud():
     params = AugmentParams(tempo=(1, 1), jitter_s=0, asynchrony_s=0.02, velocity=10)
-    played, onset_s = vary(SCORE, SCORE_S, params, rng())
+    played, onset_s = augment_midi(SCORE, SCORE_S, params, rng())
     assert onset_s == pytest.approx(SCORE_S)
     off = np.array([n.start_s for n in played.notes]).reshape(-1, 3) - onset_s[:, None]
     assert 0.01 < off.std() < 0.02 and np.abs(off).max() <= 0.04 + 1e-9
@@ -68,12 +70,12 @@ def test_sound_is_disguised_and_onsets_stay():
     samples = np.zeros(SAMPLE_RATE * 2, np.int16)
     samples[SAMPLE_RATE : SAMPLE_RATE + 200] = 8000 * np.sin(np.arange(200) / 3)
     params = AugmentParams(noise_share=0, room_share=1)
-    heard = disguise(samples, params, rng())
+    heard = augment_audio(samples, params, rng())
     assert heard.dtype == np.int16 and len(heard) == len(samples)
     first = int(np.flatnonzero(np.abs(heard) > 0.2 * np.abs(heard).max())[0])
     assert abs(first - SAMPLE_RATE) < 0.005 * SAMPLE_RATE
     assert np.abs(heard[SAMPLE_RATE + 4000 :]).max() > 0  # it rings on
-    noisy = disguise(samples, AugmentParams(noise_share=1, room_share=0), rng())
+    noisy = augment_audio(samples, AugmentParams(noise_share=1, room_share=0), rng())
     assert noisy[:1000].std() > 0
 
 
@@ -113,7 +115,7 @@ def test_varied_performances_are_synthesised_and_the_plain_ones_stay(soundfont, 
     off, on = tmp_path / "off" / "tune", tmp_path / "on" / "tune"
     for file in off.iterdir():
         assert (on / file.name).read_bytes() == file.read_bytes()
-    made = sorted(on.glob("*varied*.json"))
+    made = sorted(on.glob("*augmented*.json"))
     assert len(made) == 2
     for recipe in made:
         assert json.loads(recipe.read_text())["augment"]["jitter_s"] == 0.02

@@ -81,7 +81,7 @@ def test_every_baseline_has_a_label_and_the_parameters_name_them():
 
 
 def test_a_varied_performance_is_not_as_written(sources, plain):
-    again = dataclasses.replace(plain, performance="a-varied1")
+    again = dataclasses.replace(plain, performance="a-augmented1")
     with write_spectrograms(sources.spectrograms, dataset="toy", params={}, tools={}) as store:
         for record in (again, plain):
             fields = dataclasses.asdict(record)

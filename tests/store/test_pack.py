@@ -189,8 +189,8 @@ def test_fewer_performances_are_plain_ones(stores, tmp_path):
     with write_spectrograms(stores[1], dataset="toy", params={}, tools={}) as store:
         for r in records:
             store.add(**vars(r))
-        varied = {"split": "train", "spectrogram": heard, "onset_s": [0.1], "score_onset": [0]}
-        store.add("tune0", "F-varied1", **varied)
+        augmented = {"split": "train", "spectrogram": heard, "onset_s": [0.1], "score_onset": [0]}
+        store.add("tune0", "F-augmented1", **augmented)
     out = tmp_path / "packed.h5"
     pack(*stores, out, splits=["train"], performances=2)
     assert {r.performance for r in read_performances(out)} == {"plain", "a-slow"}
@@ -205,6 +205,14 @@ def test_a_damaged_score_store_is_not_said_to_be_the_other_one(stores, tmp_path)
 
 
 def test_performances_are_sorted_by_how_plain_they_are():
-    played = [("a-varied1", 1.0), ("b", 0.5), ("c", 1.5), ("d", 0.8), ("e", 1.0), ("a", 1.2)]
+    played = [
+        ("a-augmented1", 1.0),
+        ("A-varied2", 1.0),
+        ("b", 0.5),
+        ("c", 1.5),
+        ("d", 0.8),
+        ("e", 1.0),
+        ("a", 1.2),
+    ]
     names = [name for name, _ in sorted(played, key=lambda p: plainness(*p))]
-    assert names == ["e", "a", "d", "c", "b", "a-varied1"]
+    assert names == ["e", "a", "d", "c", "b", "A-varied2", "a-augmented1"]

@@ -81,7 +81,7 @@ def test_the_stage_leaves_agent_card_and_curves(project):
     assert card["frames"] == course.frames == 120
     assert card["validation_r_on"] == course.best
     assert (card["training_pieces"], card["training_performances"]) == (1, 1)
-    assert card["varied_performances"] == 0
+    assert card["augmented_performances"] == 0
     assert card["strip_height_px"] == 40
     # 70 px in 22 frames, from onset frame 2 to 24
     assert card["px_per_frame"] == pytest.approx(70 / 22)
@@ -217,11 +217,11 @@ def test_an_agent_that_cannot_be_started_from(project):
 
 def test_the_card_counts_the_varied_performances():
     score = score_record("a", [20, 60], width=300)
-    names = ["F-x1.00", "F-varied1", "T-varied2"]
+    names = ["F-x1.00", "F-augmented1", "T-augmented2"]
     heard = [performance_record("a", [0.2, 1.2], frames=70, name=name) for name in names]
     bank = Bank({"a": score}, heard, NOTTINGHAM)
     facts = Session(bank.device, False, bank.window, bank, bank).facts()
-    assert (facts["training_performances"], facts["varied_performances"]) == (3, 2)
+    assert (facts["training_performances"], facts["augmented_performances"]) == (3, 2)
     assert facts["augment"] is None
 
 

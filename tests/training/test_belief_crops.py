@@ -141,7 +141,7 @@ def test_varied_performances_are_drawn_as_often_as_is_asked():
     score = score_record("a", [20, 60, 140], width=301)
     played = [
         performance_record("a", [0.2, 1.2, 3.2], frames=70, name=name)
-        for name in ("plain", "a-varied0")
+        for name in ("plain", "a-augmented0")
     ]
     bank = Bank({"a": score}, played, window)
 

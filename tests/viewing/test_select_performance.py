@@ -17,7 +17,7 @@ def test_names_of_the_chosen_performance(shown):
 
 def test_the_first_plain_one_in_the_original_tempo_is_taken(paths, params):
     with write_spectrograms(paths.spectrograms, dataset="toy", params={}, tools={}) as store:
-        for name, factor in (("a", 0.8), ("a-varied1", 1.0), ("b", 1.0), ("c", 1.0)):
+        for name, factor in (("a", 0.8), ("a-augmented1", 1.0), ("b", 1.0), ("c", 1.0)):
             store.add(
                 PIECE,
                 name,
@@ -29,9 +29,9 @@ def test_the_first_plain_one_in_the_original_tempo_is_taken(paths, params):
             )
     assert choose(paths, Wanted()).performance.performance == "b"
     assert choose(paths, Wanted(performance="a")).performance.tempo_factor == 0.8
-    varied = choose(paths, Wanted(performance="a-varied1"))
-    (varied.folder / "score.mid").write_bytes(b"that of the plain ones")
-    assert sound_of(varied, params.synthesize) is None
+    augmented = choose(paths, Wanted(performance="a-augmented1"))
+    (augmented.folder / "score.mid").write_bytes(b"that of the plain ones")
+    assert sound_of(augmented, params.synthesize) is None
 
 
 def test_unknown_names(paths):
