@@ -97,7 +97,7 @@ def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Job
 
     p, name, paths = setting(params, dataset)
     stage(
-        p.performances,
+        p.real_performances,
         paths.raw,
         paths.engraved,
         paths.clean,

@@ -20,7 +20,7 @@ class FolderParams(Section):
 class DownloadParams(Section):
     """`download`: which data set, how much of it."""
 
-    max_pieces: Annotated[int, Field(ge=6)] | Literal["auto"] | None = None
+    max_pieces: Annotated[int, Field(ge=6)] | Literal["auto"] | None = "auto"
     monophonic: bool = True
     folders: dict[DatasetName, FolderParams] = Field(default={})
 
@@ -97,7 +97,9 @@ class SynthesizeParams(Section):
 
     gain: float = Field(default=0.2, gt=0, le=10)
     program: int = Field(default=0, ge=0, le=127)
-    train: VariantParams = VariantParams()
+    train: VariantParams = VariantParams(
+        soundfonts=["FluidR3_GM", "TimGM6mb"], tempo_factors=[0.8, 1.0, 1.25], per_piece=2
+    )
     augment: AugmentParams = AugmentParams()  # of training pieces
     test: VariantParams = VariantParams()
 
@@ -127,7 +129,7 @@ class RoomParams(Section):
 
 
 class RealPerformancesParams(Section):
-    """`performances`: the conditions under which human performances are heard."""
+    """`real_performances`: the sound of human performances under the four conditions."""
 
     soundfont: str = "FluidR3_GM"
     direct_soundfont: str = "MuseScore_General_Lite"

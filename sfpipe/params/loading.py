@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -24,6 +25,10 @@ from sfpipe.params.section import DatasetName, Section
 from sfpipe.params.train import TrainParams
 
 AnySection = TypeVar("AnySection", bound="Section")
+# Keys of earlier versions (shell patterns), and what takes their place.
+RENAMED = {
+    "performances": "'real_performances'",
+}
 
 
 class Params(Section):
@@ -38,7 +43,7 @@ class Params(Section):
     synthesize: SynthesizeParams = SynthesizeParams()
     spectrograms: SpectrogramsParams = SpectrogramsParams()
     scores: ScoresParams = ScoresParams()
-    performances: RealPerformancesParams = RealPerformancesParams()
+    real_performances: RealPerformancesParams = RealPerformancesParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     baselines: BaselinesParams = BaselinesParams()
@@ -111,6 +116,9 @@ def _explained(error: ValidationError, data: dict[str, Any], source: str | None)
     first = error.errors()[0]
     key = ".".join(_place(first["loc"], data))
     if first["type"] == "extra_forbidden":
+        now = next((new for old, new in RENAMED.items() if fnmatch(key, old)), None)
+        if now:
+            return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"it is {now} now")
         near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
         return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?")
     found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")

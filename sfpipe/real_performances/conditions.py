@@ -102,7 +102,7 @@ def check_recordings(folders: Mapping[Any, str]) -> None:
             raise SfpipeError(
                 f"no such folder, but recordings of condition {condition} are to be in it",
                 file=folder,
-                remedy="correct performances.recordings in params.yaml, or leave it out",
+                remedy="correct real_performances.recordings in params.yaml, or leave it out",
             )
 
 

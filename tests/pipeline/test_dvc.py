@@ -134,7 +134,7 @@ def test_every_key_of_the_schema_belongs_to_a_stage(made):
         real = YAML(typ="safe").load(file)["stages"].values()
     apart = {key.split(".")[0] for stage in real for key in stage.get("params", [])}
     assert locked | apart == set(Params.model_fields)
-    assert apart - locked == {"performances"}
+    assert apart - locked == {"real_performances"}
 
 
 def test_evaluation_parameters_rerun_the_evaluation_only(made):
