@@ -62,3 +62,16 @@ def _font(name: str) -> Path:
     if path is None:
         pytest.skip(f"the sound font {name} is not on this machine: see `sfpipe doctor`")
     return path
+
+
+@pytest.fixture(scope="session")
+def lilypond():
+    """The installed LilyPond, where it can be confined."""
+    from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
+    from sfpipe.errors import SfpipeError
+
+    try:
+        require_walls(unconfined=False)
+        return find_lilypond()
+    except SfpipeError as error:
+        pytest.skip(str(error))

@@ -13,13 +13,12 @@ from pathlib import Path
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
-from sfpipe.engraving.lilypond.program import find_lilypond
+from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
 from sfpipe.errors import SfpipeError
 from sfpipe.files import write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
-from sfpipe.sandbox.jail import require_walls
 
 
 def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> StageReport:

@@ -21,6 +21,7 @@ from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.tunes import XML_SUFFIXES
 from sfpipe.engraving.lilypond.piece import engrave_source
+from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.piece import engrave_piece
 from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
@@ -29,7 +30,6 @@ from sfpipe.real_performances.alignment import align, place_notes
 from sfpipe.real_performances.conditions import RECORDED_SUFFIXES
 from sfpipe.real_performances.notes import PlayedNote, read_match, read_score_notes
 from sfpipe.real_performances.pairing import pair_notes
-from sfpipe.sandbox.jail import require_walls
 from sfpipe.score.stage import add_strip, unroll_piece
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.writer import write_scores, write_spectrograms

@@ -1,7 +1,7 @@
 """Rasters of the music glyphs that the two engravers print with, 16 px per staff space.
 
 ``glyphs.json`` holds, per font, each glyph's ink (0-255, zlib, base64), its shape, and where its
-origin is; `draw_glyphs` makes the file again from the installed engravers.
+origin is; ``scripts/draw_glyphs.py`` makes the file again from the installed engravers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Glyph:
 
 @lru_cache(maxsize=2)
 def load_glyphs(font: str) -> dict[str, Glyph]:
-    """The glyphs of a font (one of `FONTS`) by name, e.g. ``sharp``; see `draw_glyphs.NAMES`."""
+    """The glyphs of a font (one of `FONTS`) by name, e.g. ``sharp``."""
     table = json.loads(TABLE.read_text("utf-8"))[font]
     return {name: _unpack(entry) for name, entry in table.items()}
 
@@ -48,12 +48,6 @@ def shrink(glyph: Glyph, size: float) -> Glyph:
     height, width = (max(round(n * size), 1) for n in glyph.ink.shape)
     ink = cv2.resize(glyph.ink, (width, height), interpolation=cv2.INTER_AREA)
     return Glyph(ink, glyph.left * size, glyph.top * size)
-
-
-def pack(ink: np.ndarray, left: float, top: float) -> dict:
-    """A glyph as it is kept in the JSON file; `ink` uint8 [shape=(height, width)], 255 black."""
-    data = base64.b64encode(zlib.compress(ink.tobytes(), 9)).decode("ascii")
-    return {"shape": list(ink.shape), "left": left, "top": top, "ink": data}
 
 
 def _unpack(entry: dict) -> Glyph:

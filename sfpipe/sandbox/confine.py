@@ -1,4 +1,4 @@
-"""Stand-alone program: give up all rights that typesetting does not need, then run a command.
+"""Stand-alone program: give up all rights that a batch program does not need, then run it.
 
     python -I -S confine.py SPECIFICATION      (JSON, see `Specification` in jail.py)
 
@@ -135,7 +135,7 @@ def limit_tasks(room: int) -> None:
     try:
         child = os.fork()
     except BlockingIOError:
-        return  # no room for even one: LilyPond will say so
+        return  # no room for even one: the command will say so
     if not child:
         os._exit(_doublings(most, hard))
     running = 1 << os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,10 +1,10 @@
-"""Running a program that must not be trusted: LilyPond sources contain programs (Scheme).
+"""Running a program that must not be trusted.
 
-LilyPond's own ``-dsafe`` cannot be used, since it forbids the hook, too. So the operating system
-holds the walls (confine.py raises them): a private folder is the only place that can be written,
-only system files and LilyPond's own can be read (Landlock); there is no network, no other process
-in sight, and all that was started dies at the time limit (namespaces); limited memory, processor
-time, file sizes and processes; an empty environment; the user nobody instead of root. Where the
+The operating system holds the walls (confine.py raises them): a private folder is the only place
+that can be written, only system files and the program's own can be read (Landlock); there is no
+network, no other process in sight, and all that was started dies at the time limit (namespaces);
+limited memory, processor time, file sizes and processes; an empty environment; the user nobody
+instead of root. Where the
 kernel has no Landlock, nobody still cannot write to anybody's files. Where it has no namespaces,
 Landlock forbids TCP (Linux 6.7), and what leaves its session outlives the time limit, idle.
 """
@@ -82,29 +82,6 @@ def can_confine() -> bool:
     """
     offered = set(walls())
     return "landlock" in offered or {"namespaces", "nobody"} <= offered
-
-
-def require_walls(*, unconfined: bool) -> None:
-    """Refuse sources where nothing keeps them from the user's files.
-
-    Parameters
-    ----------
-    unconfined:
-        Whether the user wants them to be run nevertheless (``engrave.allow_unconfined``).
-
-    Raises
-    ------
-    SfpipeError
-        If `can_confine` says no, and they are not wanted nevertheless.
-    """
-    if unconfined or can_confine():
-        return
-    raise SfpipeError(
-        "this system cannot confine LilyPond sources, which are programs: it does not offer "
-        "Landlock (nor, to root, namespaces)",
-        remedy="use Linux 5.13 or later with Landlock allowed or, if you trust every source, "
-        "set engrave.allow_unconfined: true in params.yaml",
-    )
 
 
 @contextmanager

@@ -10,10 +10,9 @@ from sfpipe.importers.recordings import import_recordings, music_bounds
 from sfpipe.params import EngraveParams
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
-from tests.engraving.lilypond.conftest import lilypond  # noqa: F401  # a fixture
 
 
-def test_a_folder_of_ones_own(tiny, soundfont, lilypond, tmp_path):  # noqa: F811  # pytest's way
+def test_a_folder_of_ones_own(tiny, soundfont, lilypond, tmp_path):  # pytest's way
     piece = tmp_path / "in" / "tiny"
     piece.mkdir(parents=True)
     shutil.copy(tiny.score, piece)

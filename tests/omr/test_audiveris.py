@@ -17,7 +17,7 @@ from sfpipe.params import OmrParams
 
 # Three bars of piano music, written by hand in the layout of Audiveris' exports (with a prefix
 # that they use and do not declare): 220 + 160 + 120 tenths wide.
-EXPORT = Path(__file__).parents[2] / "data" / "audiveris.musicxml"
+EXPORT = Path(__file__).parents[1] / "data" / "audiveris.musicxml"
 # (onset, duration, pitch, tenths from the system's left edge); the tied a'' counts once.
 NOTES = [
     (0, 2, 50, 95),

@@ -12,7 +12,7 @@ from sfpipe.omr.truth import strip_truth
 from sfpipe.params import OmrParams
 from sfpipe.score.stage import unroll_piece
 from sfpipe.store.writer import write_scores
-from tests.engraving.lilypond.conftest import lilypond, sources  # noqa: F401 (fixtures)
+from tests.engraving.lilypond.conftest import sources  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.xdist_group("lilypond")
 

@@ -14,7 +14,6 @@ from sfpipe.score.stage import scores
 from sfpipe.store.bank import load_bank
 from sfpipe.store.reader import read_scores, strip_height
 from sfpipe.store.window import window_for
-from tests.engraving.lilypond.conftest import lilypond  # noqa: F401  # a fixture
 from tests.pipeline.closure import ROOT
 
 # Repeats and grace notes; chorale; two voices on a staff; triplets; chords and ties.
@@ -28,7 +27,7 @@ PIECES = (
 
 
 @pytest.mark.slow
-def test_five_pieces_from_their_sources_to_the_stores(mirror, lilypond, tmp_path):  # noqa: F811  # pytest's way
+def test_five_pieces_from_their_sources_to_the_stores(mirror, lilypond, tmp_path):
     if find(DECLARED["TimGM6mb"]) is None:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     p = load_params(ROOT / "params.yaml")
@@ -56,7 +55,7 @@ def test_five_pieces_from_their_sources_to_the_stores(mirror, lilypond, tmp_path
         assert record.strip.shape[0] == 200 and (np.diff(record.onset_quarter) > 0).all()
 
 
-def test_les_graces_is_where_the_original_has_it(mirror, reference, lilypond, tmp_path):  # noqa: F811  # pytest's way
+def test_les_graces_is_where_the_original_has_it(mirror, reference, lilypond, tmp_path):
     """Our strip beside the authors' own: the same music at the same place within a few pixels."""
     p = load_params(ROOT / "params.yaml")
     download("msmd", p.download, p.seed, tmp_path / "raw", mirror=str(mirror))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.errors import SfpipeError
 from sfpipe.sandbox.jail import (
     LIMITS,
     plain_file,
     private_folder,
     read_made,
-    require_walls,
     run_confined,
     walls,
 )

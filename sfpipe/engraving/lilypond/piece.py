@@ -15,7 +15,7 @@ from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.musicxml import MUSICXML_FORMAT
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
-from sfpipe.engraving.lilypond.program import find_lilypond
+from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.lilypond.sound import (
     LILYPOND_TEMPO,
     JoinedSound,
@@ -34,7 +34,6 @@ from sfpipe.sandbox.jail import (
     Ended,
     plain_file,
     private_folder,
-    require_walls,
     run_confined,
     walls,
 )

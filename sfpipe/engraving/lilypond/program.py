@@ -1,4 +1,8 @@
-"""Which LilyPond is used: the wheel's, else the one on the command path."""
+"""Which LilyPond is used, the wheel's or that of the command path, and whether it may run.
+
+LilyPond sources contain programs (Scheme). LilyPond's own ``-dsafe`` cannot be used, since it
+forbids the hook, too; so it runs in `sfpipe.sandbox`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sfpipe.errors import SfpipeError
+from sfpipe.sandbox.jail import can_confine
 
 WANTED = (2, 24)  # the hook reads LilyPond's grobs, whose names change between versions
 REMEDY = (
@@ -56,6 +61,29 @@ def find_lilypond() -> LilyPond:
         raise SfpipeError(f"LilyPond 2.24 is needed, this is '{first}'", file=path, remedy=REMEDY)
     version = ".".join(found.groups())
     return LilyPond(path, path.with_name("convert-ly"), path.parent.parent, version)
+
+
+def require_walls(*, unconfined: bool) -> None:
+    """Refuse sources where nothing keeps them from the user's files.
+
+    Parameters
+    ----------
+    unconfined:
+        Whether the user wants them to be run nevertheless (``engrave.allow_unconfined``).
+
+    Raises
+    ------
+    SfpipeError
+        If `can_confine` says no, and they are not wanted nevertheless.
+    """
+    if unconfined or can_confine():
+        return
+    raise SfpipeError(
+        "this system cannot confine LilyPond sources, which are programs: it does not offer "
+        "Landlock (nor, to root, namespaces)",
+        remedy="use Linux 5.13 or later with Landlock allowed or, if you trust every source, "
+        "set engrave.allow_unconfined: true in params.yaml",
+    )
 
 
 def _of_the_wheel() -> Path | None:

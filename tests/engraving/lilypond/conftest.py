@@ -5,11 +5,8 @@ from pathlib import Path
 import pytest
 
 from sfpipe.datasets.index import Index, Piece, write_index
-from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.engraving.stage import engrave
-from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams
-from sfpipe.sandbox.jail import require_walls
 
 DATA = Path(__file__).parents[2] / "data"
 BROKEN = r'\version "2.24.0" \score { { c4 d \layout {} }'
@@ -17,16 +14,6 @@ BROKEN = r'\version "2.24.0" \score { { c4 d \layout {} }'
 
 def sha(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.fixture(scope="session")
-def lilypond():
-    """The installed LilyPond, where it can be confined."""
-    try:
-        require_walls(unconfined=False)
-        return find_lilypond()
-    except SfpipeError as error:
-        pytest.skip(str(error))
 
 
 def write_raw(folder: Path) -> Path:

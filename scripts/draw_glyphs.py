@@ -1,18 +1,20 @@
 """Makes ``glyphs.json`` from the fonts of the installed Verovio and LilyPond.
 
-Run by hand: ``python -m sfpipe.omr.draw_glyphs``.
+Usage: python scripts/draw_glyphs.py
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from sfpipe.omr.glyphs import GLYPH_SPACE, TABLE, pack
+from sfpipe.omr.glyphs import GLYPH_SPACE, TABLE
 
 UNITS = 250.0  # font units per staff space, in both fonts
 # Verovio draws augmentation dots as circles of 0.2 staff spaces, not with the font.
@@ -55,7 +57,7 @@ NAMES = {
 }
 
 
-def draw(table: Path = TABLE) -> None:
+def write_glyphs(table: Path = TABLE) -> None:
     """Write the rasters of both fonts to `table`."""
     fonts = {"leipzig": _leipzig(), "emmentaler": _emmentaler()}
     table.write_text(json.dumps(fonts, indent=0) + "\n", "utf-8")
@@ -113,8 +115,14 @@ def rasterize_outline(path: str) -> dict:
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     part = np.ascontiguousarray(ink[top : rows[-1] + 1, left : columns[-1] + 1])
-    return pack(part, left - math.floor(size / 2), top - math.floor(size / 2))
+    return pack_glyph(part, left - math.floor(size / 2), top - math.floor(size / 2))
+
+
+def pack_glyph(ink: np.ndarray, left: float, top: float) -> dict:
+    """A glyph as it is kept in the JSON file; `ink` uint8 [shape=(height, width)], 255 black."""
+    data = base64.b64encode(zlib.compress(ink.tobytes(), 9)).decode("ascii")
+    return {"shape": list(ink.shape), "left": left, "top": top, "ink": data}
 
 
 if __name__ == "__main__":
-    draw()
+    write_glyphs()
