@@ -21,10 +21,10 @@ from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, rate
+from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.audio.filterbank import filterbank
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.streaming import StreamingSpectrogram
@@ -38,7 +38,7 @@ from sfpipe.game.batched import BatchedGame
 from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import play_games
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.params import BeliefFilterParams, DaggerParams, PPOParams, Schedule, StudyParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import ScoreRecord, read_performances, read_scores
@@ -180,7 +180,7 @@ def bench_evaluation(
     )
 
     def ours() -> float:
-        player = Guided(SlidingPlayer(SlidingPolicy(actor, bank), bank), Planner(bank))
+        player = Guided(CachedPlayer(CachedPolicy(actor, bank), bank), Expert(bank))
         return float(sum(len(g.error_px) for g in play_games(bank, player, trials=10)))
 
     frames = reference.evaluate(reference.plain(fresh(bank)), songs, bank.window)
@@ -204,7 +204,7 @@ class Guided:
 
     needs_observation = False
 
-    def __init__(self, asked: SlidingPlayer, followed: Planner):
+    def __init__(self, asked: CachedPlayer, followed: Expert):
         self.asked, self.followed = asked, followed
 
     def act(self, state, observation):

@@ -10,7 +10,7 @@ from benchmarks import reference_style as reference
 from benchmarks.table import Work
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.play import play_games
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.store.bank import Bank
 
 
@@ -18,7 +18,7 @@ class Plan:
     """Actions of a game of the first performance played well: it lasts to its end."""
 
     def __init__(self, bank: Bank):
-        game = play_games(bank, Planner(bank), performances=[0])[0]
+        game = play_games(bank, Expert(bank), performances=[0])[0]
         speed = np.diff(np.concatenate([[game.onset_x_px[0]], game.position_px]))
         change = np.diff(np.concatenate([[0.0], speed]))
         self.actions = (change.round() + 1).clip(0, 2).astype(int).tolist()
@@ -61,7 +61,7 @@ def eight(processes: reference.ProcessGames, plan: Plan) -> Work:
 
 def many(game: BatchedGame) -> Work:
     """Ten steps of all games, observed; again and again what the planner did in the first 200."""
-    planner, begin, plan = Planner(game.bank), game.state_dict(), []
+    planner, begin, plan = Expert(game.bank), game.state_dict(), []
     for _ in range(200):
         plan.append(planner.act(game.state, None))
         game.step(plan[-1])

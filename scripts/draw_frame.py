@@ -36,7 +36,7 @@ def main(frames: int, file: Path) -> None:
     for _ in range(min(frames, len(games[longest].error_px) - 1)):
         assert env.game is not None
         state = env.game.state()
-        seen = dynamics.observe(bank, dynamics.view(bank, state))
+        seen = dynamics.observe(bank, dynamics.observation_index(bank, state))
         env.step(int(player.act(state, seen)) + 1)
     file.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(file), cv2.cvtColor(env.render(), cv2.COLOR_RGB2BGR))

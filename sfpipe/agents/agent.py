@@ -41,7 +41,7 @@ class AgentPlayer:
     def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
         """Change of speed in px/frame, float64 [shape=(n,)]."""
         logits = self.logits(state, observation)
-        action = logits.argmax(1) if self.deterministic else self.actor.draw(logits)
+        action = logits.argmax(1) if self.deterministic else self.actor.sample(logits)
         return (action - 1).to(torch.float64)
 
     def logits(self, state: GameState, observation: Observation | None) -> torch.Tensor:

@@ -10,8 +10,8 @@ from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import Observation, View
-from sfpipe.store.bank import Bank, Layout
+from sfpipe.game.dynamics import Observation, ObservationIndex
+from sfpipe.store.bank import Bank, MemoryFormat
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Actor:
         return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
 
     @property
-    def layout(self) -> Layout:
+    def memory_format(self) -> MemoryFormat:
         """How the network's convolutions want observations in memory."""
-        return Layout(channels_last=True, bfloat16=self.bfloat16)
+        return MemoryFormat(channels_last=True, bfloat16=self.bfloat16)
 
-    def look(self, bank: Bank, at: View) -> Observation:
+    def observe(self, bank: Bank, at: ObservationIndex) -> Observation:
         """Observations as the network's convolutions want them in memory."""
-        return dynamics.observe(bank, at, self.layout)
+        return dynamics.observe(bank, at, self.memory_format)
 
     def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
-        return self.answer(*self.features(seen))
+        return self.heads(*self.features(seen))
 
     def embed(self, seen: Observation) -> torch.Tensor:
         """The joint embedding of observations [shape=(n, width)]."""
@@ -60,22 +60,22 @@ class Actor:
             self._features(self.network.spectrogram, seen.spectrogram),
         )
 
-    def see(self, bank: Bank, at: View) -> torch.Tensor:
+    def score_features(self, bank: Bank, at: ObservationIndex) -> torch.Tensor:
         """Features of what is seen there, [shape=(n, width of the branch)]."""
-        seen = bank.score_pairs(at.column, at.previous_column, self.layout)
+        seen = bank.score_pairs(at.column, at.previous_column, self.memory_format)
         return self._features(self.network.score, seen)
 
-    def hear(self, bank: Bank, at: View) -> torch.Tensor:
+    def audio_features(self, bank: Bank, at: ObservationIndex) -> torch.Tensor:
         """Features of what is heard there, [shape=(n, width of the branch)]."""
-        heard = bank.excerpt_pairs(at.frame, at.previous_frame, self.layout)
+        heard = bank.excerpt_pairs(at.frame, at.previous_frame, self.memory_format)
         return self._features(self.network.spectrogram, heard)
 
-    def answer(self, seen: torch.Tensor, heard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def heads(self, seen: torch.Tensor, heard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] from both features."""
         with self.arithmetic():
             return self.network.heads(self.network.join(seen, heard))
 
-    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+    def sample(self, logits: torch.Tensor) -> torch.Tensor:
         """Action indices drawn from the policy, int64 [shape=(n,)]."""
         return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
 

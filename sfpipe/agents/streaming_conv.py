@@ -12,7 +12,7 @@ import torch
 from numpy.lib.stride_tricks import as_strided
 from torch import nn
 
-from sfpipe.agents.sliding import parts
+from sfpipe.agents.dense_conv import parts
 from sfpipe.agents.weights import array
 from sfpipe.store.schema import BINS, EXCERPT
 
@@ -70,7 +70,7 @@ class _Layer:
         return elu(taps @ self.weight + self.bias).T
 
 
-class IncrementalBranch:
+class StreamingBranch:
     """The spectrogram branch and its part of the joint layer, frame by frame.
 
     Parameters

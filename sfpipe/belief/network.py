@@ -22,7 +22,7 @@ _DEFAULT = BeliefParams()
 _FIRST_HEARD = "sound.1.weight"  # of the first convolution that hears: [shape=(16, gains, 5, 3)]
 
 
-class Places(NamedTuple):
+class ScoreEncoding(NamedTuple):
     """What the score's encoder makes of a strip.
 
     Attributes
@@ -89,7 +89,8 @@ class PlaceNetwork(nn.Module):
         self.gains_db = tuple(gains_db)
         self.context = frames_heard(sound_steps)
         self.along_score = nn.Sequential(
-            *(Along(192, 5, step, causal=False) for step in score_steps), nn.Dropout(dropout)
+            *(ResidualConv1d(192, 5, step, causal=False) for step in score_steps),
+            nn.Dropout(dropout),
         )
         self.to_place = nn.Conv1d(192, VECTOR + 1, 1)
         self.sound = nn.Sequential(
@@ -100,7 +101,8 @@ class PlaceNetwork(nn.Module):
         )
         self.sound_rows = _column(32 * -(-BINS // 4), 192)
         self.along_time = nn.Sequential(
-            *(Along(192, 3, step, causal=True) for step in sound_steps), nn.Dropout(dropout)
+            *(ResidualConv1d(192, 3, step, causal=True) for step in sound_steps),
+            nn.Dropout(dropout),
         )
         self.to_frame = nn.Conv1d(192, VECTOR, 1)
         self.sharpness = nn.Parameter(torch.tensor(2.5))  # log of the cosines' factor
@@ -115,10 +117,10 @@ class PlaceNetwork(nn.Module):
         new = list(self.along_score)[len(other.score_steps) : len(self.score_steps)]
         new += list(self.along_time)[len(other.sound_steps) : len(self.sound_steps)]
         for layer in new:
-            assert isinstance(layer, Along)
+            assert isinstance(layer, ResidualConv1d)
             layer.quieten()
 
-    def read(self, strip: torch.Tensor) -> Places:
+    def encode_score(self, strip: torch.Tensor) -> ScoreEncoding:
         """Encode strips.
 
         Parameters
@@ -130,9 +132,9 @@ class PlaceNetwork(nn.Module):
         out = self.to_place(self.along_score(x))
         vector = F.normalize(out[:, :VECTOR].float(), dim=1).transpose(1, 2)
         # About a quarter note in 48 px of piano music, 11 of melodies, before anything is learnt.
-        return Places(vector, out[:, VECTOR].float() - 3.0)
+        return ScoreEncoding(vector, out[:, VECTOR].float() - 3.0)
 
-    def hear(self, spectrogram: torch.Tensor) -> torch.Tensor:
+    def encode_audio(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Encode sound, each frame from itself and the `context` - 1 frames before it.
 
         Parameters
@@ -150,7 +152,7 @@ class PlaceNetwork(nn.Module):
         out = self.to_frame(self.along_time(x))
         return F.normalize(out.float(), dim=1).transpose(1, 2)
 
-    def match(self, frames: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def similarity(self, frames: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Logits of each frame's place: float32 [shape=(n, frames, places)]."""
         return (frames @ places.transpose(1, 2)) * self.sharpness.exp()
 
@@ -168,7 +170,7 @@ def frames_heard(sound_steps: Sequence[int]) -> int:
     return 5 + 2 * sum(sound_steps)  # two convolutions of three frames lie before those
 
 
-class Along(nn.Module):
+class ResidualConv1d(nn.Module):
     """A residual convolution along the score or along time.
 
     Parameters

@@ -17,7 +17,7 @@ def best_move(position, speed, aims, first, last):
     """The move that leads to the least sum of distances from `aims`.
 
     All 27 sequences of three moves are followed, the speed held after the third, as
-    `sfpipe.game.players.Planner` does with the true targets.
+    `sfpipe.game.players.Expert` does with the true targets.
 
     Parameters
     ----------

@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sfpipe.agents.weights import array
-from sfpipe.belief.network import Along, PlaceNetwork, amplified
+from sfpipe.belief.network import PlaceNetwork, ResidualConv1d, amplified
 from sfpipe.store.schema import BINS
 
 
 class Hearing:
-    """The newest frame's vector, as `PlaceNetwork.hear` says it, from what was heard so far.
+    """The newest frame's vector, as `PlaceNetwork.encode_audio` gives it, computed frame by frame.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Hearing:
             *(
                 _AlongTime(layer)
                 for along in network.along_time
-                if isinstance(along, Along)
+                if isinstance(along, ResidualConv1d)
                 for layer in _fused(along.layers)
             ),
         ]

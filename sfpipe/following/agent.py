@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from sfpipe.agents.dense_conv import CachedBranch, cache_strip, frozen, joint_parts
 from sfpipe.agents.hardware import on_cpu
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
-from sfpipe.agents.streaming_conv import IncrementalBranch, elu
+from sfpipe.agents.streaming_conv import StreamingBranch, elu
 from sfpipe.agents.weights import array
 from sfpipe.game.follower import check_frame
 from sfpipe.game.players import ACTIONS
@@ -49,8 +49,8 @@ class AgentFollower:
             for layer in network.policy
             if isinstance(layer, nn.Linear)
         ]
-        self._audio = IncrementalBranch(self._audio_branch, self._audio_weight)
-        self._branch: SlidingBranch | None = None
+        self._audio = StreamingBranch(self._audio_branch, self._audio_weight)
+        self._branch: CachedBranch | None = None
 
     def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
         """Read a score, and wait at a position in it.
@@ -66,7 +66,7 @@ class AgentFollower:
             If the strip is lower than the window.
         """
         window = self.window
-        self._branch, self._place, (self._first, self._last) = slide_over_strip(
+        self._branch, self._place, (self._first, self._last) = cache_strip(
             self._score_branch, self._score_weight, score, window
         )
         start = float(score.onset_x_px[0]) if start_px is None else start_px

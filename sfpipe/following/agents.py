@@ -10,16 +10,16 @@ from typing import Any
 import torch
 
 from sfpipe.agents.agent import agent_window, has_memory, load_agent, read_card
+from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.belief.agent import load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.following.agent import AgentFollower
 from sfpipe.following.belief import BeliefEntrant, BeliefFollower
 from sfpipe.following.entrants import Entrant, PlayerEntrant
 from sfpipe.game.follower import Follower
-from sfpipe.game.players import ConstantSpeed, Planner, Player, mean_speed
+from sfpipe.game.players import ConstantSpeed, Expert, Player, mean_speed
 from sfpipe.params import BeliefFilterParams, EvaluateParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import strip_height
@@ -105,7 +105,7 @@ def agent_and_yardsticks(
     policy = _Policy(actor)
 
     def playing(most_probable: bool) -> Callable[[Bank], Player]:
-        return lambda bank: SlidingPlayer(policy.of(bank), bank, deterministic=most_probable)
+        return lambda bank: CachedPlayer(policy.of(bank), bank, deterministic=most_probable)
 
     return {
         "agent": PlayerEntrant("agent", playing(deterministic), chance=not deterministic),
@@ -120,7 +120,7 @@ def yardsticks(px_per_frame: float | None) -> dict[str, Entrant]:
         return ConstantSpeed(bank, px_per_frame or mean_speed(bank))
 
     return {
-        "planner": PlayerEntrant("planner", Planner),
+        "planner": PlayerEntrant("planner", Expert),
         "constant_speed": PlayerEntrant("constant speed", constant),
     }
 
@@ -130,9 +130,9 @@ class _Policy:
 
     def __init__(self, actor: Actor):
         self.actor = actor
-        self.policy: tuple[Bank, SlidingPolicy] | None = None
+        self.policy: tuple[Bank, CachedPolicy] | None = None
 
-    def of(self, bank: Bank) -> SlidingPolicy:
+    def of(self, bank: Bank) -> CachedPolicy:
         if self.policy is None or self.policy[0] is not bank:
-            self.policy = bank, SlidingPolicy(self.actor, bank)
+            self.policy = bank, CachedPolicy(self.actor, bank)
         return self.policy[1]

@@ -63,7 +63,7 @@ def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
     seen = np.pad(seen, ((0, 0), (paper, paper + -seen.shape[1] % COLUMNS)))
     device = next(network.parameters()).device
     image = torch.from_numpy(seen).to(device, torch.float32) / 255
-    places = network.read(image[None, None])
+    places = network.encode_score(image[None, None])
     pace = places.pace[0].clamp(*PACES).cpu().numpy()
     inside = slice(_PAPER, len(pace) - _PAPER)
     pace[: inside.start] = pace[inside.stop :] = np.median(pace[inside])
@@ -83,7 +83,9 @@ def hear_all(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
     before = network.context - 1
     sound = torch.from_numpy(np.pad(spectrogram, ((0, 0), (before, 0)))).to(device)
     parts = [
-        network.hear(sound[None, None, :, at : at + _AT_ONCE + before])[0, before:].cpu().numpy()
+        network.encode_audio(sound[None, None, :, at : at + _AT_ONCE + before])[0, before:]
+        .cpu()
+        .numpy()
         for at in range(0, spectrogram.shape[1], _AT_ONCE)
     ]
     return np.concatenate(parts)

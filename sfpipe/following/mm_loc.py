@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sfpipe.agents.dense_conv import CachedBranch, cache_strip, frozen, joint_parts
 from sfpipe.agents.hardware import choose_bfloat16, on_cpu
-from sfpipe.agents.sliding import SlidingBranch, frozen, joint_parts, slide_over_strip
 from sfpipe.baselines.mm_loc import MmLoc, check_window, load_mm_loc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.following.evaluation_set import Programme
@@ -37,7 +37,7 @@ class MmLocFollower:
         self._head = frozen(network.place, torch.float32)
         self._joint = joint_parts(network)
         self._sound = LatestFrames(network.context)
-        self._branch: SlidingBranch | None = None
+        self._branch: CachedBranch | None = None
 
     def reset(self, score: ScoreRecord) -> None:
         """Read a score and wait at its first onset.
@@ -48,7 +48,7 @@ class MmLocFollower:
             If the strip is lower than the window.
         """
         window = self.window
-        self._branch, self._place, (self._first, self._last) = slide_over_strip(
+        self._branch, self._place, (self._first, self._last) = cache_strip(
             self._score_branch, self._joint[0], score, window
         )
         self._position = float(score.onset_x_px[0]) + window.width
@@ -97,11 +97,11 @@ class MmLocPlaces:
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         bank, (score, audio, self.bias) = examples.bank, joint_parts(network)
         self.head = frozen(network.place, self.dtype)
-        self.score = SlidingBranch(
+        self.score = CachedBranch(
             network.score, score, bank.strip, 1 / 255, network.window.seen, self.dtype
         )
         size = BINS, network.context
-        self.audio = SlidingBranch(
+        self.audio = CachedBranch(
             network.spectrogram, audio, examples.spectrogram, 1.0, size, self.dtype
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import GameState, Observation, Outcome, View
+from sfpipe.game.dynamics import GameState, Observation, ObservationIndex, StepResult
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import Window
 
@@ -63,15 +63,15 @@ class BatchedGame:
         self.state = dynamics.start(bank, self.sampler.draw(n_games))
         self.ended: GameState | None = None  # last states of the games the last step ended
 
-    def view(self) -> View:
+    def observation_index(self) -> ObservationIndex:
         """Where the observations of the present states lie in the bank."""
-        return dynamics.view(self.bank, self.state)
+        return dynamics.observation_index(self.bank, self.state)
 
     def observe(self) -> Observation:
         """The observations of the present states."""
-        return dynamics.observe(self.bank, self.view())
+        return dynamics.observe(self.bank, self.observation_index())
 
-    def step(self, acceleration: torch.Tensor) -> Outcome:
+    def step(self, acceleration: torch.Tensor) -> StepResult:
         """Advance all games by one frame and restart those that are over.
 
         Parameters
@@ -81,13 +81,13 @@ class BatchedGame:
 
         Returns
         -------
-        Outcome
+        StepResult
             Of the step, before any restart.
         """
         after, outcome = dynamics.step(
             self.bank, self.state, acceleration.to(torch.float64), self.window.threshold_px
         )
-        over = outcome.lost | outcome.finished
+        over = outcome.terminated
         n_over = int(over.sum())
         self.ended = None
         if n_over:

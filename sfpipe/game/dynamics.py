@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from sfpipe.game import compiled
-from sfpipe.store.bank import PLANES, Bank, Layout
+from sfpipe.store.bank import PLANES, Bank, MemoryFormat
 
 
 class GameState(NamedTuple):
@@ -42,7 +42,7 @@ class GameState(NamedTuple):
     speed: torch.Tensor
 
 
-class Outcome(NamedTuple):
+class StepResult(NamedTuple):
     """What a step led to [shape=(n,) each].
 
     Attributes
@@ -62,8 +62,13 @@ class Outcome(NamedTuple):
     finished: torch.Tensor
     error: torch.Tensor
 
+    @property
+    def terminated(self) -> torch.Tensor:
+        """bool, the game is over: lost or finished."""
+        return self.lost | self.finished
 
-class View(NamedTuple):
+
+class ObservationIndex(NamedTuple):
     """Where the observation of a state lies in the bank: four int64 [shape=(n,)] indices."""
 
     frame: torch.Tensor
@@ -78,7 +83,7 @@ class Observation(NamedTuple):
     Attributes
     ----------
     score:
-        float32 (or what the layout says) [shape=(n, 2, height, width)], ink in [0, 1].
+        float32 (or what the memory format says) [shape=(n, 2, height, width)], ink in [0, 1].
     spectrogram:
         float32 [shape=(n, 2, 78, 40)].
     """
@@ -133,7 +138,7 @@ def target(bank: Bank, performance: torch.Tensor, frame: torch.Tensor) -> torch.
 
 def step(
     bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float
-) -> tuple[GameState, Outcome]:
+) -> tuple[GameState, StepResult]:
     """Advance every game by one frame.
 
     Parameters
@@ -149,13 +154,13 @@ def step(
     """
     if bank.device.type == "cpu":
         after, outcome = compiled.advance(bank, state, acceleration, threshold_px)
-        return GameState(*after), Outcome(*outcome)
+        return GameState(*after), StepResult(*outcome)
     return step_tensors(bank, state, acceleration, threshold_px)
 
 
 def step_tensors(
     bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float
-) -> tuple[GameState, Outcome]:
+) -> tuple[GameState, StepResult]:
     """`step` in tensor operations, on any device."""
     speed = state.speed + acceleration
     half = bank.window.width / 2
@@ -168,14 +173,14 @@ def step_tensors(
     reward = ((threshold_px - distance) / threshold_px).clamp(min=0).to(torch.float32)
     finished = (frame >= bank.last_frame[state.performance]) & ~lost
     after = GameState(state.performance, frame, state.frame, position, state.position, speed)
-    return after, Outcome(reward, lost, finished, error)
+    return after, StepResult(reward, lost, finished, error)
 
 
-def view(bank: Bank, state: GameState) -> View:
+def observation_index(bank: Bank, state: GameState) -> ObservationIndex:
     """Where the observation of each state lies in the bank."""
     base = bank.frame_base[state.performance]
     columns = compiled.columns if bank.device.type == "cpu" else Bank.columns
-    return View(
+    return ObservationIndex(
         base + state.frame,
         base + state.previous_frame,
         columns(bank, state.performance, state.position),
@@ -183,11 +188,11 @@ def view(bank: Bank, state: GameState) -> View:
     )
 
 
-def observe(bank: Bank, at: View, layout: Layout = PLANES) -> Observation:
+def observe(bank: Bank, at: ObservationIndex, memory_format: MemoryFormat = PLANES) -> Observation:
     """Gather observations; the delta channel is zero where a state is its own previous one."""
     return Observation(
-        bank.score_pairs(at.column, at.previous_column, layout),
-        bank.excerpt_pairs(at.frame, at.previous_frame, layout),
+        bank.score_pairs(at.column, at.previous_column, memory_format),
+        bank.excerpt_pairs(at.frame, at.previous_frame, memory_format),
     )
 
 
@@ -196,9 +201,9 @@ def select(state: GameState, which: torch.Tensor) -> GameState:
     return GameState(*(field[which] for field in state))
 
 
-def some(view: View, which: torch.Tensor) -> View:
-    """The views of some states (bool mask or int64 indices)."""
-    return View(*(field[which] for field in view))
+def select_index(index: ObservationIndex, which: torch.Tensor) -> ObservationIndex:
+    """The indices of some states (bool mask or int64 indices)."""
+    return ObservationIndex(*(field[which] for field in index))
 
 
 def where(mask: torch.Tensor, yes: GameState, no: GameState) -> GameState:

@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame
-from sfpipe.game.dynamics import GameState, Outcome
+from sfpipe.game.dynamics import GameState, StepResult
 from sfpipe.game.single import SingleGame
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.schema import BINS, EXCERPT
@@ -249,8 +249,8 @@ class ScoreFollowingVectorEnv(VectorEnv):
         if self._game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         change = acceleration(self.actions, np.asarray(actions).reshape(self.num_envs))
-        out: Outcome = self._game.step(torch.from_numpy(change).to(self.bank.device))
-        over = (out.lost | out.finished).cpu().numpy()
+        out: StepResult = self._game.step(torch.from_numpy(change).to(self.bank.device))
+        over = (out.terminated).cpu().numpy()
         infos = self._infos(self._game.state)
         if over.any():
             infos |= self._final(self._game, over)
@@ -273,7 +273,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
         }
 
     def _look(self, state: GameState) -> dict[str, np.ndarray]:
-        seen = dynamics.observe(self.bank, dynamics.view(self.bank, state))
+        seen = dynamics.observe(self.bank, dynamics.observation_index(self.bank, state))
         return {"score": seen.score.cpu().numpy(), "spectrogram": seen.spectrogram.cpu().numpy()}
 
     def _infos(self, state: GameState) -> dict[str, Any]:

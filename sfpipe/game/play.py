@@ -111,10 +111,10 @@ def _play(
     while len(alive):
         seen = None
         if player.needs_observation:
-            seen = dynamics.observe(bank, dynamics.view(bank, state))
+            seen = dynamics.observe(bank, dynamics.observation_index(bank, state))
         state, out = dynamics.step(bank, state, player.act(state, seen), threshold)
         log.append((alive, out.error, state.position, out.reward))
-        over = out.lost | out.finished
+        over = out.terminated
         if progress:
             progress.advance(len(alive), f"{len(alive)} games in play")
         if bool(over.any()):

@@ -26,7 +26,7 @@ class Player(Protocol):
         ...
 
 
-class Planner:
+class Expert:
     """Chooses by looking at the target's future, which no agent can: the ceiling.
 
     All 27 sequences of three actions are followed for `horizon` frames, the speed held after

@@ -117,7 +117,7 @@ def situations(
         error_px=error_px(bank, state),
         probability=seen.probability,
         value=seen.value,
-        observation=dynamics.observe(bank, dynamics.view(bank, state)),
+        observation=dynamics.observe(bank, dynamics.observation_index(bank, state)),
     )
 
 

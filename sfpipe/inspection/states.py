@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from sfpipe.agents.agent import AgentPlayer, agent_window, load_agent
+from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation
@@ -29,8 +29,8 @@ class Subject:
 
     def player(self, *, deterministic: bool = False) -> AgentPlayer:
         """The agent as a player of the bank's games."""
-        policy = SlidingPolicy(self.actor, self.bank)
-        return SlidingPlayer(policy, self.bank, deterministic=deterministic)
+        policy = CachedPolicy(self.actor, self.bank)
+        return CachedPlayer(policy, self.bank, deterministic=deterministic)
 
     def performance(self, piece: str | None, seed: int) -> int:
         """Index of the first performance of `piece`, or of one drawn with `seed`.
@@ -141,8 +141,8 @@ def look(subject: Subject, state: GameState, *, batch: int = 1024) -> Seen:
     network = subject.actor.network.eval()
     columns: list[tuple[torch.Tensor, ...]] = []
     for some in torch.arange(len(state.frame)).split(batch):
-        at = dynamics.view(subject.bank, dynamics.select(state, some))
-        embedding = network.join(*subject.actor.features(subject.actor.look(subject.bank, at)))
+        at = dynamics.observation_index(subject.bank, dynamics.select(state, some))
+        embedding = network.join(*subject.actor.features(subject.actor.observe(subject.bank, at)))
         logits, value = network.heads(embedding)
         columns.append((embedding, logits.softmax(1), value))
     parts = (torch.cat(column).float().cpu().numpy() for column in zip(*columns, strict=True))

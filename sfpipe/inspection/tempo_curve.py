@@ -17,7 +17,7 @@ import numpy as np
 
 from sfpipe.files import replacing
 from sfpipe.game.play import PlayedGame, play_games
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.inspection.figures import AGENT, LOST, PLANNER, TARGET, new_figure, plain, save
 from sfpipe.inspection.states import Subject
 from sfpipe.store.schema import FPS
@@ -78,7 +78,7 @@ def tempo(
     agent = play_games(
         bank, subject.player(deterministic=deterministic), performances=[performance]
     )[0]
-    planner = play_games(bank, Planner(bank), performances=[performance])[0]
+    planner = play_games(bank, Expert(bank), performances=[performance])[0]
     curves = {"target": optimal(agent), "planner": played(planner), "agent": played(agent)}
     _write(curves, out / "tempo.csv")
     title = f"{agent.piece}, {agent.performance}"

@@ -20,7 +20,7 @@ from sfpipe.store.window import Window
 
 
 @dataclass(frozen=True)
-class Layout:
+class MemoryFormat:
     """How observations lie in memory; a network asks for what it would convert them to.
 
     Attributes
@@ -33,7 +33,7 @@ class Layout:
     bfloat16: bool = False
 
     def apply(self, pairs: torch.Tensor) -> torch.Tensor:
-        """`pairs` in this layout."""
+        """`pairs` in this memory_format."""
         if self.bfloat16:
             pairs = pairs.to(torch.bfloat16)
         if self.bfloat16 or self.channels_last:
@@ -41,7 +41,7 @@ class Layout:
         return pairs
 
 
-PLANES = Layout()
+PLANES = MemoryFormat()
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Bank:
         self,
         column: torch.Tensor,
         previous: torch.Tensor,
-        layout: Layout = PLANES,
+        memory_format: MemoryFormat = PLANES,
         *,
         width: int | None = None,
     ) -> torch.Tensor:
@@ -204,17 +204,17 @@ class Bank:
         """
         width = width or self.window.seen[1]
         if self.device.type == "cpu":
-            return self._cut(self.strip, column, previous, width, 1 / 255, layout)
+            return self._cut(self.strip, column, previous, width, 1 / 255, memory_format)
         view = _every(self.strip, width)
         now, before = (view[c].to(torch.float32) for c in (column, previous))
         now, before = now * (1 / 255), before * (1 / 255)
-        return layout.apply(torch.stack([now, now - before], dim=1))
+        return memory_format.apply(torch.stack([now, now - before], dim=1))
 
     def excerpt_pairs(
         self,
         frame: torch.Tensor,
         previous: torch.Tensor,
-        layout: Layout = PLANES,
+        memory_format: MemoryFormat = PLANES,
         *,
         width: int = EXCERPT,
     ) -> torch.Tensor:
@@ -224,10 +224,10 @@ class Bank:
         """
         first, second = frame - EXCERPT, previous - EXCERPT
         if self.device.type == "cpu":
-            return self._cut(self.spectrogram, first, second, width, 1.0, layout)
+            return self._cut(self.spectrogram, first, second, width, 1.0, memory_format)
         view = _every(self.spectrogram, width)
         now, before = view[first], view[second]
-        return layout.apply(torch.stack([now, now - before], dim=1))
+        return memory_format.apply(torch.stack([now, now - before], dim=1))
 
     def score_pair(self, column: int, previous: int) -> np.ndarray:
         """One window and its change: float32 [shape=(2, height, width)]."""
@@ -261,13 +261,13 @@ class Bank:
         second: torch.Tensor,
         width: int,
         scale: float,
-        layout: Layout,
+        memory_format: MemoryFormat,
     ) -> torch.Tensor:
         where = (image.numpy(), first.numpy(), second.numpy(), width, scale)
-        if layout.bfloat16:
+        if memory_format.bfloat16:
             return gather.pairs_bfloat16(*where)
-        cut = torch.from_numpy(gather.pairs(*where, interleaved=layout.channels_last))
-        return cut.permute(0, 3, 1, 2) if layout.channels_last else cut
+        cut = torch.from_numpy(gather.pairs(*where, interleaved=memory_format.channels_last))
+        return cut.permute(0, 3, 1, 2) if memory_format.channels_last else cut
 
 
 _TABLES = (

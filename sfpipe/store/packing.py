@@ -14,7 +14,7 @@ from sfpipe.store.window import Window
 
 
 @dataclass(frozen=True)
-class Place:
+class PackedOffset:
     """Where a piece's strip lies in a packed image.
 
     Attributes
@@ -38,7 +38,7 @@ class Place:
 
 def pack_strips(
     scores: Mapping[str, ScoreRecord], pieces: Sequence[str], window: Window
-) -> tuple[np.ndarray, dict[str, Place]]:
+) -> tuple[np.ndarray, dict[str, PackedOffset]]:
     """Strips side by side, as the network sees them, with a window of paper between them.
 
     Returns
@@ -53,7 +53,7 @@ def pack_strips(
     """
     paper, height = window.width // window.shrink, window.height // window.shrink
     parts = [np.zeros((height, paper), np.uint8)]
-    places: dict[str, Place] = {}
+    places: dict[str, PackedOffset] = {}
     at = paper
     for piece in pieces:
         if piece not in scores:
@@ -65,7 +65,7 @@ def pack_strips(
         phases = [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
         # The odd phase begins one strip column early: half a pixel of paper, half of strip.
         second = phases[0].shape[1] + paper + 1
-        places[piece] = Place(at - paper, second if len(phases) > 1 else 0)
+        places[piece] = PackedOffset(at - paper, second if len(phases) > 1 else 0)
         for image in phases:
             parts += [image, np.zeros((height, paper), np.uint8)]
             at += image.shape[1] + paper

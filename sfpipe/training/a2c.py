@@ -17,7 +17,7 @@ class A2C(Learner):
         s = self.schedule
         # The weights are still those that played: what was computed while playing is descended on.
         rollout = collect(self.game, self.actor, s.t_max, graph=True)
-        returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, s.gamma)
+        returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, s.gamma)
         errors = returns - rollout.value
         advantages = errors.detach()
         policy_loss = -(advantages * rollout.log_prob).mean()

@@ -20,7 +20,7 @@ from sfpipe.params import BeliefParams
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
-from sfpipe.training.belief_crops import Passages, PassageSampler
+from sfpipe.training.belief_crops import BeliefCrops, BeliefCropSampler
 from sfpipe.training.checkpoint import load_checkpoint, restoring, save_checkpoint
 from sfpipe.training.log import TrainingLog
 from sfpipe.training.session import Clock
@@ -51,7 +51,7 @@ class BeliefCourse:
 
 
 def losses(
-    network: PlaceNetwork, passages: Passages, params: BeliefParams
+    network: PlaceNetwork, passages: BeliefCrops, params: BeliefParams
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     """What is descended on.
 
@@ -63,9 +63,9 @@ def losses(
         frames count. Those count that are heard and whose target is well inside of the passage.
     """
     window, place_px = network.window, network.place_px
-    places = network.read(passages.strip)
-    frames = network.hear(passages.sound)[:, network.context - 1 :]
-    logits = network.match(frames, places.vector)
+    places = network.encode_score(passages.strip)
+    frames = network.encode_audio(passages.sound)[:, network.context - 1 :]
+    logits = network.similarity(frames, places.vector)
     centre = (torch.arange(logits.shape[2], device=logits.device) + 0.5) * place_px
     off = centre - passages.target[:, :, None]
     margin = 0.25 * window.width
@@ -120,7 +120,7 @@ class BeliefTraining:
         self.validation, self.checkpoint = list(validation), checkpoint
         self.checkpoint_seconds, self.should_stop = checkpoint_seconds, should_stop
         self.log = log or TrainingLog(None)
-        self.sampler = PassageSampler(bank, scores, params)
+        self.sampler = BeliefCropSampler(bank, scores, params)
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed + 2)  # dropout can draw from no other generator
         self.optimiser = torch.optim.AdamW(

@@ -19,7 +19,7 @@ from sfpipe.store.schema import BINS, is_augmented
 _LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
 
 
-class Passages(NamedTuple):
+class BeliefCrops(NamedTuple):
     """n passages of p places and t frames.
 
     Attributes
@@ -43,7 +43,7 @@ class Passages(NamedTuple):
     pace: torch.Tensor
 
 
-class PassageSampler:
+class BeliefCropSampler:
     """Draws passages from a bank, every second of music equally often but for `varied_weight`.
 
     Parameters
@@ -59,7 +59,7 @@ class PassageSampler:
         pieces = [info.piece for info in bank.infos]
         labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
         self._pace = [labels[p] for p in pieces]
-        # Passages are cut by the processor, wherever the bank is: copied once, not for each batch.
+        # Crops are cut by the processor, wherever the bank is: copied once, not for each batch.
         self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
         # Paper behind the last strip, which may be narrower than a passage.
         self._strip = np.pad(self._strip, ((0, 0), (0, params.places * COLUMNS)))
@@ -72,7 +72,7 @@ class PassageSampler:
             [weight[is_augmented(i.performance)] * i.n_frames for i in bank.infos]
         )
 
-    def draw(self, generator: torch.Generator) -> Passages:
+    def draw(self, generator: torch.Generator) -> BeliefCrops:
         """One batch.
 
         Parameters
@@ -110,7 +110,7 @@ class PassageSampler:
             ]
         )
         device = bank.device
-        return Passages(
+        return BeliefCrops(
             self._shift(strip, generator).to(device),
             sound.to(device),
             target.to(device),

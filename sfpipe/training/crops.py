@@ -1,4 +1,4 @@
-"""Passages: a stretch of a strip and the sound that goes with it, many labelled states at once.
+"""Crops: a stretch of a strip and the sound that goes with it, many labelled states at once.
 
 Every pair of a window in the stretch and an excerpt of the sound is a state of the game, and the
 score says where its target is. A passage of nine windows and sixteen excerpts has some seventy
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import torch
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation
-from sfpipe.store.bank import Bank, Layout
+from sfpipe.store.bank import Bank, MemoryFormat
 from sfpipe.store.schema import EXCERPT
 
 
-class Passages(NamedTuple):
+class Crops(NamedTuple):
     """n passages of w windows and e excerpts each.
 
     Attributes
@@ -58,7 +58,7 @@ class Passages(NamedTuple):
         return GameState(performance, frame, frame - 1, position, position - speed, speed)
 
 
-class PassageSampler:
+class CropSampler:
     """Draws passages from a bank, every second of music equally often.
 
     Parameters
@@ -74,8 +74,8 @@ class PassageSampler:
     def __init__(
         self,
         bank: Bank,
-        score: SharedBranch,
-        sound: SharedBranch,
+        score: DenseBranch,
+        sound: DenseBranch,
         windows: int,
         excerpts: int,
         speed_spread: float,
@@ -94,8 +94,8 @@ class PassageSampler:
         self._window = torch.arange(self.windows, device=device) * self.step_px
         self._excerpt = torch.arange(self.excerpts, device=device) * self.step_frames
 
-    def draw(self, n: int, generator: torch.Generator) -> Passages:
-        """Passages around random moments.
+    def draw(self, n: int, generator: torch.Generator) -> Crops:
+        """Crops around random moments.
 
         Strip and sound are shifted against each other, by up to a quarter of the strip's windows
         and 30 % of the excerpts. The speed is the target's own of four frames somewhere in the
@@ -142,9 +142,9 @@ class PassageSampler:
         targets = bank.targets[base[:, None] + bounded]
         error = position[:, :, None] - targets[:, None, :]
         playable = (error.abs() <= bank.window.threshold_px) & inside[:, None, :]
-        return Passages(performance, speed, position, frames, inside, error, playable)
+        return Crops(performance, speed, position, frames, inside, error, playable)
 
-    def look(self, passages: Passages, layout: Layout) -> Observation:
+    def look(self, passages: Crops, memory_format: MemoryFormat) -> Observation:
         """Both wide images of each passage, with their delta channels."""
         bank, performance = self.bank, passages.performance
         start = passages.position[:, 0]
@@ -156,6 +156,6 @@ class PassageSampler:
         column, previous = (bank.columns(performance, p) for p in (start, before))
         frame = bank.frame_base[performance] + passages.frame[:, 0]
         return Observation(
-            bank.score_pairs(column, previous, layout, width=self.seen[0]),
-            bank.excerpt_pairs(frame, frame - 1, layout, width=self.seen[1]),
+            bank.score_pairs(column, previous, memory_format, width=self.seen[0]),
+            bank.excerpt_pairs(frame, frame - 1, memory_format, width=self.seen[1]),
         )

@@ -21,15 +21,15 @@ from torch.nn import functional as F
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import View, some
-from sfpipe.game.players import Planner
+from sfpipe.game.dynamics import ObservationIndex, select_index
+from sfpipe.game.players import Expert
 from sfpipe.params import Schedule
 from sfpipe.store.bank import Bank
-from sfpipe.training.auxiliary.transcription import NoteReader
+from sfpipe.training.auxiliary.transcription import TranscriptionHead
 from sfpipe.training.learner import Learner
 from sfpipe.training.returns import n_step_returns
 from sfpipe.training.rollout import minibatches
-from sfpipe.training.rollout_audio import SoundAhead
+from sfpipe.training.rollout_audio import RolloutAudioFeatures
 
 
 class Dagger(Learner):
@@ -45,10 +45,10 @@ class Dagger(Learner):
         bfloat16: bool = False,
     ):
         super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
-        self.planner = Planner(bank, schedule.dagger.horizon)
-        self.reader: NoteReader | None = None
+        self.planner = Expert(bank, schedule.dagger.horizon)
+        self.reader: TranscriptionHead | None = None
         if schedule.dagger.read_loss:
-            self.reader = NoteReader(bank, *network.branch_widths)
+            self.reader = TranscriptionHead(bank, *network.branch_widths)
             self.optimiser.add_param_group({"params": list(self.reader.parameters())})
 
     def _games(self) -> int:
@@ -87,8 +87,8 @@ class Dagger(Learner):
         sums: dict[str, Any] = {}
         n_batches = 0
         for which in minibatches(n, s.dagger.batch, self.shuffle, self.bank.device):
-            seen = some(view, which)
-            features = self.actor.features(self.actor.look(self.bank, seen))
+            seen = select_index(view, which)
+            features = self.actor.features(self.actor.observe(self.bank, seen))
             with self.actor.arithmetic():
                 embedding = self.network.join(*features)
                 logits, values = self.network.heads(embedding)
@@ -140,7 +140,7 @@ class Dagger(Learner):
             game.put(which, elsewhere)
 
     @torch.no_grad()
-    def _draw(self) -> tuple[View, torch.Tensor, None, Any, Any]:
+    def _draw(self) -> tuple[ObservationIndex, torch.Tensor, None, Any, Any]:
         """As `_collect`, of states drawn anywhere in any game; nothing is played.
 
         A third cheaper than playing, and no two states of a batch are neighbours: features form
@@ -154,32 +154,34 @@ class Dagger(Learner):
         cost = self.planner.costs(state).to(torch.float32)
         error = state.position - dynamics.target(self.bank, state.performance, state.frame)
         reward = 1 - error.abs().mean() / game.window.threshold_px
-        return dynamics.view(self.bank, state), cost, None, reward, None
+        return dynamics.observation_index(self.bank, state), cost, None, reward, None
 
     @torch.no_grad()
-    def _collect(self, share: float) -> tuple[View, torch.Tensor, torch.Tensor, Any, Any]:
+    def _collect(
+        self, share: float
+    ) -> tuple[ObservationIndex, torch.Tensor, torch.Tensor, Any, Any]:
         """Views, costs, returns (flat), mean reward, share of agreeing first choices."""
         self.network.eval()
         s, game = self.schedule, self.game
         steps: list[tuple] = []
         self._scatter()
-        sound = SoundAhead(self.actor, game.bank, game.n_games)
+        sound = RolloutAudioFeatures(self.actor, game.bank, game.n_games)
         for step in range(s.dagger.t_max):
-            at = game.view()
-            logits, _ = sound.answer(at, s.dagger.t_max + 1 - step)
+            at = game.observation_index()
+            logits, _ = sound.heads(at, s.dagger.t_max + 1 - step)
             cost = self.planner.costs(game.state)
-            action, planned = self.actor.draw(logits), cost.argmin(1)
+            action, planned = self.actor.sample(logits), cost.argmin(1)
             agree = logits.argmax(1) == planned
             if share > 0:
                 dice = torch.rand(len(action), generator=self.actor.generator, device=action.device)
                 action = torch.where(dice < share, planned, action)
             out = game.step(action - 1)
-            steps.append((*at, cost.to(torch.float32), out.reward, out.lost | out.finished, agree))
-        last_value = sound.answer(game.view(), 1)[1]
+            steps.append((*at, cost.to(torch.float32), out.reward, out.terminated, agree))
+        last_value = sound.heads(game.observation_index(), 1)[1]
         columns = [torch.stack(c) for c in zip(*steps, strict=True)]
         returns = n_step_returns(columns[5], columns[6], last_value, s.gamma)
         return (
-            View(*(c.flatten() for c in columns[:4])),
+            ObservationIndex(*(c.flatten() for c in columns[:4])),
             columns[4].flatten(0, 1),
             returns.flatten(),
             columns[5].mean(),

@@ -13,7 +13,7 @@ from sfpipe.agents.policy import Actor
 from sfpipe.game.batched import BatchedGame
 from sfpipe.params import Schedule
 from sfpipe.store.bank import Bank
-from sfpipe.training.auxiliary.localisation import Localiser
+from sfpipe.training.auxiliary.localisation import LocalisationHead
 
 
 class Learner(ABC):
@@ -54,9 +54,9 @@ class Learner(ABC):
         self.optimiser = torch.optim.Adam(
             network.parameters(), lr=self._rates()[0], betas=(0.9, 0.999), fused=True
         )
-        self.localiser: Localiser | None = None
+        self.localiser: LocalisationHead | None = None
         if self._localise_loss():
-            self.localiser = Localiser(bank, network.width)
+            self.localiser = LocalisationHead(bank, network.width)
             self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
         self.frames = 0
         self.refined = 1.0  # factor of the learning rate

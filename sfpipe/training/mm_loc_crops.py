@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.params import MmLocParams
 from sfpipe.store import gather
 from sfpipe.store.schema import BINS, EXCERPT
-from sfpipe.training.auxiliary.contrastive import Matcher
-from sfpipe.training.auxiliary.transcription import NoteReader
-from sfpipe.training.crops import Passages, PassageSampler
+from sfpipe.training.auxiliary.contrastive import ContrastiveHead
+from sfpipe.training.auxiliary.transcription import TranscriptionHead
+from sfpipe.training.crops import Crops, CropSampler
 
 
 class MmLocPassages(nn.Module):
@@ -38,13 +38,13 @@ class MmLocPassages(nn.Module):
         self._network = [network]  # in a list, so that its weights are not this module's
         self.examples, self.params = examples, params
         window = network.window
-        self._score = SharedBranch(network.score, 1, window.seen)
-        self._sound = SharedBranch(network.spectrogram, 1, (BINS, network.context))
-        self.sampler = PassageSampler(
+        self._score = DenseBranch(network.score, 1, window.seen)
+        self._sound = DenseBranch(network.spectrogram, 1, (BINS, network.context))
+        self.sampler = CropSampler(
             examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0
         )
-        self.matcher = Matcher(self._score, self._sound, window).to(examples.bank.device)
-        self.reader = NoteReader(examples.bank, *network.branch_widths)
+        self.matcher = ContrastiveHead(self._score, self._sound, window).to(examples.bank.device)
+        self.reader = TranscriptionHead(examples.bank, *network.branch_widths)
 
     def loss(
         self, generator: torch.Generator, *, bfloat16: bool = False
@@ -73,7 +73,7 @@ class MmLocPassages(nn.Module):
         aids = self.params.match_loss * match_loss + self.params.read_loss * read_loss
         return place_loss + aids, len(labels)
 
-    def _look(self, passages: Passages, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _look(self, passages: Crops, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
         bank, performance = self.examples.bank, passages.performance
         column = bank.columns(performance, passages.position[:, 0])
         first = self.examples.first_frames(performance, passages.frame[:, 0] - EXCERPT)

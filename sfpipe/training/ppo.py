@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from sfpipe.game.dynamics import some
+from sfpipe.game.dynamics import select_index
 from sfpipe.training.learner import Learner
 from sfpipe.training.returns import generalised_advantages, normalised
 from sfpipe.training.rollout import collect, entropy_of, log_prob_of, minibatches
@@ -27,7 +27,7 @@ class PPO(Learner):
         rollout = collect(self.game, self.actor, s.t_max, graph=at_once)
         played, value = rollout.answers(), rollout.value.detach()
         advantages = generalised_advantages(
-            rollout.reward, value, rollout.over, rollout.last_value, s.gamma, s.gae_lambda
+            rollout.reward, value, rollout.terminated, rollout.last_value, s.gamma, s.gae_lambda
         )
         returns = (advantages + value).flatten()
         advantages = normalised(advantages).flatten()
@@ -40,11 +40,11 @@ class PPO(Learner):
         n_batches = 0
         for _ in range(s.ppo.epochs):
             for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
-                seen = some(view, which)
+                seen = select_index(view, which)
                 if at_once and not n_batches:
                     logits, values = (answer[which] for answer in played)
                 else:
-                    embedding = self.actor.embed(self.actor.look(self.bank, seen))
+                    embedding = self.actor.embed(self.actor.observe(self.bank, seen))
                     with self.actor.arithmetic():
                         logits, values = self.network.heads(embedding)
                 ratio = (log_prob_of(logits, action[which]) - before[which]).exp()

@@ -1,9 +1,9 @@
 """Study: the first phase of an imitation, on passages, without playing.
 
-The policy learns what the planner would do in every state of a passage, as under `dagger`; three
-aids, dropped afterwards, make both branches learn to read, to hear and to match: `NoteReader`,
-`Matcher` and `Localiser`. The states are not those the agent will meet, so that dagger, or a
-policy gradient, follows.
+The policy learns what the expert would do in every state of a crop, as under `dagger`; three
+auxiliary losses teach both branches to read, to hear and to match: `TranscriptionHead`,
+`ContrastiveHead` and `LocalisationHead`, dropped afterwards. The states are not those the agent
+will meet, so that dagger, or a policy gradient, follows.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.params import Schedule
-from sfpipe.store.bank import Bank, Layout
+from sfpipe.store.bank import Bank, MemoryFormat
 from sfpipe.store.schema import BINS, EXCERPT
-from sfpipe.training.auxiliary.contrastive import Matcher
-from sfpipe.training.auxiliary.localisation import Localiser
-from sfpipe.training.auxiliary.transcription import NoteReader
-from sfpipe.training.crops import PassageSampler
+from sfpipe.training.auxiliary.contrastive import ContrastiveHead
+from sfpipe.training.auxiliary.localisation import LocalisationHead
+from sfpipe.training.auxiliary.transcription import TranscriptionHead
+from sfpipe.training.crops import CropSampler
 from sfpipe.training.learner import Learner
 
 # A state counts 1 / (|error| + this share of the threshold): games are played near the target.
@@ -45,17 +45,17 @@ class Study(Learner):
     ):
         super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
         s = schedule.study
-        self.score = SharedBranch(network.score, network.channels, network.window.seen)
-        self.sound = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
-        self.sampler = PassageSampler(
+        self.score = DenseBranch(network.score, network.channels, network.window.seen)
+        self.sound = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
+        self.sampler = CropSampler(
             bank, self.score, self.sound, s.windows, s.excerpts, s.speed_spread
         )
-        self.layout = Layout(channels_last=True, bfloat16=bfloat16)
-        self.planner = Planner(bank, schedule.dagger.horizon)
-        self.localiser = localiser = Localiser(bank, network.width)
+        self.memory_format = MemoryFormat(channels_last=True, bfloat16=bfloat16)
+        self.planner = Expert(bank, schedule.dagger.horizon)
+        self.localiser = localiser = LocalisationHead(bank, network.width)
         self.place_loss = localiser.loss
-        self.matcher = Matcher(self.score, self.sound, network.window).to(bank.device)
-        self.reader = NoteReader(bank, *network.branch_widths)
+        self.matcher = ContrastiveHead(self.score, self.sound, network.window).to(bank.device)
+        self.reader = TranscriptionHead(bank, *network.branch_widths)
         for aid in self._aids().values():
             self.optimiser.add_param_group({"params": list(aid.parameters())})
 
@@ -76,7 +76,7 @@ class Study(Learner):
         states = passages.states(which)
         network.train()
         with self.actor.arithmetic():
-            seen = self.sampler.look(passages, self.layout)
+            seen = self.sampler.look(passages, self.memory_format)
             maps, heard = (
                 self.score.maps(seen.score),
                 self.sound.cut(self.sound.maps(seen.spectrogram)),
@@ -85,7 +85,9 @@ class Study(Learner):
             score, sound = self.score.dense(self.score.cut(maps)), self.sound.dense(heard)
             embedding = network.join_pairs(score, sound, which)
             logits, _ = network.heads(embedding)
-            localise_loss = self.place_loss(embedding, dynamics.view(self.bank, states))
+            localise_loss = self.place_loss(
+                embedding, dynamics.observation_index(self.bank, states)
+            )
             read_loss = self.reader.passages_loss(score, sound, passages)
         cost = self.planner.costs(states).to(torch.float32)
         policy_loss, regret = self._judge(logits, cost, passages.error[which])

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import View, some
+from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.training.learner import Learner
 from sfpipe.training.rollout import entropy_of, log_prob_of, minibatches
 
@@ -24,7 +24,9 @@ class Reinforce(Learner):
         sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
         for which in minibatches(n, s.ppo.batch, None, self.bank.device):
-            logits, values = self.actor.forward(self.actor.look(self.bank, some(view, which)))
+            logits, values = self.actor.forward(
+                self.actor.observe(self.bank, select_index(view, which))
+            )
             advantage = returns[which] - values.detach()
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
@@ -38,7 +40,7 @@ class Reinforce(Learner):
         return {"frames": n, "reward": reward.mean(), "gradient_norm": norm, **sums}
 
     @torch.no_grad()
-    def _play_to_the_end(self) -> tuple[View, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _play_to_the_end(self) -> tuple[ObservationIndex, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Views, actions, rewards and returns of all steps of `n_games` new games, flat."""
         self.network.eval()
         bank, device = self.bank, self.bank.device
@@ -46,13 +48,13 @@ class Reinforce(Learner):
         alive = torch.arange(self.game.n_games, device=device)
         steps: list[tuple] = []
         while len(alive):
-            at = dynamics.view(bank, state)
-            action = self.actor.draw(self.actor.forward(self.actor.look(bank, at))[0])
+            at = dynamics.observation_index(bank, state)
+            action = self.actor.sample(self.actor.forward(self.actor.observe(bank, at))[0])
             state, out = dynamics.step(
                 bank, state, (action - 1).to(torch.float64), self.game.window.threshold_px
             )
             steps.append((alive, *at, action, out.reward))
-            going = ~(out.lost | out.finished)
+            going = ~(out.terminated)
             alive, state = alive[going], dynamics.select(state, going)
         running = torch.zeros(self.game.n_games, device=device)
         returns: list[torch.Tensor] = []
@@ -60,4 +62,4 @@ class Reinforce(Learner):
             running[which] = reward + self.schedule.gamma * running[which]
             returns.append(running[which])
         columns = [torch.cat(c) for c in zip(*(step[1:] for step in steps), strict=True)]
-        return View(*columns[:4]), columns[4], columns[5], torch.cat(returns[::-1])
+        return ObservationIndex(*columns[:4]), columns[4], columns[5], torch.cat(returns[::-1])

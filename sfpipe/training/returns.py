@@ -1,6 +1,6 @@
 """Returns and advantages (section 3): what the learners learn from.
 
-Conventions: arrays are float32 [shape=(T, N)], T steps of N games; `over[t]` says that step t
+Conventions: arrays are float32 [shape=(T, N)], T steps of N games; `terminated[t]` says that step t
 ended its game, so that nothing after it counts for it; `last_value` [shape=(N,)] is the value of
 the states after step T - 1.
 """
@@ -11,7 +11,7 @@ import torch
 
 
 def n_step_returns(
-    rewards: torch.Tensor, over: torch.Tensor, last_value: torch.Tensor, gamma: float
+    rewards: torch.Tensor, terminated: torch.Tensor, last_value: torch.Tensor, gamma: float
 ) -> torch.Tensor:
     """Discounted sums of rewards up to the end of the rollout, then the value (A2C).
 
@@ -23,7 +23,7 @@ def n_step_returns(
     returns = torch.empty_like(rewards)
     running = last_value
     for t in range(len(rewards) - 1, -1, -1):
-        running = rewards[t] + gamma * running * ~over[t]
+        running = rewards[t] + gamma * running * ~terminated[t]
         returns[t] = running
     return returns
 
@@ -31,7 +31,7 @@ def n_step_returns(
 def generalised_advantages(
     rewards: torch.Tensor,
     values: torch.Tensor,
-    over: torch.Tensor,
+    terminated: torch.Tensor,
     last_value: torch.Tensor,
     gamma: float,
     lam: float,
@@ -47,7 +47,7 @@ def generalised_advantages(
     advantages = torch.empty_like(rewards)
     running, following = torch.zeros_like(last_value), last_value
     for t in range(len(rewards) - 1, -1, -1):
-        going = ~over[t]
+        going = ~terminated[t]
         surprise = rewards[t] + gamma * following * going - values[t]
         running = surprise + gamma * lam * running * going
         advantages[t] = running

@@ -9,8 +9,8 @@ import torch
 
 from sfpipe.agents.policy import Actor
 from sfpipe.game.batched import BatchedGame
-from sfpipe.game.dynamics import View
-from sfpipe.training.rollout_audio import SoundAhead
+from sfpipe.game.dynamics import ObservationIndex
+from sfpipe.training.rollout_audio import RolloutAudioFeatures
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,24 @@ class Rollout:
         int64, 0/1/2 for -1/0/+1 px/frame.
     logits, log_prob, value:
         float32, of the acting policy; logits [shape=(T, N, 3)].
-    reward, over:
-        float32, bool: of the step; `over` if it ended its game.
+    reward, terminated:
+        float32, bool: of the step; `terminated` if it ended its game.
     last_value:
         float32 [shape=(N,)].
     """
 
-    view: View
+    view: ObservationIndex
     action: torch.Tensor
     logits: torch.Tensor
     log_prob: torch.Tensor
     value: torch.Tensor
     reward: torch.Tensor
-    over: torch.Tensor
+    terminated: torch.Tensor
     last_value: torch.Tensor
 
-    def flat_view(self) -> View:
+    def flat_view(self) -> ObservationIndex:
         """The views as [shape=(T N,)]."""
-        return View(*(field.flatten() for field in self.view))
+        return ObservationIndex(*(field.flatten() for field in self.view))
 
     def answers(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [shape=(T N, 3)] and values [shape=(T N,)]."""
@@ -59,23 +59,25 @@ def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False)
         rollout then need not compute them again.
     """
     actor.network.eval()
-    sound = SoundAhead(actor, game.bank, game.n_games)
+    sound = RolloutAudioFeatures(actor, game.bank, game.n_games)
     steps: list[tuple] = []
     for step in range(t_max):
-        at = game.view()
+        at = game.observation_index()
         with torch.set_grad_enabled(graph):
-            logits, value = sound.answer(at, t_max + 1 - step)
-        action = actor.draw(logits.detach())
+            logits, value = sound.heads(at, t_max + 1 - step)
+        action = actor.sample(logits.detach())
         log_prob = log_prob_of(logits, action)
         outcome = game.step(action - 1)
-        over = outcome.lost | outcome.finished
-        steps.append((*at, action, logits, log_prob, value, outcome.reward, over))
+        terminated = outcome.terminated
+        steps.append((*at, action, logits, log_prob, value, outcome.reward, terminated))
     with torch.no_grad():
-        last_value = sound.answer(game.view(), 1)[1]
-    *seen, action, logits, log_prob, value, reward, over = (
+        last_value = sound.heads(game.observation_index(), 1)[1]
+    *seen, action, logits, log_prob, value, reward, terminated = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )
-    return Rollout(View(*seen), action, logits, log_prob, value, reward, over, last_value)
+    return Rollout(
+        ObservationIndex(*seen), action, logits, log_prob, value, reward, terminated, last_value
+    )
 
 
 def log_prob_of(logits: torch.Tensor, action: torch.Tensor) -> torch.Tensor:

@@ -2,21 +2,21 @@
 
 Excerpts of successive states have 39 of 40 frames in common, and so has their change since the
 frame before. What a rollout will hear is therefore known when it begins, and its convolutions are
-computed once for all steps of a game (`SharedBranch.every`) instead of once per step.
+computed once for all steps of a game (`DenseBranch.every`) instead of once per step.
 """
 
 from __future__ import annotations
 
 import torch
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.agents.policy import Actor
-from sfpipe.game.dynamics import View, some
+from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import BINS, EXCERPT
 
 
-class SoundAhead:
+class RolloutAudioFeatures:
     """What the network makes of the sound of n games, for some steps that are yet to be played.
 
     Holds for the weights the network has now. It can be differentiated where gradients are on.
@@ -32,13 +32,13 @@ class SoundAhead:
     def __init__(self, actor: Actor, bank: Bank, n_games: int):
         self.actor, self.bank = actor, bank
         network = actor.network
-        self.branch = SharedBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
+        self.branch = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
         self._table: torch.Tensor | None = None  # features of all windows heard, a row each
         # Of each game: frame of the first window heard, how many there are, row of the first.
         none = torch.zeros(n_games, dtype=torch.int64, device=bank.device)
         self._first = self._count = self._row = none
 
-    def answer(self, view: View, left: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def heads(self, view: ObservationIndex, left: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of the present states.
 
         Parameters
@@ -46,9 +46,9 @@ class SoundAhead:
         view, left:
             As for `at`.
         """
-        return self.actor.answer(self.actor.see(self.bank, view), self.at(view, left))
+        return self.actor.heads(self.actor.score_features(self.bank, view), self.at(view, left))
 
-    def at(self, view: View, left: int) -> torch.Tensor:
+    def at(self, view: ObservationIndex, left: int) -> torch.Tensor:
         """Features of the sound of the present states, [shape=(n, width of the branch)].
 
         Parameters
@@ -65,7 +65,7 @@ class SoundAhead:
         if bool(unheard.any()):
             self._listen(unheard.nonzero().squeeze(1), view.frame[unheard], left)
         if self._table is None:
-            return self.actor.hear(self.bank, view)
+            return self.actor.audio_features(self.bank, view)
         outside = self._outside(view.frame)
         index = torch.where(outside, 0, view.frame - self._first)
         heard = self._table[self._row + index]
@@ -73,7 +73,7 @@ class SoundAhead:
         alone = outside | (view.previous_frame != view.frame - 1)
         if bool(alone.any()):
             which = alone.nonzero().squeeze(1)
-            features = self.actor.hear(self.bank, some(view, which))
+            features = self.actor.audio_features(self.bank, select_index(view, which))
             heard = heard.index_copy(0, which, features.to(heard.dtype))
         return heard
 
@@ -90,7 +90,7 @@ class SoundAhead:
         if most < least:
             return  # in a bank so short each state is heard for itself
         first = frame.clamp(least, most)
-        images = self.bank.excerpt_pairs(first, first - 1, self.actor.layout, width=width)
+        images = self.bank.excerpt_pairs(first, first - 1, self.actor.memory_format, width=width)
         with self.actor.arithmetic():
             features = self.branch.every(images).flatten(0, 1)
         before = [] if self._table is None else [self._table]

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import torch
 
+from sfpipe.agents.cached_policy import playing
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import playing
 from sfpipe.agents.weights import RunningAverage, copy_weights
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import mean_error, play_games, share_of_onsets

@@ -26,7 +26,7 @@ from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.registry import Sources, find_baseline
 from sfpipe.game.follower import follow
 from sfpipe.game.play import PlayedGame, play_games
-from sfpipe.game.players import ConstantSpeed, Planner, Player
+from sfpipe.game.players import ConstantSpeed, Expert, Player
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.bank import Bank
@@ -195,7 +195,7 @@ def play_player(shown: Shown, name: str, paths: Paths) -> Contestant:
         raise SfpipeError(f"unknown player '{name}'", remedy=f"use one of {', '.join(PLAYERS)}")
     bank = bank_of(shown, window_of(shown))
     player: Player = (
-        Planner(bank)
+        Expert(bank)
         if name == "optimal"
         else ConstantSpeed(bank, training_speed(paths.scores, shown.store))
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.game.dynamics import Observation, View, observe
+from sfpipe.game.dynamics import Observation, ObservationIndex, observe
 from sfpipe.game.play import PlayedGame
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -91,7 +91,7 @@ def track(game: PlayedGame, name: str) -> Track:
     )
 
 
-def views(game: PlayedGame, bank: Bank, performance: int) -> View:
+def views(game: PlayedGame, bank: Bank, performance: int) -> ObservationIndex:
     """Where the observations of a game's states lie in the bank: four int64 [shape=(T + 1,)]."""
     start = bank.start_x[performance].cpu().reshape(1)
     moved = torch.from_numpy(game.position_px.astype(np.float64)) + bank.window.width
@@ -103,7 +103,7 @@ def views(game: PlayedGame, bank: Bank, performance: int) -> View:
     # A state after the last frame of the sound has nothing more to hear.
     last = bank.frame_base[performance] + bank.infos[performance].n_frames + EXCERPT
     frame = frame.clamp(max=int(last))
-    return View(
+    return ObservationIndex(
         frame,
         torch.cat([frame[:1], frame[:-1]]),
         bank.columns(which, position),
@@ -117,7 +117,7 @@ def observations(
     """What an agent saw in a game's states, in batches of consecutive states."""
     at = views(game, bank, performance)
     for first in range(0, len(at.frame), batch):
-        yield observe(bank, View(*(field[first : first + batch] for field in at)))
+        yield observe(bank, ObservationIndex(*(field[first : first + batch] for field in at)))
 
 
 @torch.no_grad()

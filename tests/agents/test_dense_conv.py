@@ -3,18 +3,18 @@
 import pytest
 import torch
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
 
 
-def branch_of(name: str, part: str) -> tuple[ActorCritic, torch.nn.Sequential, SharedBranch]:
+def branch_of(name: str, part: str) -> tuple[ActorCritic, torch.nn.Sequential, DenseBranch]:
     window = WINDOWS[name]
     network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
     branch = getattr(network, part)
     size = window.seen if part == "score" else (BINS, EXCERPT)
-    return network, branch, SharedBranch(branch, 2, size)
+    return network, branch, DenseBranch(branch, 2, size)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -47,7 +47,7 @@ def test_windows_at_every_column_share_their_first_layers(name, part):
 
 def test_gradients_reach_the_branch():
     network = ActorCritic(WINDOWS["nottingham"]).initialise(torch.Generator().manual_seed(0))
-    shared = SharedBranch(network.spectrogram, 2, (BINS, EXCERPT))
+    shared = DenseBranch(network.spectrogram, 2, (BINS, EXCERPT))
     image = torch.rand(1, 2, BINS, shared.width(3))
     shared.dense(shared.cut(shared.maps(image))).sum().backward()
     assert all(bool(p.grad.abs().sum() > 0) for p in network.spectrogram.parameters())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.game import dynamics
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from tests.toy import ramp_bank
 
 FAR = (-1e6, 1e6)
@@ -16,7 +16,7 @@ FAR = (-1e6, 1e6)
 
 def test_where_the_future_is_known_it_costs_what_the_planner_s_move_costs():
     bank = ramp_bank(4)
-    planner = Planner(bank, HORIZON)
+    planner = Expert(bank, HORIZON)
     generator = torch.Generator().manual_seed(0)
     state = dynamics.scatter(bank, torch.arange(4).repeat(50), generator, 10.0)
     costs = planner.costs(state)

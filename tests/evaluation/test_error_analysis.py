@@ -9,7 +9,7 @@ import torch
 
 from sfpipe.evaluation.error_analysis import difficulty, worst, write_closeup
 from sfpipe.game.play import play_games
-from sfpipe.game.players import ConstantSpeed, Planner
+from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.store.bank import load_bank
 from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
@@ -52,7 +52,7 @@ def test_worst_pieces_by_their_earliest_loss(make_game):
 def test_difficulty(stores):
     """Two quarters in 1.1 s, three onsets."""
     bank = load_bank(*stores, WINDOWS["nottingham"])
-    games = play_games(bank, Planner(bank), trials=2)
+    games = play_games(bank, Expert(bank), trials=2)
     found = difficulty(games, read_scores(stores[0]))
     assert [row[:2] for row in found] == [[f"tune{i}", "plain"] for i in range(3)]
     for _, _, tempo, density, ratio in found:
@@ -64,7 +64,7 @@ def test_difficulty(stores):
 @pytest.mark.parametrize("speed", [9.0, None])
 def test_files(stores, tmp_path, speed):
     bank = load_bank(*stores, WINDOWS["nottingham"])
-    player = Planner(bank) if speed is None else ConstantSpeed(bank, speed)
+    player = Expert(bank) if speed is None else ConstantSpeed(bank, speed)
     games = play_games(bank, player)
     files = write_closeup(games, bank, read_scores(stores[0]), tmp_path)
     assert sorted(files) == sorted(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import torch
 from sfpipe.evaluation.metrics import evaluate, onset_tracking_ratio
 from sfpipe.evaluation.validation import validate
 from sfpipe.game.play import play_games, share_of_onsets
-from sfpipe.game.players import ConstantSpeed, Planner
+from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.store.bank import Bank
 from tests.toy import NOTTINGHAM, RandomPlayer, performance_record, score_record
 
@@ -34,7 +34,7 @@ def bank():
 def played(bank):
     generator = torch.Generator().manual_seed(0)
     return {
-        "planner": play_games(bank, Planner(bank)),
+        "planner": play_games(bank, Expert(bank)),
         "constant": play_games(bank, ConstantSpeed(bank, 2.0)),
         "random": play_games(bank, RandomPlayer(generator), trials=5),
     }

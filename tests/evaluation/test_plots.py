@@ -7,7 +7,7 @@ import pytest
 
 from sfpipe.evaluation.plots import draw_real, write_plots
 from sfpipe.game.play import play_games
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from tests.toy import ramp_bank
 
 
@@ -70,7 +70,7 @@ def test_pictures_are_not_blank(folder, name):
 def test_a_follower_that_jumps_away_is_crossed_out_on_the_edge():
     """Not beyond it, where the cross would stand in the title of the axis."""
     bank = ramp_bank()
-    kept = play_games(bank, Planner(bank), performances=[0])[0]
+    kept = play_games(bank, Expert(bank), performances=[0])[0]
     jump = np.array([0.0, 1.0, -9000.0], np.float32)
     lost = replace(kept, error_px=jump, position_px=jump, lost=True)
     figure = draw_real({"planner": kept, "other": lost}, "a piece")

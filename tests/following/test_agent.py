@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from sfpipe.agents.agent import AgentPlayer
-from sfpipe.agents.streaming_conv import IncrementalBranch
+from sfpipe.agents.streaming_conv import StreamingBranch
 from sfpipe.errors import SfpipeError
 from sfpipe.following.agent import AgentFollower
 from sfpipe.game.play import play_games
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from tests.agents.test_sliding import actor_for
+from tests.agents.test_cached_policy import actor_for
 from tests.toy import performance_record, score_record
 
 
@@ -84,7 +84,7 @@ def test_one_column_at_a_time_equals_whole_excerpts(name):
     rng = np.random.default_rng(0)
     width = network.branch_widths[1]
     weight = torch.from_numpy(rng.normal(size=(5, width)).astype(np.float32)) / width**0.5
-    branch = IncrementalBranch(network.spectrogram, weight)
+    branch = StreamingBranch(network.spectrogram, weight)
     # More frames than fit into the columns' memory at once.
     heard = np.concatenate([np.zeros((41, 78)), rng.random((620, 78))]).astype(np.float32)
     for n, frame in enumerate(heard[41:]):

@@ -9,9 +9,9 @@ from sfpipe.following.agents import agent_and_yardsticks
 from sfpipe.following.entrants import FollowerEntrant, PlayerEntrant
 from sfpipe.following.evaluation_set import Programme, load_programme
 from sfpipe.game.play import play_games
-from sfpipe.game.players import ConstantSpeed, Planner, mean_speed
+from sfpipe.game.players import ConstantSpeed, Expert, mean_speed
 from sfpipe.store.bank import Bank
-from tests.agents.test_sliding import actor_for
+from tests.agents.test_cached_policy import actor_for
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, performance_record, score_record
 
@@ -49,9 +49,9 @@ def test_a_follower_plays_everything(programme, capsys):
 
 
 def test_a_player_plays_everything_at_once(programme):
-    games = PlayerEntrant("planner", Planner).play(programme, trials=3)
+    games = PlayerEntrant("planner", Expert).play(programme, trials=3)
     assert [(g.piece, g.trial) for g in games] == [("a", 0), ("b", 0)]
-    alone = play_games(programme.bank, Planner(programme.bank))
+    alone = play_games(programme.bank, Expert(programme.bank))
     for one, other in zip(games, alone, strict=True):
         np.testing.assert_array_equal(one.error_px, other.error_px)
 

@@ -73,10 +73,10 @@ def test_golden_trajectory(reference: Path, config: str, policy: str) -> None:
         compare("speed", state.speed.numpy(), gold["speed"][row], 1e-4)
         if outcome is not None:
             compare("reward", outcome.reward.numpy(), gold["reward"][row], 1e-4)
-            assert bool(outcome.lost | outcome.finished) == bool(gold["done"][row])
+            assert bool(outcome.terminated) == bool(gold["done"][row])
         if policy == "random_x3" and outcome is None and row > 0:
             continue  # the reference's deltas leak across a reset here; ours are zero
-        seen = dynamics.observe(bank, dynamics.view(bank, state))
+        seen = dynamics.observe(bank, dynamics.observation_index(bank, state))
         score, excerpt = seen.score[0].numpy(), seen.spectrogram[0].numpy()
         compare("excerpt", excerpt[:, 3::13, 3::9], gold["samp_perf"][row], 1e-3)
         compare("score", score[:, 3::11, 5::29], gold["samp_score"][row], 1e-3)

@@ -11,7 +11,7 @@ from sfpipe.following.agent import AgentFollower
 from sfpipe.game.follower import follow
 from sfpipe.game.play import play_games
 from sfpipe.store.bank import Bank
-from tests.agents.test_sliding import actor_for
+from tests.agents.test_cached_policy import actor_for
 from tests.toy import NOTTINGHAM, performance_record, score_record
 
 

@@ -5,7 +5,7 @@ import torch
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame, Sampler
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
-from sfpipe.game.players import ConstantSpeed, Planner, mean_speed
+from sfpipe.game.players import ConstantSpeed, Expert, mean_speed
 from sfpipe.store.bank import Bank
 from tests.toy import NOTTINGHAM, RandomPlayer, performance_record, ramp_bank, score_record
 
@@ -42,17 +42,17 @@ def test_games_end_at_the_last_onset_or_when_lost():
 
 def test_trials_and_chunks_do_not_change_a_game():
     bank = two_piece_bank()
-    whole = play_games(bank, Planner(bank), trials=3)
-    parts = play_games(bank, Planner(bank), trials=3, chunk=2)
+    whole = play_games(bank, Expert(bank), trials=3)
+    parts = play_games(bank, Expert(bank), trials=3, chunk=2)
     assert [(g.piece, g.trial) for g in whole] == [(p, t) for p in "ab" for t in range(3)]
     for g, h in zip(whole, parts, strict=True):
         assert np.array_equal(g.error_px, h.error_px) and g.lost == h.lost
-    assert len(play_games(bank, Planner(bank), performances=[1])) == 1
+    assert len(play_games(bank, Expert(bank), performances=[1])) == 1
 
 
 def test_planner_follows_and_is_the_ceiling():
     bank = two_piece_bank()
-    planned = play_games(bank, Planner(bank))
+    planned = play_games(bank, Expert(bank))
     constant = play_games(bank, ConstantSpeed(bank, mean_speed(bank)))
     assert share_of_onsets(planned) == 1 and not any(g.lost for g in planned)
     assert sum(g.reward_sum for g in planned) > sum(g.reward_sum for g in constant)
@@ -63,7 +63,7 @@ def test_planner_costs_by_hand():
     bank = ramp_bank(1)
     state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
     # The target moves 1 px a frame, the agent stands. +1 now and then holding is exact.
-    cost = Planner(bank, horizon=4).costs(state)[0]
+    cost = Expert(bank, horizon=4).costs(state)[0]
     # 0 first: one px late once, corrected by +1, +1 and -1: 1 + 1 + 0 + ... at best.
     assert cost[2] == 0 and cost[1] > 0 and cost[0] > cost[1]
 
@@ -104,7 +104,7 @@ def test_a_game_that_ends_is_replaced_in_the_same_step():
     game = BatchedGame(bank, NOTTINGHAM, 8, seed=0)
     for _ in range(27):
         outcome = game.step(torch.zeros(8))
-        over = outcome.lost | outcome.finished
+        over = outcome.terminated
         fresh = dynamics.start(bank, game.state.performance)
         for now, first in zip(game.state, fresh, strict=True):
             assert torch.equal(now[over], first[over])
@@ -122,7 +122,7 @@ def test_scattered_states_are_inside_games():
     assert torch.equal(state.previous_frame, state.frame - 1)
     error = state.position - dynamics.target(bank, which, state.frame)
     assert error.abs().max() <= 50 and error.std() > 10
-    dynamics.observe(bank, dynamics.view(bank, state))
+    dynamics.observe(bank, dynamics.observation_index(bank, state))
 
 
 def test_positions_stay_inside_the_strip():
@@ -132,4 +132,9 @@ def test_positions_stay_inside_the_strip():
     ahead, _ = dynamics.step(bank, state, torch.tensor([1e6]), 50)
     assert back.position.item() == 75
     assert ahead.position.item() == 300 + 300 - 75 - 1
-    assert dynamics.observe(bank, dynamics.view(bank, ahead)).score.shape == (1, 2, 40, 150)
+    assert dynamics.observe(bank, dynamics.observation_index(bank, ahead)).score.shape == (
+        1,
+        2,
+        40,
+        150,
+    )

@@ -47,7 +47,7 @@ def test_equal_at_every_step(name, continuous, performance):
             bool(expected.lost),
             bool(expected.finished),
         )
-        seen = dynamics.observe(bank, dynamics.view(bank, state))
+        seen = dynamics.observe(bank, dynamics.observation_index(bank, state))
         score, excerpt = game.observe()
         assert np.array_equal(score, seen.score[0].numpy())
         assert np.array_equal(excerpt, seen.spectrogram[0].numpy())
@@ -81,7 +81,7 @@ def test_compiled_loops_equal_tensor_operations(name):
             for a, b in zip(ours, theirs, strict=True):
                 assert a.dtype == b.dtype and torch.equal(a, b)
         after = expected[0]
-        at = dynamics.view(bank, after)
+        at = dynamics.observation_index(bank, after)
         assert torch.equal(at.column, bank.columns(after.performance, after.position))
         assert torch.equal(
             at.previous_column, bank.columns(after.performance, after.previous_position)

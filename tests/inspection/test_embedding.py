@@ -67,7 +67,7 @@ def test_the_page_cuts_what_the_network_saw(name, request, tmp_path):
     write_hover(bank, some, seen, points, kinds_of(bank, some), path)
     data = page_data(path)
     np.testing.assert_allclose(column(data, "value"), seen.value)
-    observed = dynamics.observe(bank, dynamics.view(bank, some))
+    observed = dynamics.observe(bank, dynamics.observation_index(bank, some))
     height, width = bank.window.seen
     for i in range(len(seen.value)):
         source = data["pictures"][column(data, "picture")[i]]

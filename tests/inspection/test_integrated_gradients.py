@@ -25,7 +25,7 @@ def observations(window: str, n: int = 3) -> Observation:
     bank = Bank({"tune": score}, [record], WINDOWS[window])
     generator = torch.Generator().manual_seed(0)
     state = dynamics.scatter(bank, torch.zeros(n, dtype=torch.int64), generator, 50.0)
-    return dynamics.observe(bank, dynamics.view(bank, state))
+    return dynamics.observe(bank, dynamics.observation_index(bank, state))
 
 
 def trained() -> ActorCritic:

@@ -25,7 +25,7 @@ def test_displaced_states_stand_elsewhere_in_the_same_music(trained):
     assert (moved.position - moved.previous_position).tolist()[:2] == [3, 3]
     assert moved.position[2] == bank.strip_width[0] - 75 - 1
     assert (moved.frame == state.frame).all() and (moved.speed == state.speed).all()
-    at = dynamics.view(bank, moved)
+    at = dynamics.observation_index(bank, moved)
     assert (at.frame == at.frame[0]).all() and len(at.column.unique()) == 3
 
 

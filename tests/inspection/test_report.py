@@ -10,7 +10,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.report import write_evaluation
 from sfpipe.game.play import play_games
-from sfpipe.game.players import ConstantSpeed, Planner
+from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.inspection.charts import rank_correlation
 from sfpipe.inspection.report import polyphony, report
 from sfpipe.store.bank import load_bank
@@ -29,7 +29,7 @@ def metrics(tmp_path_factory):
     bank = load_bank(*stores, WINDOWS["nottingham"])
     games = {
         "agent": play_games(bank, ConstantSpeed(bank, 8.0)),
-        "planner": play_games(bank, Planner(bank)),
+        "planner": play_games(bank, Expert(bank)),
     }
     meta = {"split": "test", "algo": "ppo", "window": "nottingham", "policy": "argmax"}
     write_evaluation(games, out_dir=root / "metrics", meta=meta, seed=1)

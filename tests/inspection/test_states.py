@@ -29,7 +29,7 @@ def test_look_is_a_forward_pass(name, request):
     bank, network = subject.bank, subject.actor.network
     states = dynamics.start(bank, torch.tensor([0, 1]))
     seen = look(subject, states, batch=1)
-    observed = dynamics.observe(bank, dynamics.view(bank, states))
+    observed = dynamics.observe(bank, dynamics.observation_index(bank, states))
     with torch.no_grad():
         embedding = network.embed(*observed)
         logits, value = network.heads(embedding)

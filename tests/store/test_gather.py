@@ -1,4 +1,4 @@
-"""Compiled gathering against slices, in every layout."""
+"""Compiled gathering against slices, in every memory_format."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfpipe.store.bank import Layout
+from sfpipe.store.bank import MemoryFormat
 from sfpipe.store.gather import pair, pairs, pairs_bfloat16
 
 
@@ -53,8 +53,8 @@ def test_windows_outside_the_image_are_refused(first, second):
 
 def test_a_layout_changes_memory_not_numbers():
     x = torch.randn(2, 2, 5, 6)
-    assert Layout().apply(x) is x
-    assert torch.equal(Layout(channels_last=True).apply(x), x)
-    assert torch.equal(Layout(bfloat16=True).apply(x), x.to(torch.bfloat16))
-    for layout in (Layout(channels_last=True), Layout(bfloat16=True)):
-        assert layout.apply(x).is_contiguous(memory_format=torch.channels_last)
+    assert MemoryFormat().apply(x) is x
+    assert torch.equal(MemoryFormat(channels_last=True).apply(x), x)
+    assert torch.equal(MemoryFormat(bfloat16=True).apply(x), x.to(torch.bfloat16))
+    for memory_format in (MemoryFormat(channels_last=True), MemoryFormat(bfloat16=True)):
+        assert memory_format.apply(x).is_contiguous(memory_format=torch.channels_last)

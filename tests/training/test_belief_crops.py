@@ -8,14 +8,14 @@ from sfpipe.belief.network import COLUMNS
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
-from sfpipe.training.belief_crops import PassageSampler, _reverberate, pace_labels
+from sfpipe.training.belief_crops import BeliefCropSampler, _reverberate, pace_labels
 from tests.toy import performance_record, score_record
 
 PLAIN = {"gain_db": 0.0, "equaliser_db": 0.0, "noise": 0.0}
 PARAMS = BeliefParams(passages=6, frames=30, places=64, **PLAIN)
 
 
-def sampler(window: Window, params: BeliefParams = PARAMS) -> PassageSampler:
+def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropSampler:
     scores = {
         "a": score_record("a", [20, 60, 140], width=301, height=window.height),
         "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
@@ -24,10 +24,10 @@ def sampler(window: Window, params: BeliefParams = PARAMS) -> PassageSampler:
         performance_record("a", [0.2, 1.2, 3.2], frames=70),
         performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
     ]
-    return PassageSampler(Bank(scores, performances, window), scores, params)
+    return BeliefCropSampler(Bank(scores, performances, window), scores, params)
 
 
-def draw(of: PassageSampler, seed: int = 0):
+def draw(of: BeliefCropSampler, seed: int = 0):
     return of.draw(torch.Generator().manual_seed(seed))
 
 
@@ -147,7 +147,7 @@ def test_varied_performances_are_drawn_as_often_as_is_asked():
 
     def share(weight: float) -> float:
         params = BeliefParams(frames=30, places=64, varied_weight=weight)
-        lengths = PassageSampler(bank, {"a": score}, params)._lengths
+        lengths = BeliefCropSampler(bank, {"a": score}, params)._lengths
         return float(lengths[1] / lengths.sum())
 
     assert share(1.0) == pytest.approx(0.5)
@@ -161,7 +161,7 @@ def test_a_strip_narrower_than_a_passage(name):
     scores = {"a": score_record("a", [20, 60, 140], width=200, height=window.height)}
     performances = [performance_record("a", [0.2, 1.2, 3.2], frames=70)]
     params = PARAMS.model_copy(update={"places": 160})
-    s = PassageSampler(Bank(scores, performances, window), scores, params)
+    s = BeliefCropSampler(Bank(scores, performances, window), scores, params)
     passages = draw(s)
     columns = 160 * COLUMNS
     strip = s.bank.strip.numpy()

@@ -7,7 +7,7 @@ from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
 from sfpipe.game.play import play_games, share_of_onsets
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.a2c import A2C
@@ -44,7 +44,7 @@ def test_solves_a_tiny_game(algo):
         learner.update()
     r_on, error = mean_error(bank, player)
     assert r_on == 1.0
-    assert error < 3 + mean_error(bank, Planner(bank))[1]
+    assert error < 3 + mean_error(bank, Expert(bank))[1]
 
 
 def test_regret_alone_teaches_where_labels_say_nothing():
@@ -83,7 +83,7 @@ def test_two_seeded_runs_are_bit_equal(algo):
 def test_ratio_is_one_before_the_first_update():
     learner = PPO(TinyNetwork(), ramp_bank(), SCHEDULE, seed=0)
     rollout = collect(learner.game, learner.actor, 15)
-    seen = learner.actor.look(learner.bank, rollout.flat_view())
+    seen = learner.actor.observe(learner.bank, rollout.flat_view())
     logits, values = learner.actor.forward(seen)
     ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
@@ -115,9 +115,9 @@ def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
     learner, twin = (reader(A2C, plan) for _ in range(2))
     rollout = collect(twin.game, twin.actor, plan.t_max)
     assert not rollout.value.requires_grad
-    seen = twin.actor.look(twin.bank, rollout.flat_view())
+    seen = twin.actor.observe(twin.bank, rollout.flat_view())
     logits, values = twin.actor.forward(seen)
-    returns = n_step_returns(rollout.reward, rollout.over, rollout.last_value, plan.gamma)
+    returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, plan.gamma)
     advantages = (returns - rollout.value).flatten()
     loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
     loss = loss + plan.value_loss * (returns.flatten() - values).square().mean()
@@ -141,7 +141,7 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
 
     def again(rollout):
         looks.append(1)
-        return twin.actor.forward(twin.actor.look(twin.bank, rollout.flat_view()))
+        return twin.actor.forward(twin.actor.observe(twin.bank, rollout.flat_view()))
 
     monkeypatch.setattr("sfpipe.training.ppo.collect", without_graph)
     monkeypatch.setattr("sfpipe.training.rollout.Rollout.answers", again)
@@ -157,9 +157,9 @@ def test_ppo_looks_again_only_at_parts_of_a_rollout(batch, passes, monkeypatch):
     plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=1, batch=batch)})
     learner = PPO(TinyNetwork(), ramp_bank(), plan, seed=0)
     looks = []
-    look = type(learner.actor).look
+    look = type(learner.actor).observe
     monkeypatch.setattr(
-        "sfpipe.agents.policy.Actor.look", lambda *a: (looks.append(1), look(*a))[1]
+        "sfpipe.agents.policy.Actor.observe", lambda *a: (looks.append(1), look(*a))[1]
     )
     learner.update()
     assert len(looks) == passes
@@ -176,7 +176,7 @@ def test_clipped_loss_by_hand():
 def test_actor_draws_from_its_policy():
     actor = Actor(TinyNetwork(), torch.Generator().manual_seed(0))
     logits = torch.log(torch.tensor([[0.2, 0.5, 0.3]])).expand(20_000, 3)
-    share = torch.bincount(actor.draw(logits), minlength=3) / 20_000
+    share = torch.bincount(actor.sample(logits), minlength=3) / 20_000
     torch.testing.assert_close(share, torch.tensor([0.2, 0.5, 0.3]), atol=0.015, rtol=0)
 
 

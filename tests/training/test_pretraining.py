@@ -5,15 +5,15 @@ import copy
 import pytest
 import torch
 
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.params import DaggerParams, Schedule, StudyParams
-from sfpipe.store.bank import Layout
+from sfpipe.store.bank import MemoryFormat
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.crops import PassageSampler
+from sfpipe.training.crops import CropSampler
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.pretraining import Study
 from sfpipe.training.trainer import Trainer
@@ -24,9 +24,9 @@ def parts(name, windows=5, excerpts=7):
     window = WINDOWS[name]
     bank = toy_bank(window)
     network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
-    score = SharedBranch(network.score, 2, window.seen)
-    sound = SharedBranch(network.spectrogram, 2, (BINS, EXCERPT))
-    sampler = PassageSampler(bank, score, sound, windows, excerpts, speed_spread=8.0)
+    score = DenseBranch(network.score, 2, window.seen)
+    sound = DenseBranch(network.spectrogram, 2, (BINS, EXCERPT))
+    sampler = CropSampler(bank, score, sound, windows, excerpts, speed_spread=8.0)
     return bank, network, score, sound, sampler
 
 
@@ -61,13 +61,13 @@ def test_what_is_seen_is_what_a_player_would_see(name):
     """Cut out of the wide images, every state's observation is the game's, bit by bit."""
     bank, _, score, sound, sampler = parts(name)
     passages = sampler.draw(20, torch.Generator().manual_seed(4))
-    seen = sampler.look(passages, Layout())
+    seen = sampler.look(passages, MemoryFormat())
     which = passages.playable.nonzero().unbind(1)
     states = passages.states(which)
     states = states._replace(  # the game keeps to the paper
         previous_position=states.previous_position.clamp(min=bank.window.width / 2)
     )
-    observed = dynamics.observe(bank, dynamics.view(bank, states))
+    observed = dynamics.observe(bank, dynamics.observation_index(bank, states))
     for i, (p, w, e) in enumerate(zip(*(x.tolist() for x in which), strict=True)):
         at = w * score.stride
         if (passages.position[p, 0] - passages.speed[p]) < bank.window.width / 2:
@@ -91,12 +91,12 @@ def test_embeddings_equal_those_of_the_network(name):
     which = passages.playable.nonzero().unbind(1)
     states = passages.states(which)
     with torch.no_grad():
-        seen = learner.sampler.look(passages, learner.layout)
+        seen = learner.sampler.look(passages, learner.memory_format)
         score = learner.score.dense(learner.score.cut(learner.score.maps(seen.score)))
         sound = learner.sound.dense(learner.sound.cut(learner.sound.maps(seen.spectrogram)))
         shared = learner.network.join_pairs(score, sound, which)
         alone = learner.actor.embed(
-            learner.actor.look(learner.bank, dynamics.view(learner.bank, states))
+            learner.actor.observe(learner.bank, dynamics.observation_index(learner.bank, states))
         )
     torch.testing.assert_close(shared, alone, atol=1e-4, rtol=1e-4)
 
@@ -252,7 +252,7 @@ def test_no_passage_leaves_the_last_strip(name):
         position=end[:, None] + torch.arange(sampler.windows) * sampler.step_px,
         speed=torch.full_like(passages.speed, -60.0),
     )
-    seen = sampler.look(passages, Layout())
+    seen = sampler.look(passages, MemoryFormat())
     # The previous state is one column further to the right, not 60.
     ink = seen.score[:, 0]
     if bank.window.shrink == 1:

@@ -11,21 +11,21 @@ def column(*values):
 
 
 def test_returns_stop_at_the_end_of_a_game():
-    over = torch.tensor([False, False, True, False, True])[:, None]
-    returns = n_step_returns(column(1, 1, 1, 1, 1), over, torch.tensor([100.0]), gamma=0.5)
+    terminated = torch.tensor([False, False, True, False, True])[:, None]
+    returns = n_step_returns(column(1, 1, 1, 1, 1), terminated, torch.tensor([100.0]), gamma=0.5)
     assert returns.squeeze(1).tolist() == [1.75, 1.5, 1.0, 1.5, 1.0]
 
 
 def test_last_value_continues_a_running_game():
-    over = torch.tensor([True, False])[:, None]
-    returns = n_step_returns(column(1, 1), over, torch.tensor([10.0]), gamma=0.5)
+    terminated = torch.tensor([True, False])[:, None]
+    returns = n_step_returns(column(1, 1), terminated, torch.tensor([10.0]), gamma=0.5)
     assert returns.squeeze(1).tolist() == [1.0, 6.0]
 
 
 def test_advantages_by_hand():
     rewards, values = column(1, 2, 3), column(0.5, 1, 1.5)
-    over = torch.tensor([False, False, False])[:, None]
-    found = generalised_advantages(rewards, values, over, torch.tensor([2.0]), 0.9, 0.95)
+    terminated = torch.tensor([False, False, False])[:, None]
+    found = generalised_advantages(rewards, values, terminated, torch.tensor([2.0]), 0.9, 0.95)
     d2 = 3 + 0.9 * 2 - 1.5
     d1 = 2 + 0.9 * 1.5 - 1
     d0 = 1 + 0.9 * 1 - 0.5
@@ -47,8 +47,8 @@ games = st.integers(1, 12).flatmap(
 @given(games)
 @settings(max_examples=100, deadline=None)
 def test_lambda_one_gives_returns_minus_values(case):
-    rewards, values, over, last, gamma = case
-    r, v, o = column(*rewards), column(*values), torch.tensor(over)[:, None]
+    rewards, values, terminated, last, gamma = case
+    r, v, o = column(*rewards), column(*values), torch.tensor(terminated)[:, None]
     end = torch.tensor([last])
     gae = generalised_advantages(r, v, o, end, gamma, 1.0)
     torch.testing.assert_close(gae, n_step_returns(r, o, end, gamma) - v, rtol=1e-4, atol=1e-4)
@@ -57,9 +57,9 @@ def test_lambda_one_gives_returns_minus_values(case):
 @given(games)
 @settings(max_examples=50, deadline=None)
 def test_nothing_after_the_end_of_a_game_matters(case):
-    rewards, values, over, last, gamma = case
-    over[0] = True
-    r, v, o = column(*rewards), column(*values), torch.tensor(over)[:, None]
+    rewards, values, terminated, last, gamma = case
+    terminated[0] = True
+    r, v, o = column(*rewards), column(*values), torch.tensor(terminated)[:, None]
     first = generalised_advantages(r, v, o, torch.tensor([last]), gamma, 0.95)[0]
     torch.testing.assert_close(first, r[0] - v[0])
 

@@ -9,7 +9,7 @@ from sfpipe.game.batched import BatchedGame
 from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.rollout_audio import SoundAhead
+from sfpipe.training.rollout_audio import RolloutAudioFeatures
 from sfpipe.training.trainer import LEARNERS
 from tests.toy import performance_record, score_record, toy_bank
 
@@ -29,12 +29,12 @@ def count(actor: Actor) -> list[int]:
 
 def play(game: BatchedGame, actor: Actor, steps: int, *, acceleration: float):
     """Features heard ahead and alone in each step, and how many games began within."""
-    sound, began = SoundAhead(actor, game.bank, game.n_games), 0
+    sound, began = RolloutAudioFeatures(actor, game.bank, game.n_games), 0
     for step in range(steps):
-        at = game.view()
-        yield sound.at(at, steps - step), actor.hear(game.bank, at), began
+        at = game.observation_index()
+        yield sound.at(at, steps - step), actor.audio_features(game.bank, at), began
         out = game.step(torch.full((game.n_games,), acceleration))
-        began += int((out.lost | out.finished).sum())
+        began += int((out.terminated).sum())
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -82,10 +82,10 @@ def test_a_rollout_is_heard_in_one_go():
     game = BatchedGame(bank, window, 3, seed=1)
     game.step(torch.zeros(3))  # in their first states nothing has changed yet
     sizes = count(actor)
-    sound = SoundAhead(actor, bank, game.n_games)
+    sound = RolloutAudioFeatures(actor, bank, game.n_games)
     sizes.clear()  # of measuring the branch
     for left in (6, 5, 4, 3, 2, 1):
-        sound.at(game.view(), left)
+        sound.at(game.observation_index(), left)
         game.step(torch.zeros(3))
     assert sizes == [3 * 2]  # the columns between the first layer's, of three games
 
@@ -96,10 +96,10 @@ def test_gradients_are_those_of_the_windows_one_by_one():
     gradients = []
     for ahead in (True, False):
         actor, game = actor_of(window), BatchedGame(bank, window, 4, seed=3)
-        sound, loss = SoundAhead(actor, bank, game.n_games), torch.zeros(())
+        sound, loss = RolloutAudioFeatures(actor, bank, game.n_games), torch.zeros(())
         for step in range(12):
-            at = game.view()
-            heard = sound.at(at, 12 - step) if ahead else actor.hear(bank, at)
+            at = game.observation_index()
+            heard = sound.at(at, 12 - step) if ahead else actor.audio_features(bank, at)
             loss = loss + (heard.square() * (step + 1)).mean()
             game.step(torch.ones(4))
         loss.backward()
@@ -128,9 +128,9 @@ def test_learners_hear_their_rollouts_ahead(algo):
 def test_first_states_of_the_last_step_are_heard_alone_only():
     window = WINDOWS["nottingham"]
     actor, game = actor_of(window), BatchedGame(toy_bank(window), window, 3, seed=1)
-    sound = SoundAhead(actor, game.bank, game.n_games)
+    sound = RolloutAudioFeatures(actor, game.bank, game.n_games)
     sizes = count(actor)
     with torch.no_grad():
-        heard = sound.at(game.view(), 1)
+        heard = sound.at(game.observation_index(), 1)
         assert sizes == [3]
-        torch.testing.assert_close(heard, actor.hear(game.bank, game.view()))
+        torch.testing.assert_close(heard, actor.audio_features(game.bank, game.observation_index()))

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from sfpipe.agents.cached_policy import playing
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import playing
 from sfpipe.errors import SfpipeError
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.params import DaggerParams, PPOParams, Schedule, StudyParams

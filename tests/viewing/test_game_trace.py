@@ -6,7 +6,7 @@ from sfpipe.agents.agent import load_agent
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.game.play import play_games
-from sfpipe.game.players import ConstantSpeed, Planner
+from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.store.window import WINDOWS
 from sfpipe.viewing.contestants import (
     PLAYERS,
@@ -23,7 +23,7 @@ from tests.viewing.conftest import FIRST_S, ONSET_S, STRIP_X
 
 def test_track_of_a_finished_game(shown):
     bank = bank_of(shown, WINDOWS["nottingham"])
-    game = play_games(bank, Planner(bank))[0]
+    game = play_games(bank, Expert(bank))[0]
     seen = track(game, "optimal")
     assert len(seen) == len(game.error_px) + 1 and not seen.lost
     assert seen.start_frame == int(20 * FIRST_S)
@@ -46,13 +46,13 @@ def test_track_of_a_lost_game(shown):
 
 def test_views_are_those_of_the_game(shown):
     bank = bank_of(shown, WINDOWS["nottingham"])
-    player = Planner(bank)
+    player = Expert(bank)
     game = play_games(bank, player)[0]
     again = views(game, bank, 0)
     state = dynamics.start(bank, torch.tensor([0]))
     for k in range(len(again.frame)):
         assert tuple(int(field[k]) for field in again) == tuple(
-            int(field[0]) for field in dynamics.view(bank, state)
+            int(field[0]) for field in dynamics.observation_index(bank, state)
         )
         state, _ = dynamics.step(bank, state, player.act(state, None), 50)
 
@@ -72,11 +72,11 @@ def test_what_the_network_says_is_what_it_did(shown, params, paths):
 def test_values_are_the_networks_in_any_batches(shown):
     network, _ = load_agent("models/agent")
     bank = bank_of(shown, network.window)
-    game = play_games(bank, Planner(bank))[0]
+    game = play_games(bank, Expert(bank))[0]
     _, value = read_out(network, game, bank, 0)
     state = dynamics.start(bank, torch.tensor([0]))
     with torch.no_grad():
-        first = network(*dynamics.observe(bank, dynamics.view(bank, state)))[1]
+        first = network(*dynamics.observe(bank, dynamics.observation_index(bank, state)))[1]
     assert value[0] == pytest.approx(float(first[0]), abs=1e-5)
     assert np.std(value) > 0
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sfpipe.game.play import play_games
-from sfpipe.game.players import Planner
+from sfpipe.game.players import Expert
 from sfpipe.game.render import TARGET
 from sfpipe.store.window import WINDOWS
 from sfpipe.viewing.contestants import bank_of
@@ -52,7 +52,7 @@ def test_presses_change_the_speed_one_frame_each(session):
 
 def test_the_optimal_actions_score_as_the_optimal_player(shown, session):
     bank = bank_of(shown, WINDOWS["nottingham"])
-    planner = Planner(bank)
+    planner = Expert(bank)
     while not session.over:
         change = float(planner.act(session.game.state(), None)[0])
         if change:

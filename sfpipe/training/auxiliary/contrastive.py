@@ -15,15 +15,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from sfpipe.agents.buckets import soft_buckets
-from sfpipe.agents.dense_conv import SharedBranch
+from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.store.window import Window
-from sfpipe.training.crops import Passages
+from sfpipe.training.crops import Crops
 
 VECTOR = 64  # numbers that describe a place
 PLACES = 8  # per column of the score's feature map: 8 px of Table 2's 64, 2 px of Table 1's 16
 
 
-class Matcher(nn.Module):
+class ContrastiveHead(nn.Module):
     """Vectors of places and of excerpts, and how well they find each other.
 
     Parameters
@@ -34,7 +34,7 @@ class Matcher(nn.Module):
         Of the game.
     """
 
-    def __init__(self, score: SharedBranch, sound: SharedBranch, window: Window):
+    def __init__(self, score: DenseBranch, sound: DenseBranch, window: Window):
         super().__init__()
         channels, rows, columns = score.shape
         self.score = nn.Linear(channels * rows, VECTOR * PLACES)
@@ -46,7 +46,7 @@ class Matcher(nn.Module):
         self.margin_px = self.half_px - columns * PLACES * self.place_px / 2
 
     def loss(
-        self, maps: torch.Tensor, heard: torch.Tensor, passages: Passages
+        self, maps: torch.Tensor, heard: torch.Tensor, passages: Crops
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy of each excerpt's place among all places of its passage.
 

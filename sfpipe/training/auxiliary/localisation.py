@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from sfpipe.agents.buckets import soft_buckets
-from sfpipe.game.dynamics import View
+from sfpipe.game.dynamics import ObservationIndex
 from sfpipe.store.bank import Bank
 
 BUCKETS = 40  # of the window's width: 3.75 px of 150, 12.8 px of 512
 
 
-class Localiser(nn.Module):
+class LocalisationHead(nn.Module):
     """A linear map from the joint embedding to the target's place and the speed, and its loss.
 
     Parameters
@@ -38,7 +38,7 @@ class Localiser(nn.Module):
         self.head = nn.Linear(width, BUCKETS + 1)
         self.to(bank.device)
 
-    def labels(self, view: View) -> tuple[torch.Tensor, torch.Tensor]:
+    def labels(self, view: ObservationIndex) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the target of the newest frame is, and how fast the state moves.
 
         Returns
@@ -54,7 +54,7 @@ class Localiser(nn.Module):
         x = bank.targets[view.frame - 1] - begin
         return soft_buckets(x, BUCKETS, bank.window.width), (begin - before).to(torch.float32)
 
-    def loss(self, embedding: torch.Tensor, view: View) -> torch.Tensor:
+    def loss(self, embedding: torch.Tensor, view: ObservationIndex) -> torch.Tensor:
         """Cross-entropy of the place, and the speed's absolute error (smooth below 1 px/frame).
 
         Both are averaged over states; the cross-entropy is taken relative to the labels' own
@@ -73,7 +73,7 @@ def window_starts(bank: Bank, frame: torch.Tensor, column: torch.Tensor) -> torc
     Parameters
     ----------
     frame, column:
-        int64 [shape=(n,)], as in a `View`.
+        int64 [shape=(n,)], as in a `ObservationIndex`.
     """
     performance = torch.searchsorted(bank.frame_base, frame, right=True) - 1
     inside = column - bank.strip_base[performance]

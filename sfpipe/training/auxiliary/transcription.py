@@ -16,10 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sfpipe.game.dynamics import View
+from sfpipe.game.dynamics import ObservationIndex
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
-from sfpipe.training.crops import Passages
+from sfpipe.training.crops import Crops
 
 # Classes over the window's height, half a staff space each (1.7 px of 40, 3.3 px of 160), and parts
 # of its width (10 px of 150, 16 px of 512).
@@ -28,7 +28,7 @@ PITCHES, LOWEST = 88, 21  # of a piano
 AUDIO_PARTS = 8  # of 40 frames: a quarter of a second each
 
 
-class NoteReader(nn.Module):
+class TranscriptionHead(nn.Module):
     """Two linear maps from branch features to note presence, and their loss.
 
     Parameters
@@ -49,7 +49,7 @@ class NoteReader(nn.Module):
         self.audio = nn.Linear(audio_width, PITCHES * AUDIO_PARTS)
         self.to(bank.device)
 
-    def labels(self, view: View) -> tuple[torch.Tensor, torch.Tensor]:
+    def labels(self, view: ObservationIndex) -> tuple[torch.Tensor, torch.Tensor]:
         """Note presence of each state.
 
         Returns
@@ -67,7 +67,9 @@ class NoteReader(nn.Module):
     def _sound_labels(self, frame: torch.Tensor) -> torch.Tensor:
         return _any_per_part(_windows(self.notes, frame - EXCERPT, EXCERPT), AUDIO_PARTS)
 
-    def loss(self, score: torch.Tensor, audio: torch.Tensor, view: View) -> torch.Tensor:
+    def loss(
+        self, score: torch.Tensor, audio: torch.Tensor, view: ObservationIndex
+    ) -> torch.Tensor:
         """Binary cross-entropy of both maps, summed over heights or pitches, averaged over parts.
 
         Parameters
@@ -78,7 +80,7 @@ class NoteReader(nn.Module):
         return self._loss(score, audio, view.column, view.frame)
 
     def passages_loss(
-        self, score: torch.Tensor, audio: torch.Tensor, passages: Passages
+        self, score: torch.Tensor, audio: torch.Tensor, passages: Crops
     ) -> torch.Tensor:
         """`loss` of all windows and excerpts of passages.
 

@@ -11,7 +11,7 @@ from sfpipe.game import dynamics
 from sfpipe.params import DaggerParams, PPOParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.auxiliary.localisation import BUCKETS, Localiser, window_starts
+from sfpipe.training.auxiliary.localisation import BUCKETS, LocalisationHead, window_starts
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.ppo import PPO
 from tests.toy import NOTTINGHAM, performance_record, score_record
@@ -41,7 +41,7 @@ def test_views_tell_where_windows_begin(name):
     window = WINDOWS[name]
     bank = toy_bank(window)
     state = dynamics.scatter(bank, torch.arange(60) % 2, torch.Generator().manual_seed(0), 50)
-    at = dynamics.view(bank, state)
+    at = dynamics.observation_index(bank, state)
     expected = (state.position - window.width / 2).to(torch.int64)
     assert torch.equal(window_starts(bank, at.frame, at.column), expected)
     before = (state.previous_position - window.width / 2).to(torch.int64)
@@ -56,7 +56,7 @@ def test_labels_by_hand():
     for acceleration in (3, 0, 0):
         state, _ = dynamics.step(bank, state, acceleration * one, 1e9)
     # After three frames at 3 px the position is 29; the newest frame is the second: 24.
-    place, speed = Localiser(bank, 1).labels(dynamics.view(bank, state))
+    place, speed = LocalisationHead(bank, 1).labels(dynamics.observation_index(bank, state))
     centre = (torch.arange(BUCKETS) + 0.5) * 150 / BUCKETS
     assert (place @ centre).item() == pytest.approx(75 + 24 - 29, abs=1e-4)
     assert speed.tolist() == [3.0]
@@ -96,7 +96,7 @@ def test_it_reaches_both_branches():
     view = learner._draw()[0]
     network = learner.network
     localiser = learner.localiser
-    loss = localiser.loss(network.embed(*learner.actor.look(bank, view)), view)
+    loss = localiser.loss(network.embed(*learner.actor.observe(bank, view)), view)
     loss.backward()
     for branch in (network.score, network.spectrogram):
         assert all(p.grad.abs().sum() > 0 for p in branch.parameters())

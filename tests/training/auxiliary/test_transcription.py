@@ -9,7 +9,7 @@ from sfpipe.params import DaggerParams, Schedule
 from sfpipe.store.bank import Bank
 from sfpipe.store.heads import Heads
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.auxiliary.transcription import NoteReader
+from sfpipe.training.auxiliary.transcription import TranscriptionHead
 from sfpipe.training.dagger import Dagger
 from tests.toy import NOTTINGHAM, performance_record, score_record
 
@@ -24,14 +24,14 @@ def toy_bank(window=NOTTINGHAM) -> Bank:
 def test_labels_by_hand():
     bank = toy_bank()
     state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
-    heads, onsets = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))
+    heads, onsets = TranscriptionHead(bank, 1, 1).labels(dynamics.observation_index(bank, state))
     # The window begins 75 px before the first head: heads at columns 75, 115 and 145.
     assert heads[0].nonzero().tolist() == [[0, 7], [12, 11], [23, 14]]
     assert not onsets.any()  # the first onset's frame is the next one
     for _ in range(11):
         state, _ = dynamics.step(bank, state, torch.zeros(1, dtype=torch.float64), 1e9)
     # p is 11 frames after the first onset: onsets at excerpt frames 29 and 39.
-    onsets = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))[1]
+    onsets = TranscriptionHead(bank, 1, 1).labels(dynamics.observation_index(bank, state))[1]
     # Without note heads the heights stand in for pitches: 0 and 12 of 24 are 0 and 44 of 88.
     assert onsets[0].nonzero().tolist() == [[0, 5], [44, 7]]
 
@@ -45,18 +45,18 @@ def test_every_head_of_a_chord_is_a_label():
     state = dynamics.start(bank, torch.zeros(1, dtype=torch.int64))
     for _ in range(11):
         state, _ = dynamics.step(bank, state, torch.zeros(1, dtype=torch.float64), 1e9)
-    seen, heard = NoteReader(bank, 1, 1).labels(dynamics.view(bank, state))
+    seen, heard = TranscriptionHead(bank, 1, 1).labels(dynamics.observation_index(bank, state))
     assert seen[0].nonzero().tolist() == [[0, 14], [6, 11], [12, 7], [18, 11]]
     assert heard[0].nonzero().tolist() == [[0, 7], [39, 5], [87, 7]]
 
 
 def test_labels_of_both_phases_of_a_shrunk_window():
     bank = toy_bank(WINDOWS["msmd"])
-    reader = NoteReader(bank, 1, 1)
+    reader = TranscriptionHead(bank, 1, 1)
     which = torch.zeros(2, dtype=torch.int64)
     state = dynamics.start(bank, which)
     state = state._replace(position=state.position + torch.tensor([0.0, 1.0]))
-    even, odd = reader.labels(dynamics.view(bank, state))[0]
+    even, odd = reader.labels(dynamics.observation_index(bank, state))[0]
     assert even.sum() == odd.sum() == 3
 
 

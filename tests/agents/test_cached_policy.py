@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from sfpipe.agents.agent import AgentPlayer
+from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy, playing
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
-from sfpipe.agents.sliding import SlidingPlayer, SlidingPolicy, playing
 from sfpipe.game import dynamics
 from sfpipe.game.play import play_games
 from sfpipe.store.bank import Bank
@@ -50,11 +50,11 @@ def test_logits_equal_those_of_single_windows(name):
     # Windows at the very ends of the padded strips.
     left = first._replace(position=torch.full((2,), half, dtype=torch.float64))
     right = first._replace(position=bank.strip_width - half - 1)
-    policy = SlidingPolicy(actor, bank, block=64)
+    policy = CachedPolicy(actor, bank, block=64)
     for state in (scattered, first, left, right):
-        at = dynamics.view(bank, state)
+        at = dynamics.observation_index(bank, state)
         with torch.no_grad():
-            expected = actor.forward(actor.look(bank, at))[0]
+            expected = actor.forward(actor.observe(bank, at))[0]
         torch.testing.assert_close(policy.logits(at), expected, atol=2e-5, rtol=1e-4)
         assert expected.std() > 0.01  # or there would be nothing to compare
 
@@ -63,23 +63,23 @@ def test_logits_equal_those_of_single_windows(name):
 def test_bfloat16_differs_by_its_rounding_only(block):
     window = WINDOWS["nottingham"]
     bank, actor = bank_of(window), actor_for(window, bfloat16=True)
-    at = dynamics.view(bank, states(bank, 64))
+    at = dynamics.observation_index(bank, states(bank, 64))
     exact = Actor(actor.network, actor.generator)
     with torch.no_grad():
-        expected = exact.forward(exact.look(bank, at))[0]
-    error = (SlidingPolicy(actor, bank, block=block).logits(at) - expected).abs().max()
+        expected = exact.forward(exact.observe(bank, at))[0]
+    error = (CachedPolicy(actor, bank, block=block).logits(at) - expected).abs().max()
     assert 0 < error < 0.03 * expected.abs().max()
 
 
 def test_full_memory_is_used_again():
     window = WINDOWS["nottingham"]
     bank, actor = bank_of(window), actor_for(window)
-    small = SlidingPolicy(actor, bank, block=16, max_bytes=1)
-    large = SlidingPolicy(actor, bank, block=16)
+    small = CachedPolicy(actor, bank, block=16, max_bytes=1)
+    large = CachedPolicy(actor, bank, block=16)
     for seed in range(4):
         generator = torch.Generator().manual_seed(seed)
         state = dynamics.scatter(bank, torch.arange(24) % 2, generator, 50)
-        at = dynamics.view(bank, state)
+        at = dynamics.observation_index(bank, state)
         torch.testing.assert_close(small.logits(at), large.logits(at))
     assert len(small.score.slots) < len(large.score.slots)
 
@@ -87,10 +87,10 @@ def test_full_memory_is_used_again():
 def test_more_blocks_than_fit_at_once():
     window = WINDOWS["nottingham"]
     bank, actor = bank_of(window), actor_for(window)
-    at = dynamics.view(bank, states(bank, 300))
-    small = SlidingPolicy(actor, bank, block=2, max_bytes=1)
+    at = dynamics.observation_index(bank, states(bank, 300))
+    small = CachedPolicy(actor, bank, block=2, max_bytes=1)
     with torch.no_grad():
-        expected = actor.forward(actor.look(bank, at))[0]
+        expected = actor.forward(actor.observe(bank, at))[0]
     torch.testing.assert_close(small.logits(at), expected, atol=2e-5, rtol=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_games_are_the_same_games():
     window = WINDOWS["nottingham"]
     bank, actor = bank_of(window), actor_for(window)
     slow = play_games(bank, AgentPlayer(actor, deterministic=True))
-    fast = play_games(bank, SlidingPlayer(SlidingPolicy(actor, bank), bank, deterministic=True))
+    fast = play_games(bank, CachedPlayer(CachedPolicy(actor, bank), bank, deterministic=True))
     for a, b in zip(slow, fast, strict=True):
         assert np.array_equal(a.position_px, b.position_px)
 
@@ -106,8 +106,8 @@ def test_games_are_the_same_games():
 def test_training_on_does_not_change_a_policy_that_exists():
     window = WINDOWS["nottingham"]
     bank, actor = bank_of(window), actor_for(window)
-    policy = SlidingPolicy(actor, bank, block=64)
-    at = dynamics.view(bank, states(bank, 8))
+    policy = CachedPolicy(actor, bank, block=64)
+    at = dynamics.observation_index(bank, states(bank, 8))
     before = policy.logits(at)
     for parameter in actor.network.parameters():
         parameter.data += 1
@@ -120,4 +120,4 @@ def test_other_networks_play_window_by_window():
     actor = Actor(TinyNetwork(), torch.Generator().manual_seed(0))
     assert isinstance(playing(actor, bank), AgentPlayer)
     window = WINDOWS["nottingham"]
-    assert isinstance(playing(actor_for(window), bank_of(window)), SlidingPlayer)
+    assert isinstance(playing(actor_for(window), bank_of(window)), CachedPlayer)
