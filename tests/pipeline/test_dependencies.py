@@ -37,6 +37,7 @@ ROOMS = (
     ("params", "files", "progress"),
     ("paths", "parallel"),
     ("store", "sandbox"),
+    ("notation",),
     ("datasets",),
     ("engraving",),
     ("cleaning", "omr"),
