@@ -62,7 +62,7 @@ def read_key(value: str, now: Pitching) -> Pitching:
     text = re.sub(r'"[^"]*"', "", value).strip()
     now = read_clef(text, now)
     bare = _PROPERTY.sub("", text).strip()
-    if text and (not bare or _CLEF.fullmatch(bare)):
+    if text and (not bare or (bare not in ("none", *"GFC") and _CLEF.fullmatch(bare))):
         return now  # a clef alone changes no key
     return replace(now, key=_key(bare))
 
@@ -80,9 +80,8 @@ def _key(text: str) -> Key:
             fifths = _TONIC[found[1].upper()] + _MODES[word[:3]]
             fifths += {"#": 7, "♯": 7, "b": -7, "♭": -7, "": 0}[found[2]]
             alters = list(Key.of(fifths).alters)
-    elif text and not re.match(r"none\b|exp\b", text):
-        if not _ACCIDENTAL.match(text):
-            raise SfpipeError(f"K:{text[:30]} is no key of ABC")
+    elif text and not re.match(r"none\b|exp\b", text) and not _ACCIDENTAL.match(text):
+        raise SfpipeError(f"K:{text[:30]} is no key of ABC")
     for sign, letter in _ACCIDENTAL.findall(text):
         alters[LETTERS.index(letter.upper())] = ALTERS[sign]
     return Key(tuple(alters))
