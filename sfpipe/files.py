@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files: written whole or not at all, read by a schema, named plainly, removed only if ours."""
 
 from __future__ import annotations
 
@@ -8,33 +8,124 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from sfpipe.errors import SfpipeError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 _FULL_BELOW = 64 << 10  # bytes free
+_LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes are added
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control characters, breaks, half pairs
+
+Schema = TypeVar("Schema")
+
+
+def plain_name(name: Any) -> str:
+    """`name`, if as a path it can only lie right inside a folder.
+
+    Every name that was read from a file passes here before it becomes part of a path.
+
+    Raises
+    ------
+    ValueError
+        If it is no text, is empty, begins with a dot, holds a separator or a control character,
+        or is longer than 200 bytes in UTF-8.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"{str(name)[:40]!r} is no name")
+    bad = set(name) & {"/", "\\"} or any(unicodedata.category(c) in _CONTROL for c in name)
+    if not name or name.startswith(".") or bad or len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(f"{name[:40]!r} cannot be the name of a file or folder")
+    return name
+
+
+def plain_path(name: Any) -> str:
+    """`name`, if it is plain names joined by slashes: as a path it stays inside a folder.
+
+    Raises
+    ------
+    ValueError
+        As `plain_name`.
+    """
+    if isinstance(name, str) and "/" in name:
+        return "/".join(map(plain_name, name.split("/")))
+    return plain_name(name)
+
+
+def remove_made(folder: Path, made: Iterable[Path]) -> None:
+    """Remove files that a stage made, and `folder` if nothing else is in it.
+
+    Anything else stays, and so does everything behind a link.
+    """
+    if folder.is_symlink():
+        return
+    for file in made:
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # something else is in it, or there is none
+        folder.rmdir()
+
+
+def remove_others(
+    out: Path, wanted: Collection[str], made: Callable[[Path], Iterable[Path]]
+) -> None:
+    """Make the folder `out`; remove what a stage made in subfolders that are not `wanted`.
+
+    Parameters
+    ----------
+    made:
+        The files in a subfolder that the stage made.
+
+    Raises
+    ------
+    SfpipeError
+        If `out` cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for folder in [path for path in out.iterdir() if path.is_dir()]:
+            if folder.name not in wanted:
+                remove_made(folder, list(made(folder)))
+    except OSError as error:
+        raise SfpipeError(
+            f"cannot be written ({error.strerror})",
+            file=out,
+            remedy="check the folder's permissions",
+        ) from None
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, marker: str | None = None) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block succeeds.
 
     The suffix of `path` is kept, since many writers choose the format by it. On any exception
     (and on SIGINT) the temporary file or folder is removed and `path` is left as it was.
 
+    Parameters
+    ----------
+    marker:
+        A file that says of a folder that sfpipe made it: a folder without it is not replaced.
+
     Raises
     ------
+    SfpipeError
+        If there is a folder that sfpipe did not make.
     StorageError
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    if marker and path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise SfpipeError(
+            f"is a folder that sfpipe did not make (no {marker} in it)",
+            file=path,
+            remedy="move it elsewhere",
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
@@ -118,21 +209,43 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def read_json(path: str | Path, *, remedy: str) -> Any:
+@overload
+def read_json(path: str | Path, *, remedy: str) -> Any: ...
+
+
+@overload
+def read_json(path: str | Path, *, remedy: str, schema: type[Schema]) -> Schema: ...
+
+
+def read_json(path: str | Path, *, remedy: str, schema: Any = Any) -> Any:
     """Read a JSON file that an earlier stage wrote.
+
+    Parameters
+    ----------
+    schema:
+        What it must hold: any type that pydantic checks.
 
     Raises
     ------
     SfpipeError
-        If the file is missing, cannot be read or is not JSON; `remedy` says which command makes it.
+        If the file is missing, cannot be read, is not JSON or not of the schema; `remedy` says
+        which command makes it.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        data = json.loads(Path(path).read_text("utf-8"))
+        return data if schema is Any else TypeAdapter(schema).validate_python(data)
     except FileNotFoundError:
         raise SfpipeError("no such file", file=path, remedy=remedy) from None
     except OSError as error:
         raise SfpipeError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        what = f"is not what sfpipe writes ({place[:80]}: {first['msg'][:120]})"
+        raise SfpipeError(what, file=path, remedy=remedy) from None
+    except (ValueError, RecursionError) as error:
         raise SfpipeError(f"is not valid JSON ({error})", file=path, remedy=remedy) from None
 
 

@@ -7,12 +7,20 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel
 
 from sfpipe.errors import SfpipeError, StorageError
+from sfpipe.files import plain_name, read_json
 from sfpipe.progress import Progress
 
 Item = TypeVar("Item")
+# A piece's or a file's own name, read from a file: it becomes part of paths.
+Name = Annotated[str, AfterValidator(plain_name)]
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 @dataclass
@@ -28,7 +36,7 @@ class Outcome(Generic[Item]):
 class StageReport:
     """What a stage did: pieces done, and pieces skipped with the reason of each."""
 
-    done: list[str] = field(default_factory=list)
+    done: list[Name] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -39,6 +47,24 @@ class StageReport:
             "done": sorted(self.done),
             "skipped": dict(sorted(self.skipped.items())),
         }
+
+
+class _Verdict(BaseModel):
+    """Of what `clean` writes, the part that later stages read."""
+
+    accepted: dict[Split, list[Name]]
+
+
+def accepted_pieces(clean: Path) -> dict[str, str]:
+    """Piece id -> split of the pieces that `clean` accepted, in a fixed order.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or is not what `clean` writes.
+    """
+    accepted = read_json(clean, remedy="run: sfpipe clean", schema=_Verdict).accepted
+    return {piece: split for split in SPLITS for piece in accepted.get(split, [])}
 
 
 def map_pieces(

@@ -12,7 +12,7 @@ from sfpipe.agents.agent import CARD as AGENT
 from sfpipe.agents.agent import PRETRAINED, has_memory
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, replacing, sha256, write_json
+from sfpipe.files import plain_name, read_json, replacing, sha256, write_json
 from sfpipe.real_performances.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
@@ -65,7 +65,10 @@ def publish(
     human = None if real is None else _results_of(agent, card, real)
     if not (agent / WEIGHTS).is_file():
         raise SfpipeError("no such file", file=agent / WEIGHTS, remedy=train)
-    folder = out / name
+    try:
+        folder = out / plain_name(name)
+    except ValueError as error:
+        raise SfpipeError(str(error), remedy="name it <dataset>-<algo>") from None
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS) as temporary:
         shutil.copyfile(agent / WEIGHTS, temporary)
@@ -173,8 +176,9 @@ def _network(card: Mapping[str, Any]) -> str:
 def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
     """The agent that a training began with, which may have been published anew since."""
     name, frames = started["agent"], f"{started['frames']:,} frames"
-    weights = pretrained / name / WEIGHTS
-    if not weights.is_file() or sha256(weights) == started["weights"]:
+    # Looked up, not joined: the name is from a file.
+    published = {path.parent.name: path for path in pretrained.glob(f"*/{WEIGHTS}")}
+    if name not in published or sha256(published[name]) == started["weights"]:
         return f"`{name}` ({frames})"
     return f"an earlier `{name}` ({frames}; no longer published)"
 

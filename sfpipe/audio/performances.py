@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sfpipe.audio.midi import Midi, read_midi
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
-from sfpipe.files import replacing, sha256, write_json
+from sfpipe.files import remove_made, replacing, sha256, write_json
 from sfpipe.params import AugmentParams, VariantParams
 from sfpipe.store.schema import AUGMENTED
 
@@ -120,9 +120,7 @@ def synthesize_piece(job: Job) -> int:
         raise SfpipeError("no such file", file=score, remedy="run the engrave stage")
     source = {name: sha256(job.source / name) for name in ("score.mid", "noteheads.csv")}
     wanted = {p.name + suffix for p in job.performances for suffix in MADE}
-    for file in job.out.glob("*") if job.out.is_dir() else ():
-        if file.name not in wanted:
-            file.unlink()
+    remove_made(job.out, [file for file in made_files(job.out) if file.name not in wanted])
     midi = None
     made = 0
     for performance in job.performances:
@@ -137,6 +135,18 @@ def synthesize_piece(job: Job) -> int:
         write_json(job.out / f"{performance.name}.json", recipe)  # last: it says all is there
         made += 1
     return made
+
+
+def made_files(folder: Path) -> Iterator[Path]:
+    """The files in `folder` that sfpipe made, as a recipe says, or did not finish."""
+    yield from folder.glob(".*.tmp.*")
+    for recipe in folder.glob("*.json"):
+        try:
+            made = "tempo_factor" in json.loads(recipe.read_text("utf-8"))
+        except (OSError, ValueError, TypeError, RecursionError):
+            continue
+        if made:
+            yield from (recipe.with_suffix(suffix) for suffix in MADE)
 
 
 def _play(

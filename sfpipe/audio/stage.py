@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -11,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
-from sfpipe.audio.performances import Job, choose, synthesize_piece
+from sfpipe.audio.performances import Job, choose, made_files, synthesize_piece
 from sfpipe.audio.soundfonts import SoundFont, resolve
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, write_json
-from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.files import read_json, remove_made, remove_others, write_json
+from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
 from sfpipe.params import SpectrogramsParams, SynthesizeParams
 from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.writer import SpectrogramStoreWriter, write_spectrograms
 
-SPLITS = ("train", "valid", "test")
 BATCH = 128  # pieces whose spectrograms are held in memory at once
 
 
@@ -83,14 +82,14 @@ def synthesize(
                 seed,
             )
         )
-    _remove_others(out, set(split_of))
+    remove_others(out, split_of, made_files)
     report = StageReport()
     for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs):
         if outcome.error is None:
             report.done.append(outcome.item.piece)
         else:
             report.skipped[outcome.item.piece] = outcome.error
-            shutil.rmtree(outcome.item.out, ignore_errors=True)
+            remove_made(outcome.item.out, list(made_files(outcome.item.out)))
     every = {font.name: font for kind in fonts.values() for font in kind}
     write_json(
         out / "report.json",
@@ -136,16 +135,17 @@ def spectrograms(
         If an input is missing, or not one piece is usable.
     """
     split_of = accepted_pieces(clean)
-    earlier = read_json(audio / "report.json", remedy="run the synthesize stage")
-    reasons = earlier.get("skipped", {})
+    earlier = read_json(
+        audio / "report.json", remedy="run the synthesize stage", schema=_SynthesisReport
+    )
     report = StageReport()
     tools = {name: package_version(name) for name in ("numpy", "scipy", "soundfile")}
-    tools["fluidsynth"] = str(earlier.get("fluidsynth", ""))
+    tools["fluidsynth"] = earlier.fluidsynth
     work = [
-        _Recordings(piece, audio / piece, split, reasons.get(piece))
+        _Recordings(piece, audio / piece, split, earlier.skipped.get(piece))
         for piece, split in split_of.items()
     ]
-    made_with = {**params.model_dump(), "augment": earlier.get("augment")}
+    made_with = {**params.model_dump(), "augment": earlier.augment}
     with write_spectrograms(out, dataset=dataset, params=made_with, tools=tools) as store:
         for label, batch in _batches(work):
             for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
@@ -154,23 +154,12 @@ def spectrograms(
     return report
 
 
-def accepted_pieces(clean: Path) -> dict[str, str]:
-    """Piece id -> split of the pieces that `clean` accepted, in a fixed order.
+class _SynthesisReport(BaseModel):
+    """Of the report of `synthesize`, the part that `spectrograms` reads."""
 
-    Raises
-    ------
-    SfpipeError
-        If the file is missing or is not what `clean` writes.
-    """
-    data = read_json(clean, remedy="run the clean stage")
-    accepted = data.get("accepted") if isinstance(data, dict) else None
-    if not isinstance(accepted, dict) or not set(accepted) <= set(SPLITS):
-        raise SfpipeError(
-            f"has no 'accepted' pieces by split ({', '.join(SPLITS)})",
-            file=clean,
-            remedy="run the clean stage",
-        )
-    return {piece: split for split in SPLITS for piece in accepted.get(split, [])}
+    skipped: dict[str, str] = {}
+    fluidsynth: str = ""
+    augment: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -305,20 +294,6 @@ def _resolve_all(names: list[str]) -> list[SoundFont]:
 def _describe(font: SoundFont) -> dict[str, Any]:
     told = {"sha256": font.sha256, "licence": font.licence}
     return {**told, "warning": font.warning} if font.warning else told
-
-
-def _remove_others(out: Path, wanted: set[str]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for folder in out.iterdir():
-            if folder.is_dir() and folder.name not in wanted:
-                shutil.rmtree(folder)
-    except OSError as error:
-        raise SfpipeError(
-            f"cannot be written ({error.strerror})",
-            file=out,
-            remedy="check the folder's permissions",
-        ) from None
 
 
 def _require_some(report: StageReport, done: str, file: Path) -> None:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from sfpipe.cleaning.checks import check, read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
+from sfpipe.parallel import SPLITS, Name
 from sfpipe.params import CleanParams
 from sfpipe.progress import Progress
 
-SPLITS = ("train", "valid", "test")
 REMEDY = "run: sfpipe engrave"
+
+
+class _EngravingReport(BaseModel):
+    """Of the report of `engrave`, the part that is read here."""
+
+    done: list[Name]
+    skipped: dict[str, str]
 
 
 def clean(
@@ -35,18 +44,12 @@ def clean(
     SfpipeError
         If `engraved` holds no report of `engrave`, or no piece is accepted.
     """
-    report = read_json(engraved / "report.json", remedy=REMEDY)
+    report = read_json(engraved / "report.json", remedy=REMEDY, schema=_EngravingReport)
     accepted: dict[str, list[str]] = {split: [] for split in SPLITS}
     rejected: dict[str, dict[str, Any]] = {}
     measured: dict[str, dict[str, Any]] = {}
-    try:
-        done, skipped = list(report["done"]), dict(report["skipped"])
-    except (KeyError, TypeError):
-        raise SfpipeError(
-            "is not a report of engrave", file=engraved / "report.json", remedy=REMEDY
-        ) from None
-    progress = Progress("clean", len(done))
-    for piece in done:
+    progress = Progress("clean", len(report.done))
+    for piece in report.done:
         split, reason, numbers = _judge(engraved / piece, params, height_px)
         if reason is None:
             accepted[split].append(piece)
@@ -55,7 +58,7 @@ def clean(
             rejected[piece] = {"reason": reason, "numbers": numbers}
         progress.advance()
     progress.close(f"{len(rejected)} rejected" if rejected else "")
-    for piece, reason in skipped.items():
+    for piece, reason in report.skipped.items():
         rejected[piece] = {"reason": f"not engraved: {reason}", "numbers": {}}
     if not any(accepted.values()):
         first = next(iter(rejected.values()), {"reason": "no pieces at all"})["reason"]

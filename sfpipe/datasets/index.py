@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, sha256
+from pydantic import AfterValidator
+
+from sfpipe.files import plain_path, read_json, sha256
+from sfpipe.parallel import Name, Split
+
+# A file's place below the folder of the index.
+Place = Annotated[str, AfterValidator(plain_path)]
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,17 @@ class Piece:
     files of human performances.
     """
 
-    id: str
+    id: Name
     title: str
-    split: str
-    source: str
+    split: Split
+    source: Place
     sha256: str
     licence: str
-    header: str | None = None
+    header: Place | None = None
     header_sha256: str | None = None
-    includes: dict[str, str] | None = None
+    includes: dict[Place, str] | None = None
     engine: str | None = None
-    performances: dict[str, str] | None = None
+    performances: dict[Place, str] | None = None
 
 
 @dataclass
@@ -66,17 +71,9 @@ def read_index(folder: Path) -> Index:
     Raises
     ------
     SfpipeError
-        If the file is missing, is not JSON, or lacks a field.
+        If the file is missing, is not JSON, lacks a field, or names a file outside of `folder`.
     """
-    path = folder / "index.json"
-    data = read_json(path, remedy="run: sfpipe download")
-    try:
-        pieces = [Piece(**piece) for piece in data["pieces"]]
-        return Index(**{**data, "pieces": pieces})
-    except (KeyError, TypeError) as error:
-        raise SfpipeError(
-            f"is not an index of sfpipe ({error})", file=path, remedy="run: sfpipe download"
-        ) from None
+    return read_json(folder / "index.json", remedy="run: sfpipe download", schema=Index)
 
 
 def write_index(folder: Path, index: Index) -> None:

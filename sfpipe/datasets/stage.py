@@ -60,7 +60,7 @@ def download(
             pieces = msmd_pieces(files, max_pieces, seed)
         else:
             pieces = vienna_pieces(files)
-        with replacing(out) as folder:
+        with replacing(out, marker="index.json") as folder:
             _write_pieces(folder, declared, pieces, files)
         report.done += [piece.id for piece in pieces]
         return report
@@ -89,7 +89,7 @@ def download(
         )
     chosen = set(take(splits, max_pieces, seed))
     selected = [tune for tune in usable if tune.id in chosen]
-    with replacing(out) as folder:
+    with replacing(out, marker="index.json") as folder:
         _write(folder, declared, selected, splits, report)
     report.done += [tune.id for tune in selected]
     return report

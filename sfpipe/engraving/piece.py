@@ -69,7 +69,7 @@ def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
     layout = engrave_part(melody.part, params)
     check_agreement(melody, layout)
     raster = rasterize(layout, params.staff_space_px)
-    with replacing(out / piece.id) as folder:
+    with replacing(out / piece.id, marker="engraving.json") as folder:
         folder.mkdir()
         _write_image(folder / "system-001.png", raster)
         write_midi(folder / "score.mid", melody.heads, melody.tempo)

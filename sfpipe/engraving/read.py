@@ -11,7 +11,7 @@ import numpy as np
 
 from sfpipe.engraving.piece import NOTEHEADS, SYSTEMS
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json
+from sfpipe.files import plain_name, read_json
 
 REMEDY = "run: sfpipe engrave"
 
@@ -85,9 +85,12 @@ def read_systems(folder: Path) -> list[System]:
     """Read ``folder/systems.csv``; errors as `read_noteheads`."""
     path = folder / "systems.csv"
     systems = []
-    for row in _rows(path, SYSTEMS, text=("file",)):
-        whole = {name: int(row[name]) for name in ("system", "width_px", "height_px")}
-        systems.append(System(**{**row, **whole}))
+    try:
+        for row in _rows(path, SYSTEMS, text=("file",)):
+            whole = {name: int(row[name]) for name in ("system", "width_px", "height_px")}
+            systems.append(System(**{**row, **whole, "file": plain_name(row["file"])}))
+    except (ValueError, OverflowError) as error:
+        raise SfpipeError(f"is damaged ({error})", file=path, remedy=REMEDY) from None
     if not systems:
         raise SfpipeError("lists no systems", file=path, remedy=REMEDY)
     return systems

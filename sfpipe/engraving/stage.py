@@ -7,7 +7,7 @@ Verovio.
 from __future__ import annotations
 
 import functools
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from sfpipe.datasets.index import Piece, read_index
@@ -16,9 +16,11 @@ from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
 from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
 from sfpipe.errors import SfpipeError
-from sfpipe.files import write_json
+from sfpipe.files import remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
+
+MADE = (".png", ".mid", ".csv", ".json")  # what an engraved piece consists of
 
 
 def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> StageReport:
@@ -42,7 +44,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     if any(map(_is_lilypond, pieces)):
         find_lilypond()
         require_walls(unconfined=params.allow_unconfined)
-    _prepare(out, {piece.id for piece in pieces})
+    remove_others(out, {piece.id for piece in pieces}, _made)
     report = StageReport()
     todo = []
     for piece in pieces:
@@ -56,7 +58,8 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
             report.done.append(outcome.item.id)
         else:
             report.skipped[outcome.item.id] = outcome.error
-            shutil.rmtree(out / outcome.item.id, ignore_errors=True)
+            folder = out / outcome.item.id
+            remove_made(folder, list(_made(folder)))
     write_json(out / "report.json", report.as_dict())
     if not report.done:
         reason = next(iter(report.skipped.values()), "the index lists no pieces")
@@ -83,15 +86,7 @@ def _is_lilypond(piece: Piece) -> bool:
     return Path(piece.source).suffix == ".ly" or piece.engine == "lilypond"
 
 
-def _prepare(out: Path, wanted: set[str]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for folder in out.iterdir():
-            if folder.is_dir() and folder.name not in wanted:
-                shutil.rmtree(folder)
-    except OSError as error:
-        raise SfpipeError(
-            f"cannot be written ({error.strerror})",
-            file=out,
-            remedy="check the folder's permissions",
-        ) from None
+def _made(folder: Path) -> Iterator[Path]:
+    """The files in `folder` that this stage made, if it made any."""
+    if (folder / "engraving.json").is_file():
+        yield from (file for file in folder.iterdir() if file.suffix in MADE)

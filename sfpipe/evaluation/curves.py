@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json, replacing
+from sfpipe.files import plain_name, read_json, replacing
 
 COLUMNS = ("frames", "minutes", "r_on", "studied")
 LEVELS = (0.9, 0.99)
@@ -60,7 +60,10 @@ def save_curve(agent: Path, out: Path, name: str | None = None) -> Path:
     card = read_json(agent / CARD, remedy="train an agent first: dvc repro train")
     if not card.get("curve"):
         raise SfpipeError("holds no learning curve", file=agent / CARD, remedy="train it again")
-    path = out / f"{name or card['algo']}-{card['seed']}.csv"
+    try:
+        path = out / f"{plain_name(name or card.get('algo'))}-{int(card['seed'])}.csv"
+    except (ValueError, TypeError, KeyError) as error:
+        raise SfpipeError(f"cannot name a curve ({error})", file=agent / CARD) from None
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,14 +13,14 @@ import numpy as np
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio, write_flac
 from sfpipe.audio.midi import read_midi
-from sfpipe.audio.performances import MADE, score_onsets, write_onsets
+from sfpipe.audio.performances import MADE, made_files, score_onsets, write_onsets
 from sfpipe.audio.soundfonts import SoundFont, resolve
-from sfpipe.audio.stage import accepted_pieces, read_recording
+from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
-from sfpipe.files import sha256, write_json
-from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.files import remove_others, sha256, write_json
+from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
 from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.alignment import align, place_notes
 from sfpipe.real_performances.conditions import (
@@ -116,9 +115,7 @@ def performances(
     counts: dict[str, dict[str, Any]] = {}
     recorded = dict.fromkeys(params.recordings, 0)
     tools = {"fluidsynth": binding.version()}
-    for folder in out.glob("*"):
-        if folder.is_dir() and folder.name not in {p.id for p in pieces}:
-            shutil.rmtree(folder)
+    remove_others(out, {piece.id for piece in pieces}, made_files)
     settings = params.model_dump(mode="json")
     with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:
         for piece in pieces:

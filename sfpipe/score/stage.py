@@ -11,8 +11,7 @@ from typing import Any
 from sfpipe.engraving.geometry import strip_geometry
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
-from sfpipe.files import read_json
-from sfpipe.parallel import StageReport
+from sfpipe.parallel import StageReport, accepted_pieces
 from sfpipe.params import ScoresParams
 from sfpipe.progress import Progress
 from sfpipe.score.unroll import Strip, unroll
@@ -29,13 +28,7 @@ def scores(
     SfpipeError
         If `clean` (the JSON file) is missing or damaged, or no piece could be unrolled.
     """
-    verdict = read_json(clean, remedy="run: sfpipe clean")
-    try:
-        pieces = [(p, split) for split, names in verdict["accepted"].items() for p in names]
-    except (KeyError, TypeError, AttributeError):
-        raise SfpipeError(
-            "does not list accepted pieces", file=clean, remedy="run: sfpipe clean"
-        ) from None
+    pieces = accepted_pieces(clean).items()
     report = StageReport()
     progress = Progress("scores", len(pieces))
     tools = _tools(engraved / piece for piece, _ in pieces)

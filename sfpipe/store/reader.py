@@ -15,7 +15,7 @@ import numpy as np
 from sfpipe.errors import SfpipeError
 from sfpipe.store.heads import Heads
 from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, HUMAN, PACKED, SCHEMA_VERSION
-from sfpipe.store.validation import check_heads, check_performance, check_score
+from sfpipe.store.validation import check_heads, check_names, check_performance, check_score
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
                 remedy = "run: sfpipe pack"
         with _blaming(path, remedy):
             _check_header(file, kind, remedy)
+            check_names(*file)
             yield file
 
 
@@ -296,6 +297,8 @@ def performance_record(
     SfpipeError
         If an array is not what the schema says.
     """
+    condition = str(group.attrs.get("condition", ""))
+    check_names(performance, condition or performance)
     record = PerformanceRecord(
         piece,
         performance,
@@ -305,7 +308,7 @@ def performance_record(
         _array(group, "score_onset"),
         float(group.attrs["tempo_factor"]),
         str(group.attrs["soundfont"]),
-        str(group.attrs.get("condition", "")),
+        condition,
         bool(group.attrs.get("simulated", False)),
         bool(group.attrs.get("aligned", True)),
     )

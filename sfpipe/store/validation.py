@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.errors import SfpipeError
+from sfpipe.files import plain_name
 from sfpipe.store.heads import Heads
 from sfpipe.store.schema import BINS
 
@@ -20,13 +21,13 @@ def check_names(*names: str) -> None:
     Raises
     ------
     SfpipeError
-        If a name is empty, is a dot, or holds a slash.
+        As `sfpipe.files.plain_name`, since they become names of files.
     """
-    for name in names:
-        if not name or name == "." or "/" in name:
-            raise SfpipeError(
-                f"'{name}' cannot be a name in a store", remedy="use letters, digits, '_' and '-'"
-            )
+    try:
+        for name in names:
+            plain_name(name)
+    except ValueError as error:
+        raise SfpipeError(str(error), remedy="use letters, digits, '_' and '-'") from None
 
 
 def check_split(piece: str, split: str) -> None:

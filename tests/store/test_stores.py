@@ -193,9 +193,9 @@ def test_a_wrong_performance_does_not_go_in(tmp_path, changes, message):
 
 @pytest.mark.parametrize("name", ["", ".", "a/b"])
 def test_names_that_hdf5_would_take_for_folders(tmp_path, name):
-    with pytest.raises(SfpipeError, match="cannot be a name"):
+    with pytest.raises(SfpipeError, match="cannot be the name"):
         scores_file(tmp_path, {name: score()})
-    with pytest.raises(SfpipeError, match="cannot be a name"):
+    with pytest.raises(SfpipeError, match="cannot be the name"):
         spectrograms_file(tmp_path, {"a": {name: performance()}})
 
 

@@ -86,7 +86,7 @@ def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = Fal
     if not any(row[7] == 0 for row in rows):
         raise SfpipeError("no printed note head is heard")
     about = _description(piece, [score for _, score in scores], sounds, joined, played, systems)
-    with replacing(out / piece.id) as target:
+    with replacing(out / piece.id, marker="engraving.json") as target:
         target.mkdir()
         for number, system in enumerate(systems, 1):
             _write_image(target / _file(number), system)
