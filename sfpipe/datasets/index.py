@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from sfpipe.files import plain_path, read_json, sha256
-from sfpipe.parallel import Name, Split
+from sfpipe.parallel import Name
 
 # A file's place below the folder of the index.
 Place = Annotated[str, AfterValidator(plain_path)]
@@ -27,7 +27,7 @@ class Piece:
 
     id: Name
     title: str
-    split: Split
+    split: Annotated[str, Field(pattern="^(train|valid|test)$")]
     source: Place
     sha256: str
     licence: str
