@@ -12,7 +12,7 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.importers.msmd_pages import Box, Pages
-from sfpipe.importers.plain_pickle import read_objects
+from sfpipe.importers.plain_pickle import read_array, read_objects
 
 RECORDING = "recording"
 SPLITS = {"msmd_train": "train", "msmd_valid": "valid", "msmd_test": "test"}
@@ -33,8 +33,7 @@ def read_pages(path: Path) -> Pages:
         If it is damaged or of another layout.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            sheets = arrays["sheets"]
+        sheets = read_array(path, "sheets")
         systems = [_system(s) for s in read_objects(path, "systems")]
         notes = [dict(n) for n in read_objects(path, "coords")]
         place = np.array([int(n["system_idx"]) for n in notes], dtype=np.int64)

@@ -19,7 +19,7 @@ import numpy as np
 
 from sfpipe.datasets.catalogue import recognise
 from sfpipe.errors import SfpipeError
-from sfpipe.importers.plain_pickle import read_objects
+from sfpipe.importers.plain_pickle import read_array, read_objects
 from sfpipe.parallel import StageReport, map_pieces
 
 PX_PER_CM = 1 / 0.035277778  # 72 px per inch (section 5)
@@ -145,8 +145,7 @@ def read_score(path: Path) -> Score:
         If the file is damaged or not what the authors distribute.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            sheet, coords = arrays["sheet"], arrays["coords"]
+        sheet, coords = read_array(path, "sheet"), read_array(path, "coords")
         pairs = sorted((int(k), int(v)) for k, v in _coord2onset(path).items())
     except Exception as error:
         # A damaged zip archive or pickle raises nearly anything.
