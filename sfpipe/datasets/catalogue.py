@@ -7,46 +7,69 @@ import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sfpipe.datasets.corpus import corpus
+from sfpipe.datasets.dataset import Dataset
+from sfpipe.datasets.folder import read_folder
+from sfpipe.datasets.melodies import melodies
+from sfpipe.datasets.msmd import load_msmd
+from sfpipe.datasets.nottingham import read_nottingham
+from sfpipe.datasets.vienna import load_vienna
 from sfpipe.errors import SfpipeError
 from sfpipe.params import FolderParams
 
-SPLIT_RULE = (
-    "monophonic tunes in groups of near-duplicates (title or melody); seeded; "
-    "187/63/46 (train/valid/test); see sfpipe/datasets/split.py"
-)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The declaration of one data set.
-
-    `url` and `mirror_file` are None where nothing is downloaded; `prefix` is the folder inside
-    the archive; `index` names the CSV of per-file SHA-256 beside this module. `pieces` is how many
-    are taken unless a number is asked for; None: all.
-    """
-
-    name: str
-    title: str
-    homepage: str
-    licence: str
-    citation: str
-    url: str | None = None
-    mirror_file: str | None = None
-    prefix: str = ""
-    index: str | None = None
-    split_rule: str = SPLIT_RULE
-    pieces: int | None = 240
-
-
+# Of its tune books music21's corpus/license.txt says: distributed with the permission of the
+# encoders; to the best of music21's knowledge out of copyright in the United States or licensed
+# for use, perhaps with restrictions on commercial use. The books themselves name no licence.
+_CORPUS = "https://www.music21.org/music21docs/about/referenceCorpus.html"
+_SHIPPED = "shipped with music21 (M. S. Cuthbert and C. Ariza, ISMIR 2010)"
+_ENCODINGS = "public domain; encodings: music21 corpus licence"
+_BOOKS = {
+    "ryan": corpus("ryansMammoth"),
+    "oneill": corpus("oneills1850", "oneill_"),
+    "aird": corpus("airdsAirs", "aird_"),
+}
 RYAN = Dataset(
     name="ryan",
     title="Ryan's Mammoth Collection",
-    homepage="https://www.music21.org/music21docs/about/referenceCorpus.html",
-    licence="tunes of 1883, public domain; encodings: music21 corpus licence",
+    homepage=_CORPUS,
+    licence=f"tunes of 1883, {_ENCODINGS}",
     citation=(
         "W. B. Ryan (ed.), Ryan's Mammoth Collection, Boston: E. Howe, 1883; ABC by J. Chambers, "
-        "R. Davies and others, shipped with music21 (M. S. Cuthbert and C. Ariza, ISMIR 2010)"
+        f"R. Davies and others, {_SHIPPED}"
     ),
+    load=melodies(_BOOKS["ryan"]),
+)
+ONEILL = Dataset(
+    name="oneill",
+    title="O'Neill's Music of Ireland",
+    homepage=_CORPUS,
+    licence=f"tunes of 1903, {_ENCODINGS}",
+    citation=(
+        "F. O'Neill (ed.), O'Neill's Music of Ireland: eighteen hundred and fifty melodies, "
+        f"Chicago: Lyon & Healy, 1903; ABC by N. Paap, J. Chambers and others, {_SHIPPED}"
+    ),
+    load=melodies(_BOOKS["oneill"]),
+)
+AIRD = Dataset(
+    name="aird",
+    title="Aird's Airs",
+    homepage=_CORPUS,
+    licence=f"tunes of 1778 to 1801, {_ENCODINGS}",
+    citation=(
+        "J. Aird (ed.), A Selection of Scotch, English, Irish and Foreign Airs, six volumes, "
+        f"Glasgow, 1778-1801; ABC by J. Campin, 2009, {_SHIPPED}"
+    ),
+    load=melodies(_BOOKS["aird"]),
+)
+FIDDLE = Dataset(
+    name="fiddle",
+    title="Ryan's, O'Neill's and Aird's collections without the tunes that they share",
+    homepage=_CORPUS,
+    licence=f"tunes of 1778 to 1903, {_ENCODINGS}",
+    citation="; ".join((RYAN.citation, ONEILL.citation, AIRD.citation)),
+    load=melodies(*_BOOKS.values()),
+    split_rule="each tune as in its own collection; what repeats an earlier one's is left out",
+    pieces=None,
 )
 
 _COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
@@ -63,6 +86,7 @@ NOTTINGHAM = Dataset(
     mirror_file="nottingham-dataset-0992bb6.tar.gz",
     prefix=f"nottingham-dataset-{_COMMIT}/",
     index="nottingham_index.csv",
+    load=melodies(read_nottingham),
 )
 
 _MUTOPIA = "2144afd6f52d56c5b6995b8b589ef1268b3139f0"
@@ -80,6 +104,7 @@ MSMD = Dataset(
     mirror_file=f"MutopiaProject-{_MUTOPIA[:7]}.tar.gz",
     prefix=f"MutopiaProject-{_MUTOPIA}/",
     index="msmd_index.csv",
+    load=load_msmd,
     split_rule="354/19/94 (train/valid/test): the cleaned split of MSMD, msmd_split.csv",
     pieces=None,
 )
@@ -98,11 +123,13 @@ VIENNA = Dataset(
     mirror_file=f"vienna4x22-{_VIENNA[:7]}.tar.gz",
     prefix=f"vienna4x22-{_VIENNA}/",
     index="vienna4x22_index.csv",
+    load=load_vienna,
     split_rule="all four excerpts are test pieces",
     pieces=None,
 )
 
-CATALOGUE = {dataset.name: dataset for dataset in (RYAN, NOTTINGHAM, MSMD, VIENNA)}
+_ALL = (RYAN, ONEILL, AIRD, FIDDLE, NOTTINGHAM, MSMD, VIENNA)
+CATALOGUE = {dataset.name: dataset for dataset in _ALL}
 
 
 @dataclass(frozen=True)
@@ -189,6 +216,7 @@ def find_dataset(name: str, folders: dict[str, FolderParams]) -> Dataset:
             homepage=entry.path,
             licence=entry.licence,
             citation=entry.citation,
+            load=melodies(read_folder),
         )
     near = difflib.get_close_matches(name, [*CATALOGUE, *folders], n=1, cutoff=0)
     raise SfpipeError(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from sfpipe.datasets.tunes import Tune
 
 NGRAM = 7  # intervals; shorter ones are shared by unrelated tunes (scales, arpeggios)
-SHARE = 0.3  # of the shorter tune's n-grams found in the other tune
+SHARE = 0.3  # of the shorter tune's n-grams that are in the other tune
 _KINDS = r"\b(reel|jig|hornpipe|strathspey|clog|waltz|polka|march|air|essence|fling|fancy|the|a)\b"
 
 
@@ -25,7 +25,7 @@ def normal_title(title: str) -> str:
     return short or words.replace(" ", "")
 
 
-def fingerprint(pitches: Sequence[int]) -> frozenset[tuple[int, ...]]:
+def interval_ngrams(pitches: Sequence[int]) -> frozenset[tuple[int, ...]]:
     """The set of runs of `NGRAM` successive intervals in semitones.
 
     Sets make it blind to transposition and to whether repeats are written out.
@@ -58,11 +58,18 @@ def duplicate_groups(tunes: Sequence[Tune]) -> list[list[int]]:
     return list(groups.values())
 
 
+def repeated_tunes(tunes: Sequence[Tune], earlier: Sequence[Tune]) -> dict[int, int]:
+    """Which of `tunes` are linked to one of `earlier` ones, and to which: index -> index."""
+    links = _links([*earlier, *tunes]) if earlier else []
+    n = len(earlier)
+    return {j - n: i for i, j in reversed(links) if i < n <= j}
+
+
 def _links(tunes: Sequence[Tune]) -> list[tuple[int, int]]:
     links: list[tuple[int, int]] = []
     first: dict[object, int] = {}
     owners: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    grams = [fingerprint(tune.pitches) for tune in tunes]
+    grams = [interval_ngrams(tune.pitches) for tune in tunes]
     for i, tune in enumerate(tunes):
         steps = tuple(b - a for a, b in pairwise(tune.pitches))
         for key in (("title", normal_title(tune.title)), ("melody", steps)):

@@ -11,7 +11,7 @@ import zlib
 from importlib import resources
 from pathlib import Path
 
-from sfpipe.datasets.catalogue import Dataset
+from sfpipe.datasets.dataset import Dataset
 from sfpipe.datasets.index import Validation
 from sfpipe.errors import SfpipeError
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfpipe.datasets.abc import header, split_tunes
+from sfpipe.datasets.dataset import Dataset, Request
 from sfpipe.datasets.tunes import ABC_SUFFIXES, SUFFIXES, Tune, decode, melody_of, slug
 from sfpipe.errors import SfpipeError
+
+
+def read_folder(dataset: Dataset, request: Request) -> tuple[list[Tune], dict[str, str]]:
+    """The tunes of the folder that `download.folders` declares; errors as `folder_tunes`."""
+    return folder_tunes(Path(request.params.folders[dataset.name].path))
 
 
 def folder_tunes(folder: Path) -> tuple[list[Tune], dict[str, str]]:

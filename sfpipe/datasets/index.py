@@ -64,6 +64,16 @@ class Index:
         pieces = [{k: v for k, v in vars(p).items() if v is not None} for p in self.pieces]
         return {**vars(self), "pieces": pieces}
 
+    def files(self) -> dict[str, str]:
+        """Name -> SHA-256 of every file; several pieces may include one."""
+        files: dict[str, str] = {}
+        for piece in self.pieces:
+            files |= {piece.source: piece.sha256, **(piece.includes or {})}
+            files |= piece.performances or {}
+            if piece.header is not None:
+                files[piece.header] = piece.header_sha256 or ""
+        return files
+
 
 def read_index(folder: Path) -> Index:
     """Read ``folder/index.json``.
@@ -91,13 +101,7 @@ def validate(folder: Path) -> Validation:
         If there is no index.
     """
     result = Validation()
-    files: dict[str, str] = {}  # several pieces may include one
-    for piece in read_index(folder).pieces:
-        files |= {piece.source: piece.sha256, **(piece.includes or {})}
-        files |= piece.performances or {}
-        if piece.header is not None:
-            files[piece.header] = piece.header_sha256 or ""
-    for name, digest in files.items():
+    for name, digest in read_index(folder).files().items():
         if not (folder / name).is_file():
             result.missing.append(name)
         elif sha256(folder / name) != digest:

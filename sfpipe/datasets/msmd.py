@@ -13,6 +13,8 @@ import posixpath
 import re
 from importlib import resources
 
+from sfpipe.datasets.dataset import Dataset, Request, Selection
+from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.split import take
 from sfpipe.datasets.tunes import decode
@@ -35,19 +37,21 @@ def read_split() -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def msmd_pieces(files: dict[str, bytes], max_pieces: int | None, seed: int) -> list[Piece]:
+def load_msmd(dataset: Dataset, request: Request) -> Selection:
     """The pieces, each with its title, its licence, and the files that it includes.
 
-    Parameters
-    ----------
-    files:
-        Path in the repository -> content.
-    max_pieces, seed:
-        As in `sfpipe.datasets.split.take`; the split itself is MSMD's own.
+    `max_pieces` takes as `sfpipe.datasets.split.take` does; the split itself is MSMD's own.
+
+    Raises
+    ------
+    SfpipeError
+        As `fetch_files`.
     """
+    files = fetch_files(dataset, mirror=request.mirror)
     rows = {row["piece"]: row for row in read_split()}
-    chosen = take({name: row["split"] for name, row in rows.items()}, max_pieces, seed)
-    return [_piece(rows[name], files) for name in chosen]
+    splits = {name: row["split"] for name, row in rows.items()}
+    chosen = take(splits, request.max_pieces, request.seed)
+    return Selection([_piece(rows[name], files) for name in chosen], files)
 
 
 def included(source: str, files: dict[str, bytes]) -> list[str]:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from sfpipe.datasets.abc import header, split_tunes
+from sfpipe.datasets.dataset import Dataset, Request
+from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.tunes import Tune, decode, melody_of
+
+
+def read_nottingham(dataset: Dataset, request: Request) -> tuple[list[Tune], dict[str, str]]:
+    """The tunes of the repository; errors as `fetch_files`."""
+    return nottingham_tunes(fetch_files(dataset, mirror=request.mirror)), {}
 
 
 def nottingham_tunes(files: dict[str, bytes]) -> list[Tune]:

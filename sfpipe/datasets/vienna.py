@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import PurePosixPath
 
-from sfpipe.datasets.catalogue import VIENNA
+from sfpipe.datasets.dataset import Dataset, Request, Selection
+from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
 
 TITLES = {
@@ -16,7 +17,13 @@ TITLES = {
 }
 
 
-def vienna_pieces(files: dict[str, bytes]) -> list[Piece]:
+def load_vienna(dataset: Dataset, request: Request) -> Selection:
+    """All four excerpts, whatever `max_pieces` says; errors as `fetch_files`."""
+    files = fetch_files(dataset, mirror=request.mirror)
+    return Selection(vienna_pieces(files, dataset.licence), files)
+
+
+def vienna_pieces(files: dict[str, bytes], licence: str) -> list[Piece]:
     """The excerpts, each with its match files and the MIDI files of its performances.
 
     Parameters
@@ -41,7 +48,7 @@ def vienna_pieces(files: dict[str, bytes]) -> list[Piece]:
                 split="test",
                 source=source,
                 sha256=digests[source],
-                licence=VIENNA.licence,
+                licence=licence,
                 engine="lilypond",
                 performances=performances,
             )

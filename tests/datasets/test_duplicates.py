@@ -1,6 +1,6 @@
 import numpy as np
 
-from sfpipe.datasets.duplicates import duplicate_groups, fingerprint, normal_title
+from sfpipe.datasets.duplicates import duplicate_groups, interval_ngrams, normal_title
 from sfpipe.datasets.tunes import Tune
 
 
@@ -32,12 +32,12 @@ def test_equal_titles_are_one_group_whatever_the_melody():
     assert duplicate_groups(tunes) == [[0, 1]]
 
 
-def test_unrelated_tunes_and_tunes_too_short_for_a_fingerprint_stay_apart():
+def test_unrelated_tunes_and_tunes_too_short_for_a_interval_ngrams_stay_apart():
     tunes = [tune(f"t{i}", melody(i)) for i in range(20)]
     shorts = [tune("x", [60, 62]), tune("y", [60, 64])]
     assert duplicate_groups([*tunes, *shorts]) == [[i] for i in range(22)]
 
 
-def test_fingerprint_is_blind_to_transposition():
-    assert fingerprint(melody(3)) == fingerprint(melody(3) + 7)
-    assert fingerprint([60, 62]) == frozenset()
+def test_interval_ngrams_is_blind_to_transposition():
+    assert interval_ngrams(melody(3)) == interval_ngrams(melody(3) + 7)
+    assert interval_ngrams([60, 62]) == frozenset()

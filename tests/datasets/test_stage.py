@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from sfpipe.datasets.corpus import corpus_folder
+from sfpipe.datasets.folder import folder_tunes
 from sfpipe.datasets.index import read_index, validate
-from sfpipe.datasets.ryan import ryan_tunes
 from sfpipe.datasets.stage import download
 from sfpipe.errors import SfpipeError
 from sfpipe.params import DownloadParams, FolderParams
@@ -111,9 +112,29 @@ def test_an_output_that_cannot_be_written(folder, tmp_path):
 
 
 def test_ryan_is_all_there():
-    tunes = ryan_tunes()
+    tunes, unreadable = folder_tunes(corpus_folder("ryansMammoth"))
+    assert not unreadable
     assert len(tunes) == len({t.id for t in tunes}) == 1059
     assert all(t.pitches for t in tunes)
+
+
+@pytest.mark.slow  # 4,200 tunes are compared with each other
+def test_the_fiddlers_tunes_stay_in_the_splits_of_their_own_books(tmp_path):
+    splits, rejected = {}, {}
+    for name in ("ryan", "oneill", "aird", "fiddle"):
+        download(name, DownloadParams(max_pieces=None), 4711, tmp_path / name)
+        index = read_index(tmp_path / name)
+        splits[name] = {p.id: p.split for p in index.pieces}
+        rejected[name] = index.rejected
+    own = splits["ryan"] | splits["oneill"] | splits["aird"]
+    fiddle = splits["fiddle"]
+    assert len(own) == sum(len(splits[name]) for name in ("ryan", "oneill", "aird"))
+    assert fiddle.items() <= own.items() and splits["ryan"].items() <= fiddle.items()
+    assert len(fiddle) > 2500
+    repeated = {k: v for k, v in rejected["fiddle"].items() if v.startswith("repeats ")}
+    assert set(own) - set(fiddle) == set(repeated)
+    assert repeated["oneill_1376-1475-1382"] == "repeats SmashTheWindowsJig"
+    assert repeated["aird_book4-0629"] == "repeats RocksOfCashelReel"
 
 
 def test_nottingham_from_the_mirror(mirror, tmp_path):

@@ -9,7 +9,7 @@ from sfpipe.params import DownloadParams
 
 
 def test_the_index_has_four_scores_and_88_performances():
-    pieces = vienna_pieces({path: b"" for path in read_hashes(VIENNA)})
+    pieces = vienna_pieces({path: b"" for path in read_hashes(VIENNA)}, "free")
     assert [len(p.performances or {}) for p in pieces] == [44] * 4
     assert {p.split for p in pieces} == {"test"} and {p.engine for p in pieces} == {"lilypond"}
     for piece in pieces:
@@ -34,5 +34,5 @@ def test_from_the_mirror(mirror, tmp_path):
 
 @pytest.mark.parametrize("name", ["Chopin_op38", "Mozart_K331_1st-mov"])
 def test_pieces_have_titles(name):
-    pieces = {p.id: p for p in vienna_pieces({f"musicxml/{name}.musicxml": b"x"})}
+    pieces = {p.id: p for p in vienna_pieces({f"musicxml/{name}.musicxml": b"x"}, "free")}
     assert pieces[name].title != name
