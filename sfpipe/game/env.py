@@ -106,8 +106,8 @@ class ScoreFollowingEnv(gym.Env):
             )
         self.render_mode = render_mode
         self.game: SingleGame | None = None
-        self._score_so_far = 0.0
-        self._reward = 0.0
+        self._score_so_far = self._reward = 0.0
+        self._terminated = False
         self._screen: Screen | None = None
 
     def reset(
@@ -121,7 +121,7 @@ class ScoreFollowingEnv(gym.Env):
         if not 0 <= chosen < len(self.bank):
             raise SfpipeError(f"performance {chosen} does not exist, there are {len(self.bank)}")
         self.game = SingleGame(self.bank, chosen)
-        self._score_so_far = self._reward = 0.0
+        self._score_so_far, self._reward, self._terminated = 0.0, 0.0, False
         if self.render_mode == "human":
             self.render()
         return self._look(), self._info(lost=False)
@@ -130,10 +130,12 @@ class ScoreFollowingEnv(gym.Env):
         """Change the speed, move, hear one more frame."""
         if self.game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        out = self.game.step(float(acceleration(self.actions, np.asarray(action).reshape(1))[0]))
+        if self._terminated:
+            raise gym.error.ResetNeeded("the game has ended: call reset()")
+        out = self.game.step(float(acceleration(self.actions, action, 1)[0]))
         self._reward = out.reward
         self._score_so_far += self._reward
-        over = out.lost or out.finished
+        over = self._terminated = out.lost or out.finished
         if self.render_mode == "human":
             self.render()
         return self._look(), self._reward, over, False, self._info(lost=out.lost)
@@ -248,7 +250,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
         """Advance all games by one frame."""
         if self._game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        change = acceleration(self.actions, np.asarray(actions).reshape(self.num_envs))
+        change = acceleration(self.actions, actions, self.num_envs)
         out: StepResult = self._game.step(torch.from_numpy(change).to(self.bank.device))
         over = (out.terminated).cpu().numpy()
         infos = self._infos(self._game.state)
@@ -310,20 +312,26 @@ def action_space(actions: Sequence[int] | str) -> spaces.Space:
     return spaces.Discrete(len(actions))
 
 
-def acceleration(actions: Sequence[int] | str, chosen: np.ndarray) -> np.ndarray:
-    """Change of speed in px/frame for chosen actions: float64 [shape=(n,)].
+def acceleration(actions: Sequence[int] | str, chosen: Any, n: int) -> np.ndarray:
+    """Change of speed in px/frame for `n` chosen actions: float64 [shape=(n,)].
 
     Raises
     ------
-    SfpipeError
-        If an action is not finite.
+    gymnasium.error.InvalidAction
+        If there are not `n`, or one is not finite or none of those that there are.
     """
+    try:
+        change = np.asarray(chosen, np.float64).reshape(n)
+    except (TypeError, ValueError):
+        raise gym.error.InvalidAction(f"{chosen!r}: expected {n} numbers") from None
     if isinstance(actions, str):
-        change = chosen.astype(np.float64)
         if not np.isfinite(change).all():
-            raise SfpipeError("an action is not finite", remedy="check the policy's output")
+            raise gym.error.InvalidAction(f"{change.tolist()}: expected finite changes of speed")
         return change
-    return np.asarray(actions, dtype=np.float64)[chosen.astype(np.int64)]
+    inside = (change >= 0) & (change < len(actions)) & (change == np.floor(change))
+    if not inside.all():
+        raise gym.error.InvalidAction(f"{change.tolist()}: expected 0 to {len(actions) - 1}")
+    return np.asarray(actions, dtype=np.float64)[change.astype(np.int64)]
 
 
 def information(bank: Bank, state: GameState) -> dict[str, list]:

@@ -130,6 +130,29 @@ def test_vector_env_equals_single_envs(stores, bank):
     assert ended > 0
 
 
+@pytest.mark.parametrize("action", [-1, 3, 0.5, np.nan, np.inf, 2**70, "up", None, [0, 1], []])
+def test_an_action_that_is_none_is_named(bank, action):
+    env = ScoreFollowingEnv(bank=bank)
+    env.reset(seed=1)
+    with pytest.raises(gym.error.InvalidAction, match="expected"):
+        env.step(action)
+    several = gym.make_vec("sfpipe/ScoreFollowing-v0", num_envs=2, bank=bank)
+    several.reset(seed=1)
+    with pytest.raises(gym.error.InvalidAction, match="expected"):
+        several.step([1, action])
+
+
+def test_no_step_after_the_end(bank):
+    env = ScoreFollowingEnv(bank=bank)
+    env.reset(seed=1)
+    while not env.step(1)[2]:
+        pass
+    with pytest.raises(gym.error.ResetNeeded, match="has ended"):
+        env.step(1)
+    env.reset(seed=1)
+    env.step(1)
+
+
 def test_errors_say_what_to_do(stores):
     with pytest.raises(SfpipeError, match="no piece 'x'"):
         ScoreFollowingEnv(**stores, piece="x")
@@ -137,7 +160,7 @@ def test_errors_say_what_to_do(stores):
         ScoreFollowingEnv(**stores, window="big")
     with pytest.raises(SfpipeError, match="needs both stores"):
         ScoreFollowingEnv()
-    with pytest.raises(SfpipeError, match="not finite"):
+    with pytest.raises(gym.error.InvalidAction, match="expected finite"):
         env = ScoreFollowingEnv(**stores, actions="continuous")
         env.reset()
         env.step(np.array([np.nan]))
