@@ -40,7 +40,7 @@ def read_pages(path: Path) -> Pages:
         x = np.array([float(n["note_x"]) for n in notes])
         middle = [(systems[i].top + systems[i].bottom) / 2 for i in place]
         y = np.array([float(n.get("note_y", m)) for n, m in zip(notes, middle, strict=True)])
-        heard = np.array([float(n["onset"]) for n in notes])
+        onset_s = np.array([float(n["onset"]) for n in notes])
     except Exception as error:
         # A damaged zip archive or pickle raises nearly anything.
         raise SfpipeError(
@@ -53,7 +53,7 @@ def read_pages(path: Path) -> Pages:
             f"expected sheets uint8 (pages, height, width), found {sheets.dtype} {sheets.shape}",
             file=path,
         )
-    return Pages(list(sheets), systems, place, x, y, {RECORDING: heard})
+    return Pages(list(sheets), systems, place, x, y, {RECORDING: onset_s})
 
 
 def _system(one: dict) -> Box:

@@ -31,8 +31,8 @@ class Pages:
 
     `images`: uint8 [shape=(height, width)] per page, paper 255. `systems` in reading order.
     `head_system`: int64 [shape=(n,)], place in `systems`; `head_x_px`, `head_y_px`: float64
-    [shape=(n,)], centre of each note head on its page. `heard_s`: per performance, when each head
-    is heard, float64 [shape=(n,)] in s, NaN where it is not.
+    [shape=(n,)], centre of each note head on its page. `onset_s`: per performance, when each head
+    is played, float64 [shape=(n,)] in s, NaN where it is not.
     """
 
     images: Sequence[np.ndarray]
@@ -40,7 +40,7 @@ class Pages:
     head_system: np.ndarray
     head_x_px: np.ndarray
     head_y_px: np.ndarray
-    heard_s: dict[str, np.ndarray]
+    onset_s: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class UnrolledPages:
     """A strip and its onsets.
 
     `strip`: uint8 [shape=(200, width)]. `x_px`, `y_px`: float64 [shape=(n_onsets,)], px in the
-    strip. `heard_s`: per performance, float64 [shape=(n_onsets,)], NaN where not heard.
+    strip. `onset_s`: per performance, float64 [shape=(n_onsets,)], NaN where not played.
     """
 
     strip: np.ndarray
     x_px: np.ndarray
     y_px: np.ndarray
-    heard_s: dict[str, np.ndarray]
+    onset_s: dict[str, np.ndarray]
 
 
 def unroll_pages(pages: Pages, reference: str) -> UnrolledPages:
@@ -71,7 +71,7 @@ def unroll_pages(pages: Pages, reference: str) -> UnrolledPages:
     Raises
     ------
     SfpipeError
-        If a system lies beside its page or no head is heard.
+        If a system lies beside its page or no head is played.
     """
     parts, lefts, tops = [], [0], []
     for box in pages.systems:
@@ -79,21 +79,21 @@ def unroll_pages(pages: Pages, reference: str) -> UnrolledPages:
         parts.append(part)
         tops.append(top)
         lefts.append(lefts[-1] + part.shape[1])
-    heard = np.flatnonzero(np.isfinite(pages.heard_s[reference]))
-    if len(heard) == 0 or not parts:
+    played = np.flatnonzero(np.isfinite(pages.onset_s[reference]))
+    if len(played) == 0 or not parts:
         raise SfpipeError(f"no note head is aligned to {reference}")
     system = pages.head_system
     x = pages.head_x_px + np.array([lefts[s] - _left(pages.systems[s]) for s in system])
     y = pages.head_y_px - np.array([tops[s] for s in system])
     strip = np.hstack(parts)
-    groups = [_one_system(g, system) for g in _moments(heard, pages.heard_s[reference])]
+    groups = [_one_system(g, system) for g in _moments(played, pages.onset_s[reference])]
     return UnrolledPages(
         strip,
         np.clip([np.median(x[g]) for g in groups], 0, strip.shape[1] - 1),
         np.clip([np.median(y[g]) for g in groups], 0, HEIGHT_PX - 1),
         {
             name: np.array([_first(seconds[g]) for g in groups])
-            for name, seconds in pages.heard_s.items()
+            for name, seconds in pages.onset_s.items()
         },
     )
 
@@ -118,15 +118,15 @@ def _cut(images: Sequence[np.ndarray], box: Box) -> tuple[np.ndarray, int]:
 
 
 def _moments(heads: np.ndarray, seconds: np.ndarray) -> list[np.ndarray]:
-    """Heads in the order of hearing, in groups that are heard together."""
+    """Heads in the order in which they are played, in groups that are played together."""
     order = heads[np.argsort(seconds[heads], kind="stable")]
     breaks = np.flatnonzero(np.diff(seconds[order]) > SAME_S) + 1
     return np.split(order, breaks)
 
 
 def _one_system(heads: np.ndarray, system: np.ndarray) -> np.ndarray:
-    found, count = np.unique(system[heads], return_counts=True)
-    return heads[system[heads] == found[np.argmax(count)]]
+    systems, count = np.unique(system[heads], return_counts=True)
+    return heads[system[heads] == systems[np.argmax(count)]]
 
 
 def _first(seconds: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """MSMD v1.1 (Zenodo 2597505): one folder per piece with page images, notation graph and MIDI.
 
 ``<piece>/scores/<piece>_ly/img/NN.png`` are the pages and ``mung/NN.xml`` what is on them: note
-heads with their boxes and, per performance, the second at which each is heard (found by the
+heads with their boxes and, per performance, the second at which each is played (by the
 authors' automatic alignment), and the systems ('staff') they belong to.
 ``<piece>/performances/<piece>_tempo-<thousandths>_<synthesiser>/`` holds the performance's MIDI;
 its audio is not distributed, and the spectrograms there have other bins than the paper's.
@@ -28,13 +28,13 @@ def find_pieces(folder: Path) -> list[str]:
 
 def performances(piece: Path) -> dict[int, Path]:
     """Tempo in thousandths -> MIDI file; of one tempo's synthesisers, which play the same, one."""
-    found: dict[int, Path] = {}
+    midis: dict[int, Path] = {}
     for folder in sorted((piece / "performances").glob("*")):
         tempo = _TEMPO.search(folder.name)
         midi = [p for suffix in (".mid", ".midi") for p in folder.glob(f"*{suffix}")]
         if tempo and midi:
-            found.setdefault(int(tempo[1]), sorted(midi)[0])
-    return found
+            midis.setdefault(int(tempo[1]), sorted(midi)[0])
+    return midis
 
 
 def read_pages(piece: Path, names: list[str]) -> Pages:
@@ -43,7 +43,7 @@ def read_pages(piece: Path, names: list[str]) -> Pages:
     Parameters
     ----------
     names:
-        Performances whose alignment is wanted: their folders' names.
+        Performances whose alignment is asked for: their folders' names.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_pages(piece: Path, names: list[str]) -> Pages:
                 boxes.append((mine[0], _box(one, page, file), _data(one)))
     if not boxes:
         raise SfpipeError("no notation graph with note heads", file=score / "mung")
-    heard = {
+    onset_s = {
         name: np.array([_second(data, f"{name}_onset_seconds") for _, _, data in boxes])
         for name in names
     }
@@ -78,15 +78,15 @@ def read_pages(piece: Path, names: list[str]) -> Pages:
         np.array([system for system, _, _ in boxes], dtype=np.int64),
         np.array([(box.left + box.right) / 2 for _, box, _ in boxes]),
         np.array([(box.top + box.bottom) / 2 for _, box, _ in boxes]),
-        heard,
+        onset_s,
     )
 
 
 def _score(piece: Path) -> Path:
-    found = sorted(p for p in (piece / "scores").glob("*") if p.is_dir())
-    if not found:
+    folders = sorted(p for p in (piece / "scores").glob("*") if p.is_dir())
+    if not folders:
         raise SfpipeError("no score", file=piece / "scores", remedy="unpack the archive again")
-    return found[0]
+    return folders[0]
 
 
 def _image(path: Path) -> np.ndarray:
@@ -125,7 +125,7 @@ def _data(one: ElementTree.Element) -> dict[str, str]:
 
 
 def _second(data: dict[str, str], key: str) -> float:
-    """When a head is heard, s; NaN if it is not, or is tied to the one before."""
+    """When a head is played, s; NaN if it is not, or is tied to the one before."""
     try:
         tied = int(data.get("tied", "0"))
         return float(data[key]) if not tied else float("nan")

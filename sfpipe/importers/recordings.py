@@ -35,7 +35,7 @@ from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.writer import write_scores, write_spectrograms
 
 CONDITION = "recording"
-SILENCE_DB = 40  # below the loudest frame nothing is heard
+SILENCE_DB = 40  # below the loudest frame: silence
 
 
 def import_recordings(
@@ -83,7 +83,7 @@ def import_recordings(
     usable = 0
     with (
         write_scores(scores_out, **about, tools=tools) as scores,
-        write_spectrograms(performances_out, **about, tools=tools) as heard,
+        write_spectrograms(performances_out, **about, tools=tools) as played,
     ):
         for path in pieces:
             try:
@@ -96,13 +96,13 @@ def import_recordings(
             for recording in _recordings(path):
                 name = f"{path.name}/{recording.name}"
                 try:
-                    performance, line = _hear(recording, path, engraved / path.name)
-                    heard.add(path.name, split="test", **performance)
+                    performance, line = _read_performance(recording, path, engraved / path.name)
+                    played.add(path.name, split="test", **performance)
                     usable += 1
                     told.append(f"{name}: {line}")
                 except SfpipeError as error:
                     told.append(f"{name}: left out: {error}")
-                    heard.skip(name, str(error))
+                    played.skip(name, str(error))
         if not usable:
             raise SfpipeError(
                 f"not one recording is usable ({told[0] if told else 'there are none'})",
@@ -131,7 +131,7 @@ def music_bounds(spec: np.ndarray) -> tuple[float, float]:
     power = np.sum((10**spec - 1) ** 2, axis=0)
     loud = power > power.max() * 10 ** (-SILENCE_DB / 10)
     if power.max() <= 0 or loud.sum() < 2:
-        raise SfpipeError("nothing is heard", remedy="record it again")
+        raise SfpipeError("is silent", remedy="record it again")
     flux = np.maximum(np.diff(spec, axis=1, prepend=spec[:, :1]), 0).sum(axis=0)
     struck = np.flatnonzero(loud & (flux > 0.25 * np.percentile(flux[loud], 95)))
     first = int(np.flatnonzero(loud)[0])
@@ -170,7 +170,7 @@ def _engrave(
     return unroll_piece(engraved / path.name, None)
 
 
-def _hear(recording: Path, path: Path, engraved: Path) -> tuple[dict[str, Any], str]:
+def _read_performance(recording: Path, path: Path, engraved: Path) -> tuple[dict[str, Any], str]:
     """Arguments for the store, and what to tell about it."""
     samples = load_audio(recording)
     spec = spectrogram(samples, SAMPLE_RATE)
@@ -187,19 +187,19 @@ def _hear(recording: Path, path: Path, engraved: Path) -> tuple[dict[str, Any], 
         line = "no MIDI or match file beside it: only coverage can be reported"
     else:
         notes = read_score_notes(_score(path) or path)
-        found = align(match, notes, place_notes(notes, heads), n_onsets)
-        inside = found.onset_s < duration
-        onset_s, score_onset = found.onset_s[inside], found.score_onset[inside]
+        aligned = align(match, notes, place_notes(notes, heads), n_onsets)
+        inside = aligned.onset_s < duration
+        onset_s, score_onset = aligned.onset_s[inside], aligned.score_onset[inside]
         if len(np.unique((onset_s * FPS).astype(np.int64))) < 2:
             raise SfpipeError(
-                f"of {len(found.onset_s)} aligned onsets only {len(onset_s)} lie within its"
+                f"of {len(aligned.onset_s)} aligned onsets only {len(onset_s)} lie within its"
                 f" {duration:.1f} s",
                 file=recording,
                 remedy="is the MIDI or match file that of this recording?",
             )
-        counts = found.counts
+        counts = aligned.counts
         line = (
-            f"{counts.matched} of {counts.score_notes} notes found, {counts.extra} others; "
+            f"{counts.matched} of {counts.score_notes} notes matched, {counts.extra} others; "
             f"{len(onset_s)} of {n_onsets} onsets"
         )
     return {

@@ -2,7 +2,7 @@
 
 ``score/<piece>.npz`` holds the unrolled strip (``sheet``), the note heads' centres (``coords``,
 (y, x) in px) and ``coord2onset``: note head -> place in the onset-sorted notes of the MIDI file.
-``performance/<piece>.mid`` or ``.wav`` is what is heard. Human performances lie beside it, one
+``performance/<piece>.mid`` or ``.wav`` is what is played. Human performances lie beside it, one
 folder per condition: ``performance_score``, ``performance_performance``, ``performance_direct``,
 ``performance_room`` (section 6), with the MIDI that says when each note was played.
 """
@@ -11,22 +11,30 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfpipe.datasets.catalogue import recognise
+from sfpipe.audio import binding
+from sfpipe.audio.files import load_audio
+from sfpipe.audio.midi import Midi, read_midi
+from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
+from sfpipe.importers.pieces import (
+    PX_PER_CM,
+    Made,
+    check_made,
+    describe_performance,
+    import_pieces,
+    other_layout,
+)
 from sfpipe.importers.plain_pickle import read_array, read_objects
-from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.parallel import StageReport
 
-PX_PER_CM = 1 / 0.035277778  # 72 px per inch (section 5)
 STAFF_SPACE_PX = {40: 3.5}  # by strip height: Nottingham's ...
 STAFF_SPACE_MSMD_PX = 7.0  # ... and, at 200 px, the MSMD's
-BATCH = 64  # pieces held in memory at once
-MANY = 100_000  # files looked at, to tell what else a folder is
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,8 @@ def import_tismir(
     """Read a folder in the authors' layout into a score store and a spectrogram store.
 
     Human performances are marked with their condition. MIDI performances are synthesised; for WAV
-    performances the onsets come from the MIDI file of
-    the same name, beside the recording or else beside the score. Pieces that cannot be used are
-    left out and listed with the reason in both stores.
+    performances the onsets come from the MIDI file of the same name, beside the recording or else
+    beside the score. Pieces that cannot be used are listed with the reason in both stores.
 
     Parameters
     ----------
@@ -87,53 +94,23 @@ def import_tismir(
         If `folder` is not in this layout, FluidSynth or the sound font is missing, or not one
         piece is usable.
     """
-    # This importer is a pipeline of its own and the only place where datasets uses later rooms;
-    # imported here, so that no stage comes to depend on them through this module.
-    from sfpipe.audio import binding
-    from sfpipe.audio.soundfonts import resolve
-    from sfpipe.store.writer import write_scores, write_spectrograms
-
     pieces = sorted(path.stem for path in (folder / "score").glob("*.npz"))
     if not pieces or not (folder / "performance").is_dir():
-        other = recognise(str(p.relative_to(folder)) for p in islice(folder.rglob("*"), MANY))
-        found = f", found {other.name}" if other else ""
-        raise SfpipeError(
-            f"expected score/<piece>.npz and performance/<piece>.mid or .wav{found}",
-            file=folder,
-            remedy=other.use if other else "give the folder that holds 'score' and 'performance'",
-        )
+        expected = "score/<piece>.npz and performance/<piece>.mid or .wav"
+        remedy = "give the folder that holds 'score' and 'performance'"
+        raise other_layout(folder, expected, remedy)
     font = resolve(soundfont)
     params = {"import": "tismir", "split": split, "soundfont": font.name, "gain": gain}
-    tools = {"fluidsynth": binding.version()}
-    work = functools.partial(
-        _import_piece, folder=folder, soundfont=font.path, name=font.name, gain=gain
+    return import_pieces(
+        functools.partial(_read_piece, folder=folder, font=font, gain=gain),
+        dict.fromkeys(pieces, split),
+        scores_out,
+        spectrograms_out,
+        {"dataset": dataset, "params": params, "tools": {"fluidsynth": binding.version()}},
+        folder=folder,
+        remedy="give the folder as the authors distribute it, downloaded again",
+        jobs=jobs,
     )
-    report = StageReport()
-    with (
-        write_scores(scores_out, dataset=dataset, params=params, tools=tools) as scores,
-        write_spectrograms(spectrograms_out, dataset=dataset, params=params, tools=tools) as specs,
-    ):
-        for start in range(0, len(pieces), BATCH):
-            batch = pieces[start : start + BATCH]
-            for outcome in map_pieces(work, batch, label="import", jobs=jobs):
-                if outcome.error is None:
-                    score, heard = outcome.value
-                    scores.add(outcome.item, split=split, title=outcome.item, **score)
-                    for performance in heard:
-                        specs.add(outcome.item, split=split, **performance)
-                    report.done.append(outcome.item)
-                else:
-                    report.skipped[outcome.item] = outcome.error
-                    scores.skip(outcome.item, outcome.error)
-                    specs.skip(outcome.item, outcome.error)
-        if not report.done:
-            first = next(iter(report.skipped.values()))
-            raise SfpipeError(
-                f"not one piece is usable (the first: {first})",
-                file=folder,
-                remedy="give the folder as the authors distribute it, downloaded again",
-            )
-    return report
 
 
 def read_score(path: Path) -> Score:
@@ -190,59 +167,50 @@ def onset_map(score: Score, note_s: np.ndarray, note_quarter: np.ndarray) -> Ons
     return OnsetMap(onset_s, x_px, y_px, note_quarter[score.note[first]])
 
 
-def _import_piece(
-    piece: str, folder: Path, soundfont: Path, name: str, gain: float
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Arguments for the two stores' ``add``: of the score, and of each performance."""
-    from sfpipe.audio.midi import read_midi
-    from sfpipe.store.validation import check_piece
-
+def _read_piece(piece: str, folder: Path, font: SoundFont, gain: float) -> Made:
     score = read_score(folder / "score" / f"{piece}.npz")
     written = folder / "score" / f"{piece}.mid"
-    heard = []
+    performances = []
     places: OnsetMap | None = None
     for place in _performance_folders(folder, piece):
-        played, recording = place / f"{piece}.mid", place / f"{piece}.wav"
         condition = place.name.removeprefix("performance").removeprefix("_")
-        if not played.is_file():
-            # A recording without its own MIDI: that of the plain performance, else the score's.
-            plain = folder / "performance" / f"{piece}.mid"
-            played = plain if condition and plain.is_file() else written
-        if not played.is_file():
-            raise SfpipeError("no performance", file=played, remedy="download it again")
-        midi = read_midi(played)
-        note_s = np.sort([note.start_s for note in midi.notes])
+        midi = read_midi(_played_midi(folder, place, piece, condition))
         score_midi = read_midi(written) if written.is_file() else midi
         if len(score_midi.notes) != len(midi.notes):
             score_midi = midi
-        quarter = np.sort([note.quarter for note in score_midi.notes])
-        onsets = onset_map(score, note_s, quarter)
-        performance = _heard(recording, midi, soundfont, name, gain, onsets)
+        onsets = onset_map(
+            score,
+            np.sort([note.start_s for note in midi.notes]),
+            np.sort([note.quarter for note in score_midi.notes]),
+        )
+        places = places or onsets
+        performance = _performance(place / f"{piece}.wav", midi, font, gain, onsets, places)
         if condition:
             performance["performance"] += f"-{condition}"
             performance["condition"] = condition
-        if places is None:
-            places = onsets
-        else:
-            performance["score_onset"] = _nearest(places, onsets)
-        heard.append(performance)
+        performances.append(performance)
     if places is None:
-        raise SfpipeError(
-            "no performance",
-            file=folder / "performance" / f"{piece}.mid",
-            remedy="download it again",
-        )
-    height = score.sheet.shape[0]
+        path = folder / "performance" / f"{piece}.mid"
+        raise SfpipeError("no performance", file=path, remedy="download it again")
     made = {
         "strip": score.sheet,
         "onset_x_px": places.x_px,
         "onset_y_px": places.y_px,
         "onset_quarter": places.quarter,
-        "staff_space_px": STAFF_SPACE_PX.get(height, STAFF_SPACE_MSMD_PX),
+        "staff_space_px": STAFF_SPACE_PX.get(score.sheet.shape[0], STAFF_SPACE_MSMD_PX),
         "px_per_cm": PX_PER_CM,
     }
-    check_piece(piece, made, heard)
-    return made, heard
+    return check_made(piece, made, performances)
+
+
+def _played_midi(folder: Path, place: Path, piece: str, condition: str) -> Path:
+    """A performance's own MIDI file, else that of the plain performance, else the score's."""
+    plain = folder / "performance" / f"{piece}.mid"
+    written = folder / "score" / f"{piece}.mid"
+    for path in (place / f"{piece}.mid", *((plain,) if condition else ()), written):
+        if path.is_file():
+            return path
+    raise SfpipeError("no performance", file=written, remedy="download it again")
 
 
 def _performance_folders(folder: Path, piece: str) -> list[Path]:
@@ -261,37 +229,23 @@ def _nearest(places: OnsetMap, onsets: OnsetMap) -> np.ndarray:
     return order[np.where(closer, before, at)]
 
 
-def _heard(
-    recording: Path, midi: Any, soundfont: Path, name: str, gain: float, onsets: OnsetMap
+def _performance(
+    recording: Path, midi: Midi, font: SoundFont, gain: float, onsets: OnsetMap, places: OnsetMap
 ) -> dict[str, Any]:
     """One performance: the recording if there is one, else its MIDI synthesised."""
-    from sfpipe.audio.files import load_audio
-    from sfpipe.audio.spectrogram import spectrogram
-    from sfpipe.audio.synthesis import synthesize_midi
-    from sfpipe.store.schema import SAMPLE_RATE
-
-    if recording.is_file():
-        samples, label = load_audio(recording), "recording"
+    if recorded := recording.is_file():
+        samples = load_audio(recording)
     else:
-        samples = synthesize_midi(midi, soundfont, gain=gain)
-        label = f"{name}-x1.00"
-    if onsets.onset_s[-1] >= len(samples) / SAMPLE_RATE:
-        raise SfpipeError("the last onset lies behind the end of the audio", file=recording)
-    return {
-        "performance": label,
-        "spectrogram": spectrogram(samples, SAMPLE_RATE),
-        "onset_s": onsets.onset_s,
-        "score_onset": np.arange(len(onsets.onset_s)),
-        "tempo_factor": 1.0,
-        "soundfont": "" if label == "recording" else name,
-        "duration_s": len(samples) / SAMPLE_RATE,
-    }
+        samples = synthesize_midi(midi, font.path, gain=gain)
+    name = "recording" if recorded else f"{font.name}-x1.00"
+    performance = describe_performance(name, samples, onsets.onset_s, _nearest(places, onsets))
+    return performance | {"tempo_factor": 1.0, "soundfont": "" if recorded else font.name}
 
 
 def _coord2onset(path: Path) -> dict[Any, Any]:
     """The dict in ``coord2onset``, an object array of shape (1,)."""
     value = read_objects(path, "coord2onset")
-    found = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
-    if not isinstance(found, dict):
+    inside = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
+    if not isinstance(inside, dict):
         raise TypeError("coord2onset is no dict")
-    return found
+    return inside
