@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.agents.agent import CARD as AGENT
-from sfpipe.agents.agent import PRETRAINED, has_memory
+from sfpipe.agents.agent import PRETRAINED
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name, read_json, replacing, sha256, write_json
+from sfpipe.following.registry import describe_agent
 from sfpipe.real_performances.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
 MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}
 RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
-SEES = ("A score following agent: it sees a window of the unrolled score and hears two seconds",)
-REMEMBERS = (
-    "A score following agent with a memory: it reads the unrolled score beforehand, remembers what",
-    "it believed about place and tempo, compares a window of the score with the last seconds",
-)
 COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
@@ -116,8 +112,10 @@ def text(
         p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
     ]
     way = " then ".join(dict.fromkeys(phases))
-    if has_memory(card):
-        way = f"`algo: {card['algo']}`: supervised, on labelled passages"
+    kind = describe_agent(card)
+    network = kind.network.format(table=TABLES[card["window"]])
+    if kind.learnt_by:
+        way = f"`algo: {card['algo']}`: {kind.learnt_by}"
     if started := card.get("start_from"):
         way += f", from the weights of {_origin(started, pretrained)}"
     revision = card.get("revision")
@@ -125,13 +123,13 @@ def text(
     lines = [
         f"# {name}",
         "",
-        *(REMEMBERS if has_memory(card) else SEES),
+        *kind.about,
         "of sound, and changes its reading speed twenty times a second. Play it with",
         f"`sfpipe evaluate --agent {name}`.",
         "",
         "| | |",
         "|---|---|",
-        f"| network | window `{card['window']}`, {_network(card)} |",
+        f"| network | window `{card['window']}`, {network} |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
         f"| frames | {card['frames']:,}"
@@ -142,7 +140,7 @@ def text(
         f" {card['training_performances']} performances"
         f"{f', {augmented:,} of them augmented' if augmented else ''} |",
         *([f"| augmented by | {_augmentation(card.get('augment'))} |"] if augmented else ()),
-        *(f"| {kind} | sha256 `{digest}` |" for kind, digest in card["data"].items()),
+        *(f"| {store} | sha256 `{digest}` |" for store, digest in card["data"].items()),
         f"| made with | sfpipe {card['versions']['sfpipe']},"
         f" torch {card['versions']['torch']}, {made_at} |",
         "",
@@ -165,12 +163,6 @@ def text(
         "",
     ]
     return "\n".join(lines)
-
-
-def _network(card: Mapping[str, Any]) -> str:
-    if has_memory(card):
-        return "two encoders and a Bayes filter (`sfpipe/belief`)"
-    return f"Table {TABLES[card['window']]} of the paper"
 
 
 def _origin(started: Mapping[str, Any], pretrained: Path) -> str:

@@ -88,14 +88,20 @@ def save_mm_loc(folder: Path, network: MmLoc, card: dict[str, Any]) -> None:
 
 
 def load_mm_loc(
-    folder: str | Path, device: str | torch.device = "cpu"
+    folder: str | Path, device: str | torch.device = "cpu", *, window: Window | None = None
 ) -> tuple[MmLoc, dict[str, Any]]:
     """Read what `save_mm_loc` wrote.
+
+    Parameters
+    ----------
+    window:
+        That it must have been trained for; None: any.
 
     Raises
     ------
     SfpipeError
-        If a file is missing or damaged, or the weights do not fit the network.
+        If a file is missing or damaged, the weights do not fit the network, or it was trained for
+        another window.
     """
     folder = Path(folder)
     card = read_json(folder / CARD, remedy=_REMEDY)
@@ -107,21 +113,11 @@ def load_mm_loc(
             file=folder / CARD,
             remedy=_REMEDY,
         ) from None
-    read_weights(folder, network, _REMEDY)
-    return network.placed(device).eval(), card
-
-
-def check_window(network: MmLoc, window: Window, folder: Path) -> None:
-    """Refuse an MM-Loc (of `folder`) that was trained for another window.
-
-    Raises
-    ------
-    SfpipeError
-        If it was.
-    """
-    if network.window.name != window.name:
+    if window is not None and network.window.name != window.name:
         raise SfpipeError(
             f"was trained for the window {network.window.name}, these stores have {window.name}",
             file=folder,
             remedy="train it on such stores: sfpipe baseline mm-loc --train",
         )
+    read_weights(folder, network, _REMEDY)
+    return network.placed(device).eval(), card

@@ -42,21 +42,19 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
-    from sfpipe.agents.agent import find_agent
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
 
     p, _, paths = setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    folder = find_agent(agent)
     if real:
         chosen = override(chosen, real_trials=trials)
-        return _evaluate_real(p, dataset, chosen, folder, baseline, out)
+        return _evaluate_real(p, dataset, chosen, agent, baseline, out)
     if baseline:
         remedy = f"run: sfpipe baseline {baseline[0]}"
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
-    stage(chosen, scores, spectrograms, folder, out, seed=p.seed)
+    stage(chosen, scores, spectrograms, agent, out, seed=p.seed)
 
 
 @command()
@@ -77,9 +75,9 @@ def baseline(
     p, _, paths = setting(params, dataset)
     chosen = override(p.evaluate, trials=trials, split=split)
     files = (paths.scores, paths.spectrograms, paths.engraved)
-    models, checkpoints = Path("models/baselines"), Path("models/checkpoints")
-    sources = Sources(*files, p.baselines, p.synthesize, p.seed, models, checkpoints)
-    stage(name, chosen, sources, out, seed=p.seed, train=train)
+    sources = Sources(*files, p.baselines, p.synthesize, Path("models/baselines"))
+    checkpoints = Path("models/checkpoints")
+    stage(name, chosen, sources, out, seed=p.seed, train=train, checkpoints=checkpoints)
 
 
 @command()
@@ -142,6 +140,5 @@ def _evaluate_real(
     # `sfpipe import-tismir` puts human performances where the synthesised ones are.
     made = paths.performances.is_file() or not paths.spectrograms.is_file()
     store = paths.performances if made else paths.spectrograms
-    files = (paths.scores, store, paths.engraved)
-    sources = Sources(*files, p.baselines, p.synthesize)
+    sources = Sources.of(p, paths, store)
     evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=names or p.baselines.names)

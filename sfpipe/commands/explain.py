@@ -37,9 +37,9 @@ def explain(
     from sfpipe.inspection.policy import explain as draw
 
     p, _, paths = setting(params, dataset)
-    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
-    which = subject.performance(piece, p.seed)
-    for path in draw(subject, out, performance=which, frame=frame, offset_px=offset):
+    played = _agent_on_bank(agent, paths, p.seed, split="test", piece=piece)
+    which = played.performance(piece, p.seed)
+    for path in draw(played, out, performance=which, frame=frame, offset_px=offset):
         print(path)
 
 
@@ -56,9 +56,9 @@ def tempo(
     from sfpipe.inspection.tempo_curve import tempo as draw
 
     p, _, paths = setting(params, dataset)
-    subject = _subject(agent, paths, p.seed, split="test", piece=piece)
-    which = subject.performance(piece, p.seed)
-    for path in draw(subject, out, performance=which, seconds=seconds):
+    played = _agent_on_bank(agent, paths, p.seed, split="test", piece=piece)
+    which = played.performance(piece, p.seed)
+    for path in draw(played, out, performance=which, seconds=seconds):
         print(path)
 
 
@@ -75,17 +75,15 @@ def embed(
     from sfpipe.inspection.embedding import embed as draw
 
     p, _, paths = setting(params, dataset)
-    subject = _subject(agent, paths, p.seed, split=split)
+    played = _agent_on_bank(agent, paths, p.seed, split=split)
     places = {"scores": paths.scores, "engraved": paths.engraved}
-    for path in draw(subject, out, **places, seed=p.seed, max_states=max_states):
+    for path in draw(played, out, **places, seed=p.seed, max_states=max_states):
         print(path)
 
 
-def _subject(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
-    """The agent, and what it is studied on."""
-    from sfpipe.agents.agent import find_agent
-    from sfpipe.inspection.states import load_subject
+def _agent_on_bank(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
+    """The agent, and the performances it plays."""
+    from sfpipe.inspection.states import load_agent_on_bank
 
-    folder = find_agent(agent)
     stores = paths.scores, paths.spectrograms
-    return load_subject(folder, *stores, split=split, piece=piece, seed=seed)
+    return load_agent_on_bank(agent, *stores, split=split, piece=piece, seed=seed)

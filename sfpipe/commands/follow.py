@@ -25,6 +25,7 @@ from sfpipe.commands.options import (
     in_group,
     setting,
 )
+from sfpipe.errors import SfpipeError
 
 command = in_group("follow")
 
@@ -44,12 +45,11 @@ def page(
     out: File = None,
 ) -> None:
     """Show followers on the printed page, in a browser: pages/."""
-    from sfpipe.viewing.contestants import entries
     from sfpipe.viewing.page import page as make
 
     p, paths, which = _shown(params, dataset, real, split, piece, performance)
-    who = entries(agents=agent or [], baselines=baseline or [], players=player or [])
-    print(make(p, paths, who, which, deterministic=deterministic, out=out))
+    named = [*(agent or []), *(baseline or []), *(player or [])] or [str(AGENT)]
+    print(make(p, paths, named, which, deterministic=deterministic, out=out))
 
 
 @command()
@@ -58,7 +58,7 @@ def watch(
     dataset: PlayedSet = None,
     agent: Annotated[str | None, typer.Option(help="Agent, folder or name.")] = None,
     baseline: Annotated[str | None, typer.Option(help="E.g. midi-odtw.")] = None,
-    player: Annotated[str | None, typer.Option(help="optimal or constant.")] = None,
+    player: Annotated[str | None, typer.Option(help="optimal or constant-speed.")] = None,
     real: Real = False,
     split: Split = "test",
     piece: Drawn = None,
@@ -68,12 +68,14 @@ def watch(
     out: File = None,
 ) -> None:
     """Film a follower on a piece, with sound: watch/."""
-    from sfpipe.viewing.contestants import one_entry
     from sfpipe.viewing.watch import watch as film
 
     p, paths, which = _shown(params, dataset, real, split, piece, performance)
-    who = one_entry(agent=agent, baseline=baseline, player=player)
-    print(film(p, paths, who, which, deterministic=deterministic, explain=explain, out=out))
+    named = [name for name in (agent, baseline, player) if name] or [str(AGENT)]
+    if len(named) > 1:
+        remedy = "name one, or show several with `sfpipe page`"
+        raise SfpipeError("a film shows one follower", remedy=remedy)
+    print(film(p, paths, named[0], which, deterministic=deterministic, explain=explain, out=out))
 
 
 @command()
@@ -105,8 +107,8 @@ def _shown(
     performance: str | None,
 ):
     """The parameters, the paths, and which performance is looked at."""
-    from sfpipe.viewing.select_performance import Wanted
+    from sfpipe.viewing.select_performance import Selection
 
     name = dataset or (REAL if real else None)
     p, _, paths = setting(params, name)
-    return p, paths, Wanted(split, piece, performance, real)
+    return p, paths, Selection(split, piece, performance, real)

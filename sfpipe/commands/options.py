@@ -88,7 +88,7 @@ Baselines = Annotated[
     list[str] | None, typer.Option("--baseline", help="E.g. midi-odtw; may be repeated.")
 ]
 Players = Annotated[
-    list[str] | None, typer.Option("--player", help="optimal or constant; may be repeated.")
+    list[str] | None, typer.Option("--player", help="optimal or constant-speed; may be repeated.")
 ]
 Real = Annotated[bool, typer.Option("--real-performances", help="Human performances.")]
 Split = Annotated[str, typer.Option("--split", help="What a piece is drawn from.")]

@@ -8,11 +8,9 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.files import write_json
-from sfpipe.following.evaluation_set import load_programme
-from sfpipe.following.registry import Sources, find_baseline
+from sfpipe.following.evaluation_set import load_evaluation_set
+from sfpipe.following.registry import FOLLOWERS, Sources, load_follower, unknown_follower
 from sfpipe.params import EvaluateParams
-from sfpipe.store.reader import strip_height
-from sfpipe.store.window import window_for
 
 
 def evaluate_baseline(
@@ -23,6 +21,7 @@ def evaluate_baseline(
     *,
     seed: int,
     train: bool = False,
+    checkpoints: Path | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Let a baseline follow every performance of a split, judged as agents are.
@@ -35,6 +34,8 @@ def evaluate_baseline(
         Folder of `<name>.json`.
     train:
         Train its model again; otherwise only if there is none for these parameters and stores.
+    checkpoints:
+        Folder for checkpoints of that training; None saves none.
     quiet:
         Do not print the pieces and the table.
 
@@ -48,17 +49,20 @@ def evaluate_baseline(
     SfpipeError
         If there is no such baseline, what it needs is missing, or the split is empty.
     """
-    found = find_baseline(name)
-    _train(name, sources, again=train)
-    window = window_for(strip_height(sources.scores))
-    programme = load_programme(sources.scores, sources.spectrograms, window, split=params.split)
-    games = found.entrant(sources).play(programme, params.trials)
+    if name not in FOLLOWERS:
+        raise unknown_follower(name)
+    _train(name, sources, seed=seed, checkpoints=checkpoints, again=train)
+    follower = load_follower(name, sources)
+    played = load_evaluation_set(
+        sources.scores, sources.spectrograms, follower.window, split=params.split
+    )
+    games = follower.play(played, params.trials)
     meta = {
-        "dataset": programme.dataset,
+        "dataset": played.dataset,
         "split": params.split,
         "baseline": name,
-        "label": found.label,
-        "window": window.name,
+        "label": follower.label,
+        "window": follower.window.name,
     }
     evaluation = figures_of({name: games}, name, meta=meta, seed=seed)
     write_json(out / f"{name}.json", evaluation)
@@ -68,7 +72,9 @@ def evaluate_baseline(
     return evaluation
 
 
-def _train(name: str, sources: Sources, *, again: bool) -> None:
+def _train(
+    name: str, sources: Sources, *, seed: int, checkpoints: Path | None, again: bool
+) -> None:
     """Train a baseline's model, if it has one and there is none for these sources, or `again`."""
     if name != "mm-loc":
         if again:
@@ -81,7 +87,7 @@ def _train(name: str, sources: Sources, *, again: bool) -> None:
         sources.scores,
         sources.spectrograms,
         sources.models / name,
-        seed=sources.seed,
-        checkpoints=sources.checkpoints,
+        seed=seed,
+        checkpoints=checkpoints,
         again=again,
     )

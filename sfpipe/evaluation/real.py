@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.agents.hardware import computing_threads
+from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
 from sfpipe.evaluation.results import agent_labels
+from sfpipe.evaluation.stage import load_agent_and_references
 from sfpipe.files import replacing, write_json
-from sfpipe.following.agents import load_examinee
-from sfpipe.following.entrants import Entrant, FollowerEntrant
-from sfpipe.following.evaluation_set import Programme
-from sfpipe.following.registry import Sources, find_baseline
+from sfpipe.following.evaluation_set import EvaluationSet
+from sfpipe.following.loaded import LoadedFollower
+from sfpipe.following.registry import Sources, load_follower
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import EvaluateParams
@@ -43,7 +43,7 @@ Games = dict[str, list[PlayedGame]]  # by entrant
 def evaluate_real(
     params: EvaluateParams,
     sources: Sources,
-    agent: Path,
+    agent: str | Path,
     out: Path,
     *,
     seed: int,
@@ -75,28 +75,29 @@ def evaluate_real(
         If a store or the agent cannot be read, the agent is one for other strips, there is no such
         baseline, or there are no human performances.
     """
-    examinee = load_examinee(params, agent, sources.scores, seed)
-    card, window = examinee.card, examinee.window
+    every = load_agent_and_references(params, sources, agent, seed=seed)
+    own = every["agent"]
+    card, window = own.card, own.window
     scores, records = load_records(sources.scores, sources.spectrograms, window)
     aligned, unaligned = group(records, sources.spectrograms)
-    known = agent_labels(agent.name, card.get("algo") or "agent", examinee.policy)
-    labels = {name: known[name] for name in examinee.entrants}
-    entrants: dict[str, Entrant] = {labels[name][0]: e for name, e in examinee.entrants.items()}
-    unchanging = labels.get("agent_argmax", labels["agent"])[0]
-    followers: dict[str, Follower] = {unchanging: examinee.follower}
+    known = agent_labels(own.name, card.get("algo") or "agent", own.policy)
+    labels = {known[name][0]: known[name][1] for name in every}
+    followers: dict[str, LoadedFollower] = {known[name][0]: one for name, one in every.items()}
+    # Who is asked about recordings without an alignment: all but those that need one.
+    unchanging = known["agent_argmax" if own.argmax else "agent"][0]
+    covering = {unchanging: own.argmax or own}
     for name in baselines:
-        found = find_baseline(name)
-        followers[name] = found.build(sources)
-        entrants[name] = FollowerEntrant(found.label, followers[name], chance=found.chance)
-        labels[name] = name, found.label
+        followers[name] = covering[name] = load_follower(name, sources)
+        labels[name] = followers[name].label
     dataset = dataset_of(sources.scores)
+    device = choose_device(params.device)
     results: dict[str, Games] = {}
     with computing_threads(params.threads):
-        for condition, heard in aligned.items():
-            programme = Programme(scores, heard, window, dataset, examinee.device)
+        for condition, performances in aligned.items():
+            played = EvaluationSet(scores, performances, window, dataset, device)
             results[condition] = {
-                name: entrant.play(programme, params.real_trials)
-                for name, entrant in entrants.items()
+                name: follower.play(played, params.real_trials)
+                for name, follower in followers.items()
             }
     threshold = float(window.threshold_px)
     written = {
@@ -105,24 +106,24 @@ def evaluate_real(
                 "label": CONDITION_LABELS.get(condition, condition),
                 "simulated": any(record.simulated for record in aligned[condition]),
                 "performances": len(aligned[condition]),
-                "entrants": _figures(games, dict(labels.values()), seed),
+                "entrants": _figures(games, labels, seed),
             }
             for condition, games in results.items()
         },
         "coverage": {
             f"{record.piece}/{record.performance}": {
                 name: _covered(follower, scores[record.piece], record, threshold)
-                for name, follower in followers.items()
+                for name, follower in covering.items()
             }
             for record in unaligned
         },
         "meta": {
             "dataset": dataset,
             "window": window.name,
-            "agent": agent.name,
+            "agent": own.name,
             "algo": card.get("algo"),
             "agent_frames": card.get("frames"),
-            "policy": examinee.policy,
+            "policy": own.policy,
             "trials": params.real_trials,
             "seed": seed,
         },

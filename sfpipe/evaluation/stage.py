@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sfpipe.agents.hardware import computing_threads
+from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
-from sfpipe.following.agents import load_examinee
-from sfpipe.following.evaluation_set import load_programme
+from sfpipe.following.evaluation_set import load_evaluation_set
+from sfpipe.following.loaded import LoadedFollower
+from sfpipe.following.registry import Sources, load_follower
 from sfpipe.params import EvaluateParams
 
 
@@ -17,7 +18,7 @@ def evaluate(
     params: EvaluateParams,
     scores: Path,
     spectrograms: Path,
-    agent: Path,
+    agent: str | Path,
     out: Path,
     *,
     seed: int,
@@ -28,7 +29,7 @@ def evaluate(
     Parameters
     ----------
     agent:
-        Folder of weights and `agent.json`.
+        Folder of weights and `agent.json`, or the name of a published one.
     out:
         Folder of `eval.json`, `pieces.csv`, `plots/`.
     quiet:
@@ -45,26 +46,57 @@ def evaluate(
         If a store or the agent cannot be read, the agent is one for other strips, or the split is
         empty.
     """
-    examinee = load_examinee(params, agent, scores, seed)
-    card, window, device = examinee.card, examinee.window, examinee.device
-    programme = load_programme(scores, spectrograms, window, split=params.split, device=device)
+    followers = load_agent_and_references(params, Sources(scores, spectrograms), agent, seed=seed)
+    follower = followers["agent"]
+    device = choose_device(params.device)
+    played = load_evaluation_set(
+        scores, spectrograms, follower.window, split=params.split, device=device
+    )
     with computing_threads(params.threads):
-        results = {
-            name: entrant.play(programme, params.trials)
-            for name, entrant in examinee.entrants.items()
-        }
+        results = {name: one.play(played, params.trials) for name, one in followers.items()}
     meta = {
-        "dataset": programme.dataset,
+        "dataset": played.dataset,
         "split": params.split,
-        "algo": card.get("algo"),
-        "window": window.name,
-        "policy": examinee.policy,
-        "agent_frames": card.get("frames"),
-        "agent_hours": card.get("hours"),
+        "algo": follower.card.get("algo"),
+        "window": follower.window.name,
+        "policy": follower.policy,
+        "agent_frames": follower.card.get("frames"),
+        "agent_hours": follower.card.get("hours"),
     }
     written = write_evaluation(results, out_dir=out, meta=meta, seed=seed)
-    write_closeup(results["agent"], programme.bank, programme.scores, out / "plots")
+    write_closeup(results["agent"], played.bank, played.scores, out / "plots")
     if not quiet:
         print(piece_lines(results["agent"]))
         print(summary(written))
     return written
+
+
+def load_agent_and_references(
+    params: EvaluateParams, sources: Sources, agent: str | Path, *, seed: int
+) -> dict[str, LoadedFollower]:
+    """An agent, its argmax if there is chance in it, and the reference followers.
+
+    Returns
+    -------
+    dict
+        By their names in eval.json.
+
+    Raises
+    ------
+    SfpipeError
+        As `load_follower`.
+    """
+    follower = load_follower(
+        agent,
+        sources,
+        device=params.device,
+        precision=params.precision,
+        deterministic=params.deterministic,
+        seed=seed,
+    )
+    return {
+        "agent": follower,
+        **({"agent_argmax": follower.argmax} if follower.argmax else {}),
+        "planner": load_follower("optimal", sources),
+        "constant_speed": load_follower("constant-speed", sources),
+    }

@@ -1,1 +1,4 @@
-"""Followers: agents, baselines and reference players behind one interface."""
+"""Followers: agents, baselines and reference players behind one interface.
+
+`sfpipe.following.registry.load_follower` gives one by name.
+"""

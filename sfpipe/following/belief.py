@@ -13,7 +13,6 @@ from sfpipe.belief.filter import Belief
 from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.belief.streaming_conv import Hearing
-from sfpipe.following.evaluation_set import Programme
 from sfpipe.game.follower import check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import BeliefFilterParams
@@ -272,15 +271,3 @@ def _play(
         return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
 
     return judged(info, until_lost(step, targets(info), network.window), network.window)
-
-
-class BeliefEntrant:
-    """The agent as it takes part in an evaluation: once per performance, there is no chance."""
-
-    def __init__(self, label: str, network: PlaceNetwork, params: BeliefFilterParams):
-        self.label, self.network, self.params = label, network, params
-
-    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
-        """Every performance once."""
-        played = programme.performances
-        return play_all(self.network, self.params, programme.scores, played, label=self.label)

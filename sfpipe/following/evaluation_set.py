@@ -17,7 +17,7 @@ from sfpipe.store.window import Window
 
 
 @dataclass(frozen=True)
-class Programme:
+class EvaluationSet:
     """Performances to be followed, whoever follows them.
 
     Attributes
@@ -42,14 +42,14 @@ class Programme:
         return Bank(self.scores, self.performances, self.window, self.device)
 
 
-def load_programme(
+def load_evaluation_set(
     scores: str | Path,
     spectrograms: str | Path,
     window: Window,
     *,
     split: str | None = None,
     device: str | torch.device = "cpu",
-) -> Programme:
+) -> EvaluationSet:
     """Read a split of both stores.
 
     Raises
@@ -63,4 +63,4 @@ def load_programme(
             merge_onsets(strips[record.piece], record, window)
     except SfpipeError as error:
         raise SfpipeError(error.what, file=spectrograms, remedy=error.remedy) from None
-    return Programme(strips, performances, window, dataset_of(scores), device)
+    return EvaluationSet(strips, performances, window, dataset_of(scores), device)

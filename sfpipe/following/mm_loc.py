@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from sfpipe.agents.dense_conv import CachedBranch, cache_strip, frozen, joint_parts
-from sfpipe.agents.hardware import choose_bfloat16, on_cpu
-from sfpipe.baselines.mm_loc import MmLoc, check_window, load_mm_loc
+from sfpipe.agents.hardware import on_cpu
+from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
-from sfpipe.following.evaluation_set import Programme
 from sfpipe.game import dynamics
 from sfpipe.game.follower import LatestFrames, check_frame, judged
 from sfpipe.game.play import PlayedGame
@@ -163,24 +160,3 @@ def play_mm_loc(
         judged(bank.infos[p], row[: int(n)], bank.window)
         for p, row, n in zip(wanted, rows, n_steps.tolist(), strict=True)
     ]
-
-
-class MmLocEntrant:
-    """The MM-Loc in a folder, which follows all performances at once, in any precision."""
-
-    def __init__(self, label: str, folder: Path, *, precision: str = "auto"):
-        self.label, self.folder, self.precision = label, folder, precision
-
-    def play(self, programme: Programme, trials: int) -> list[PlayedGame]:
-        """Every performance once: there is no chance in it.
-
-        Raises
-        ------
-        SfpipeError
-            If its files cannot be read, or it was trained for another window.
-        """
-        bank = programme.bank
-        network, _ = load_mm_loc(self.folder, bank.device)
-        check_window(network, bank.window, self.folder)
-        bfloat16 = choose_bfloat16(self.precision, bank.device)
-        return play_mm_loc(bank, network, bfloat16=bfloat16, label=self.label)

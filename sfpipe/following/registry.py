@@ -1,24 +1,49 @@
-"""The baselines by name. A new one is a line of `BASELINES`."""
+"""Followers by name: the one place that knows which kinds there are.
+
+`load_follower` takes a name of `FOLLOWERS` (baselines and reference followers), the name of a
+published agent, or the folder of one. A new follower is one entry of `FOLLOWERS`, a new kind of
+agent one entry of `AGENTS`.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import torch
+
+from sfpipe.agents.agent import CARD, PRETRAINED, agent_window, find_agent, load_agent, read_card
+from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
+from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
+from sfpipe.agents.policy import Actor
+from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
-from sfpipe.following.entrants import Entrant, FollowerEntrant
+from sfpipe.following.agent import AgentFollower
+from sfpipe.following.belief import BeliefFollower, play_all
+from sfpipe.following.evaluation_set import EvaluationSet
+from sfpipe.following.loaded import LoadedFollower
+from sfpipe.following.reference import constant_speed, optimal
 from sfpipe.game.follower import Follower
+from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.params import BaselinesParams, SynthesizeParams, override
+from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
 from sfpipe.store.schema import is_augmented
-from sfpipe.store.window import window_for
+from sfpipe.store.window import WINDOWS, Window, window_for
+
+if TYPE_CHECKING:
+    from sfpipe.params import Params
+    from sfpipe.paths import Paths
+
+Games = list[PlayedGame]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What baselines are made from: the files of one data set, and parameters.
+    """What followers are made from: the files of one data set, and parameters.
 
     Attributes
     ----------
@@ -27,18 +52,27 @@ class Sources:
     engraved:
         Folder of the engraved pieces, for scores that the spectrogram store does not play as
         written.
-    seed, models, checkpoints:
-        Of those that are trained: where their models are kept, in a folder of their name each.
+    models:
+        Where the models of baselines are kept, in a folder of their name each.
     """
 
     scores: Path
     spectrograms: Path
-    engraved: Path
-    baselines: BaselinesParams
-    synthesize: SynthesizeParams
-    seed: int = 0
+    engraved: Path = Path("data/engraved")
+    baselines: BaselinesParams = field(default_factory=BaselinesParams)
+    synthesize: SynthesizeParams = field(default_factory=SynthesizeParams)
     models: Path = Path("models/baselines")
-    checkpoints: Path | None = None
+
+    @classmethod
+    def of(cls, params: Params, paths: Paths, performances: Path | None = None) -> Sources:
+        """The files of a data set; `performances` replaces its spectrogram store."""
+        files = (paths.scores, performances or paths.spectrograms, paths.engraved)
+        return cls(*files, params.baselines, params.synthesize)
+
+    @property
+    def window(self) -> Window:
+        """Of the game on these strips, for followers that see no window."""
+        return window_for(strip_height(self.scores))
 
     def as_written(self, piece: str) -> PerformanceRecord | None:
         """A piece's performance with the training sound font at the score's own tempo, if any."""
@@ -53,46 +87,156 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """One baseline.
+class Computing:
+    """Where and how an agent computes, and how it chooses its moves."""
 
-    Attributes
+    device: torch.device
+    bfloat16: bool
+    deterministic: bool
+    seed: int
+
+
+def load_follower(
+    name: str | Path,
+    sources: Sources | None = None,
+    *,
+    device: str = "cpu",
+    precision: str = "float32",
+    deterministic: bool = False,
+    seed: int = 0,
+) -> LoadedFollower:
+    """Load a follower: ``optimal``, ``constant-speed``, a baseline, or an agent.
+
+    Parameters
     ----------
-    label:
-        How tables call it.
-    build:
-        Makes the follower.
-    chance:
-        Whether two trials differ.
-    """
-
-    label: str
-    build: Callable[[Sources], Follower]
-    chance: bool = False
-
-    def entrant(self, sources: Sources) -> Entrant:
-        """The baseline as it takes part in an evaluation."""
-        return FollowerEntrant(self.label, self.build(sources), chance=self.chance)
-
-
-def find_baseline(name: str) -> Baseline:
-    """The baseline called `name`.
+    name:
+        Of `FOLLOWERS` or of a published agent, or the folder of an agent.
+    sources:
+        What is to be followed; agents can do without.
+    device, precision:
+        Of agents: ``auto``, ``cpu``, ``cuda``; ``auto``, ``float32``, ``bfloat16``.
+    deterministic:
+        An agent takes its most probable action instead of drawing one.
+    seed:
+        Of an agent's draws.
 
     Raises
     ------
     SfpipeError
-        If there is none, with the nearest name.
+        If there is no such follower, its files cannot be read, it is an agent for other strips
+        than those of the sources, or the device is missing.
+
+    Examples
+    --------
+    >>> follower = load_follower("nottingham-ppo")  # doctest: +SKIP
+    >>> follower.reset(score)  # doctest: +SKIP
+    >>> position_px = follower.step(frame)  # doctest: +SKIP
     """
-    if name not in BASELINES:
-        near = difflib.get_close_matches(name, BASELINES, n=1, cutoff=0)[0]
-        raise SfpipeError(
-            f"unknown baseline '{name}'",
-            remedy=f"did you mean '{near}'? Known: {', '.join(BASELINES)}",
+    if str(name) in FOLLOWERS:
+        if sources is None:
+            raise SfpipeError(
+                f"'{name}' needs the scores' files", remedy="call load_follower(name, sources)"
+            )
+        return FOLLOWERS[str(name)](sources)
+    folder = find_agent(name)
+    if not folder.exists():
+        raise unknown_follower(str(name))
+    card = read_card(folder)
+    if sources is None:
+        window = WINDOWS[card["window"]]
+    else:
+        window = agent_window(folder, card, strip_height(sources.scores), file=sources.scores)
+    chosen = choose_device(device)
+    keep_memory()
+    how = Computing(chosen, choose_bfloat16(precision, chosen), deterministic, seed)
+    return _kind_of(card).load(folder, window, how)
+
+
+def unknown_follower(name: str) -> SfpipeError:
+    """What to say of a name that there is no follower of: the nearest one, and all."""
+    published = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
+    names = [*FOLLOWERS, *published]
+    known, near = f"Known: {', '.join(names)}", difflib.get_close_matches(name, names, 1, 0.5)
+    if near:
+        return SfpipeError(
+            f"unknown follower '{name}'", remedy=f"did you mean '{near[0]}'? {known}"
         )
-    return BASELINES[name]
+    what = "no such file, and no follower has this name"
+    remedy = f"train an agent first: dvc repro train. {known}"
+    return SfpipeError(what, file=Path(name) / CARD, remedy=remedy)
 
 
-def _midi_odtw(sources: Sources) -> Follower:
+def describe_agent(card: Mapping[str, Any]) -> AgentKind:
+    """What kind of agent an `agent.json` is of."""
+    return _kind_of(card)
+
+
+def _actor_critic(folder: Path, window: Window, how: Computing) -> LoadedFollower:
+    """A network of Tables 1 and 2, all performances and trials in one batch."""
+    network, card = load_agent(folder, how.device)
+    generator = torch.Generator(how.device).manual_seed(how.seed)
+    policy = _Policy(Actor(network, generator, how.bfloat16))
+
+    def variant(deterministic: bool) -> LoadedFollower:
+        label = f"{folder.name}, argmax" if deterministic else folder.name
+
+        def play(evaluation_set: EvaluationSet, trials: int, progress: str | None) -> Games:
+            bank = evaluation_set.bank
+            player = CachedPlayer(policy.of(bank), bank, deterministic=deterministic)
+            return play_games(bank, player, trials=trials, label=progress)
+
+        return LoadedFollower(
+            folder.name,
+            label,
+            window,
+            lambda: AgentFollower(
+                network, None if deterministic else torch.Generator().manual_seed(how.seed)
+            ),
+            play,
+            chance=not deterministic,
+            policy="argmax" if deterministic else "stochastic",
+            card=card,
+            network=network,
+        )
+
+    chosen = variant(how.deterministic)
+    chosen.argmax = variant(True)
+    return chosen
+
+
+class _Policy:
+    """One cached policy per bank: what it keeps serves the drawn and the argmax games."""
+
+    def __init__(self, actor: Actor):
+        self.actor = actor
+        self.policy: tuple[Bank, CachedPolicy] | None = None
+
+    def of(self, bank: Bank) -> CachedPolicy:
+        if self.policy is None or self.policy[0] is not bank:
+            self.policy = bank, CachedPolicy(self.actor, bank)
+        return self.policy[1]
+
+
+def _belief(folder: Path, window: Window, how: Computing) -> LoadedFollower:
+    """Two encoders and a Bayes filter; there is no chance in it."""
+    network, params, card = load_belief(folder, how.device)
+
+    def play(evaluation_set: EvaluationSet, trials: int, progress: str | None) -> Games:
+        performances = evaluation_set.performances
+        return play_all(network, params, evaluation_set.scores, performances, label=progress)
+
+    return LoadedFollower(
+        folder.name,
+        folder.name,
+        window,
+        lambda: BeliefFollower(network, params),
+        play,
+        policy="planned",
+        card=card,
+    )
+
+
+def _midi_odtw(sources: Sources) -> LoadedFollower:
     from sfpipe.baselines.odtw import OdtwFollower
     from sfpipe.baselines.score_sound import ScoreSound, from_engraved, from_performance
 
@@ -102,45 +246,98 @@ def _midi_odtw(sources: Sources) -> Follower:
             return from_performance(score, record)
         return from_engraved(score, sources.engraved / score.piece, sources.synthesize)
 
-    return OdtwFollower(sound_of, sources.baselines.odtw)
+    def make() -> Follower:
+        return OdtwFollower(sound_of, sources.baselines.odtw)
+
+    return LoadedFollower("midi-odtw", "MIDI-ODTW", sources.window, make)
 
 
-def _mm_loc(sources: Sources) -> Follower:
-    from sfpipe.baselines.mm_loc import check_window, load_mm_loc
-    from sfpipe.following.mm_loc import MmLocFollower
-
-    folder = sources.models / "mm-loc"
-    network = load_mm_loc(folder)[0]
-    check_window(network, window_for(strip_height(sources.scores)), folder)
-    return MmLocFollower(network)
-
-
-class _MmLoc(Baseline):
-    """Follows all performances at once, which is quicker."""
-
-    def entrant(self, sources: Sources) -> Entrant:
-        from sfpipe.following.mm_loc import MmLocEntrant
-
-        return MmLocEntrant(self.label, sources.models / "mm-loc")
-
-
-def _omr_odtw(sources: Sources) -> Follower:
+def _omr_odtw(sources: Sources) -> LoadedFollower:
     from sfpipe.baselines.odtw import OdtwChoice
     from sfpipe.baselines.omr_odtw import sounds_of_image
     from sfpipe.omr.readers import find_reader
 
     omr = sources.baselines.omr
-    reader = find_reader(omr)
-    return OdtwChoice(
-        lambda score: sounds_of_image(
-            score.strip, sources.synthesize, reader, omr.steps_per_minute
-        ),
-        override(sources.baselines.odtw, adaptive=omr.adaptive, stay=omr.stay),
-    )
+    params = override(sources.baselines.odtw, adaptive=omr.adaptive, stay=omr.stay)
+
+    def make() -> Follower:
+        reader, tempi = find_reader(omr), omr.steps_per_minute
+        return OdtwChoice(
+            lambda score: sounds_of_image(score.strip, sources.synthesize, reader, tempi), params
+        )
+
+    return LoadedFollower("omr-odtw", "OMR-ODTW", sources.window, make)
 
 
-BASELINES = {
-    "midi-odtw": Baseline("MIDI-ODTW", _midi_odtw),
-    "omr-odtw": Baseline("OMR-ODTW", _omr_odtw),
-    "mm-loc": _MmLoc("MM-Loc", _mm_loc),
+def _mm_loc(sources: Sources) -> LoadedFollower:
+    from sfpipe.baselines.mm_loc import load_mm_loc
+    from sfpipe.following.mm_loc import MmLocFollower, play_mm_loc
+
+    folder, window = sources.models / "mm-loc", sources.window
+
+    def play(evaluation_set: EvaluationSet, trials: int, progress: str | None) -> Games:
+        bank = evaluation_set.bank
+        network = load_mm_loc(folder, bank.device, window=bank.window)[0]
+        bfloat16 = choose_bfloat16("auto", bank.device)
+        return play_mm_loc(bank, network, bfloat16=bfloat16, label=progress)
+
+    def make() -> Follower:
+        return MmLocFollower(load_mm_loc(folder, window=window)[0])
+
+    return LoadedFollower("mm-loc", "MM-Loc", window, make, play)
+
+
+FOLLOWERS: dict[str, Callable[[Sources], LoadedFollower]] = {
+    "optimal": lambda sources: optimal(sources.window),
+    "constant-speed": lambda sources: constant_speed(
+        sources.window, sources.scores, sources.spectrograms
+    ),
+    "midi-odtw": _midi_odtw,
+    "omr-odtw": _omr_odtw,
+    "mm-loc": _mm_loc,
 }
+
+
+@dataclass(frozen=True)
+class AgentKind:
+    """One kind of agent.
+
+    Attributes
+    ----------
+    load:
+        Takes the agent's folder, the window of the game, and where and how to compute.
+    about:
+        What such an agent does, the lines of a sentence that "of sound, ..." continues.
+    network:
+        What it is made of; may name the ``{table}`` of the paper.
+    learnt_by:
+        How it learns, where that is not by the phases of its `agent.json`.
+    """
+
+    load: Callable[[Path, Window, Computing], LoadedFollower]
+    about: tuple[str, ...]
+    network: str
+    learnt_by: str = ""
+
+
+ACTOR_CRITIC = AgentKind(
+    _actor_critic,
+    ("A score following agent: it sees a window of the unrolled score and hears two seconds",),
+    "Table {table} of the paper",
+)
+# By `algo` of agent.json; all others are networks of Tables 1 and 2.
+AGENTS = {
+    "belief": AgentKind(
+        _belief,
+        (
+            "A score following agent with a memory: it reads the unrolled score beforehand, keeps",
+            "a belief about place and tempo, compares a window of the score with the last seconds",
+        ),
+        "two encoders and a Bayes filter (`sfpipe/belief`)",
+        "supervised, on labelled crops",
+    ),
+}
+
+
+def _kind_of(card: Mapping[str, Any]) -> AgentKind:
+    return AGENTS.get(card.get("algo", ""), ACTOR_CRITIC)

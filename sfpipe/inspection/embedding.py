@@ -16,7 +16,7 @@ from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.embedding_page import write_hover
 from sfpipe.inspection.figures import GREY, new_figure, save
 from sfpipe.inspection.state_classes import clefs_of, cluster, kinds_of, predictability, rounded
-from sfpipe.inspection.states import Seen, Subject, look, visit
+from sfpipe.inspection.states import AgentOnBank, Seen, look, visit
 from sfpipe.store.reader import read_scores
 
 FEWEST = 10  # states; of fewer there is no map to make
@@ -72,7 +72,7 @@ def project(embedding: np.ndarray, *, seed: int) -> Map:
 
 
 def embed(
-    subject: Subject,
+    played: AgentOnBank,
     out: Path,
     *,
     scores: Path,
@@ -98,26 +98,26 @@ def embed(
         As `project`, or if the score store cannot be read.
     """
     rng = np.random.default_rng(seed)
-    states, _ = visit(subject)
+    states, _ = visit(played)
     visited = len(states.frame)
     if max_states and visited > max_states:
         which = np.sort(rng.choice(visited, max_states, replace=False))
         states = dynamics.select(states, torch.from_numpy(which))
-    seen = look(subject, states)
+    seen = look(played, states)
     mapped = project(seen.embedding, seed=seed)
-    every = kinds_of(subject.bank, states, clefs_of(read_scores(scores), engraved))
+    every = kinds_of(played.bank, states, clefs_of(read_scores(scores), engraved))
     kinds = {kind: mask for kind, mask in every.items() if mask.any()}
-    facts = facts_of(subject, states, seen, mapped, kinds, visited, rng)
+    facts = facts_of(played, states, seen, mapped, kinds, visited, rng)
     write_json(out / "embedding.json", facts)
     return [
         draw(mapped.points, seen.value, kinds, out / "embedding.png"),
-        write_hover(subject.bank, states, seen, mapped.points, kinds, out / "embedding.html"),
+        write_hover(played.bank, states, seen, mapped.points, kinds, out / "embedding.html"),
         out / "embedding.json",
     ]
 
 
 def facts_of(
-    subject: Subject,
+    played: AgentOnBank,
     states: GameState,
     seen: Seen,
     mapped: Map,
@@ -126,8 +126,8 @@ def facts_of(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """The map in numbers: how well kinds of states cluster, and how smoothly the value varies."""
-    names = sorted({info.piece for info in subject.bank.infos})
-    index = np.array([names.index(info.piece) for info in subject.bank.infos])
+    names = sorted({info.piece for info in played.bank.infos})
+    index = np.array([names.index(info.piece) for info in played.bank.infos])
     piece = index[states.performance.numpy()]
     spaces = {"map": mapped.points, "embedding": mapped.reduced}
     return {

@@ -27,7 +27,7 @@ from sfpipe.inspection.integrated_gradients import (
     explain_states,
 )
 from sfpipe.inspection.saliency import draw_saliency
-from sfpipe.inspection.states import Subject, error_px, look, visit
+from sfpipe.inspection.states import AgentOnBank, error_px, look, visit
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
@@ -82,7 +82,11 @@ def displaced(bank: Bank, state: GameState, offset_px: torch.Tensor) -> GameStat
 
 
 def situations(
-    subject: Subject, performance: int, *, frame: int | None = None, offset_px: float | None = None
+    played: AgentOnBank,
+    performance: int,
+    *,
+    frame: int | None = None,
+    offset_px: float | None = None,
 ) -> Situations:
     """Behind, on and ahead of the target in one moment of the agent's (argmax) game.
 
@@ -99,8 +103,8 @@ def situations(
     SfpipeError
         If the agent's game has no such frame.
     """
-    bank = subject.bank
-    states, _ = visit(subject, deterministic=True, performances=[performance])
+    bank = played.bank
+    states, _ = visit(played, deterministic=True, performances=[performance])
     at = _moment(states, error_px(bank, states), frame)
     state = dynamics.select(states, torch.tensor([at] * 3))
     offset = bank.window.threshold_px / 2 if offset_px is None else offset_px
@@ -108,7 +112,7 @@ def situations(
     away = -float(np.round(error_px(bank, state)[0]))
     offsets = torch.tensor([away - offset, away, away + offset], dtype=torch.float64)
     state = displaced(bank, state, offsets)
-    seen = look(subject, state)
+    seen = look(played, state)
     return Situations(
         piece=bank.infos[performance].piece,
         performance=bank.infos[performance].performance,
@@ -137,7 +141,7 @@ def _moment(states: GameState, error: np.ndarray, frame: int | None) -> int:
 
 
 def explain(
-    subject: Subject,
+    played: AgentOnBank,
     out: Path,
     *,
     performance: int,
@@ -154,10 +158,10 @@ def explain(
     SfpipeError
         As `situations`, or if captum is not installed.
     """
-    bank = subject.bank
-    found = situations(subject, performance, frame=frame, offset_px=offset_px)
+    bank = played.bank
+    found = situations(played, performance, frame=frame, offset_px=offset_px)
     attributed = explain_states(
-        subject.actor.network, found.observation, output=output, steps=steps, tolerance=tolerance
+        played.actor.network, found.observation, output=output, steps=steps, tolerance=tolerance
     )
     shrink, threshold = bank.window.shrink, float(bank.window.threshold_px)
     paths = [draw_policy(found, out / "policy.png", threshold_px=threshold, shrink=shrink)]

@@ -1,4 +1,4 @@
-"""The agent under study, the states it visits, and what its network makes of them."""
+"""An agent and the performances it plays: the states it visits, what its network makes of them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfpipe.agents.agent import AgentPlayer, agent_window, load_agent
+from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.policy import Actor
 from sfpipe.errors import SfpipeError
+from sfpipe.following.registry import Sources, load_follower
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Player
 from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import strip_height
 
 
 @dataclass(frozen=True)
-class Subject:
-    """An agent and the performances it is studied on; computes in float32."""
+class AgentOnBank:
+    """An agent and the performances it plays; computes in float32."""
 
     actor: Actor
     bank: Bank
@@ -68,15 +68,15 @@ class Seen:
     value: np.ndarray
 
 
-def load_subject(
-    agent: Path,
+def load_agent_on_bank(
+    agent: str | Path,
     scores: Path,
     spectrograms: Path,
     *,
     split: str | None = None,
     piece: str | None = None,
     seed: int = 0,
-) -> Subject:
+) -> AgentOnBank:
     """Read an agent and the stores it plays on (one piece, whatever its split, or a split).
 
     Raises
@@ -85,11 +85,16 @@ def load_subject(
         If the agent or a store cannot be read, the agent is one for other strips, or the piece or
         the split is empty.
     """
-    network, card = load_agent(agent)
-    window = agent_window(agent, card, strip_height(scores), file=scores)
+    follower = load_follower(agent, Sources(scores, spectrograms), seed=seed)
+    if follower.network is None:
+        raise SfpipeError(
+            f"'{follower.name}' is no network of Tables 1 and 2, which alone can be looked into",
+            remedy="name another agent; evaluate, watch, page and play take this one too",
+        )
     only = None if piece is None else [piece]
+    window = follower.window
     bank = load_bank(scores, spectrograms, window, split=None if piece else split, pieces=only)
-    return Subject(Actor(network, torch.Generator().manual_seed(seed)), bank)
+    return AgentOnBank(Actor(follower.network, torch.Generator().manual_seed(seed)), bank)
 
 
 class Recorder:
@@ -127,22 +132,22 @@ class Recorder:
 
 
 def visit(
-    subject: Subject, *, deterministic: bool = False, performances: list[int] | None = None
+    played: AgentOnBank, *, deterministic: bool = False, performances: list[int] | None = None
 ) -> tuple[GameState, list[PlayedGame]]:
     """Play every performance (or some) once; the states in which the agent chose, and the games."""
-    recorder = Recorder(subject.player(deterministic=deterministic))
-    games = play_games(subject.bank, recorder, performances=performances)
+    recorder = Recorder(played.player(deterministic=deterministic))
+    games = play_games(played.bank, recorder, performances=performances)
     return recorder.states, games
 
 
 @torch.no_grad()
-def look(subject: Subject, state: GameState, *, batch: int = 1024) -> Seen:
+def look(played: AgentOnBank, state: GameState, *, batch: int = 1024) -> Seen:
     """Embeddings, policies and values of states, float32 whatever the agent plays in."""
-    network = subject.actor.network.eval()
+    network = played.actor.network.eval()
     columns: list[tuple[torch.Tensor, ...]] = []
     for some in torch.arange(len(state.frame)).split(batch):
-        at = dynamics.observation_index(subject.bank, dynamics.select(state, some))
-        embedding = network.join(*subject.actor.features(subject.actor.observe(subject.bank, at)))
+        at = dynamics.observation_index(played.bank, dynamics.select(state, some))
+        embedding = network.join(*played.actor.features(played.actor.observe(played.bank, at)))
         logits, value = network.heads(embedding)
         columns.append((embedding, logits.softmax(1), value))
     parts = (torch.cat(column).float().cpu().numpy() for column in zip(*columns, strict=True))

@@ -19,7 +19,7 @@ from sfpipe.files import replacing
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Expert
 from sfpipe.inspection.figures import AGENT, LOST, PLANNER, TARGET, new_figure, plain, save
-from sfpipe.inspection.states import Subject
+from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.schema import FPS
 
 
@@ -49,20 +49,20 @@ def curve(position_px: np.ndarray) -> TempoCurve:
     return TempoCurve(position, tempo, np.diff(tempo, prepend=0.0))
 
 
-def optimal(game: PlayedGame) -> TempoCurve:
+def curve_of_target(game: PlayedGame) -> TempoCurve:
     """The target's own curve, from the first onset to the last."""
     frames = np.arange(game.onset_frames[0], game.onset_frames[-1] + 1)
     return curve(np.interp(frames, game.onset_frames, game.onset_x_px.astype(np.float64)))
 
 
-def played(game: PlayedGame) -> TempoCurve:
+def curve_of_game(game: PlayedGame) -> TempoCurve:
     """The curve of whoever played a game, to its end."""
     position = np.concatenate([game.onset_x_px[:1], game.position_px]).astype(np.float64)
     return curve(position.round(3))  # they were kept in float32
 
 
 def tempo(
-    subject: Subject,
+    played: AgentOnBank,
     out: Path,
     *,
     performance: int,
@@ -74,12 +74,16 @@ def tempo(
     Columns of the CSV: frame since the first onset, then target_px, tempo and action of the
     target, and the same of the planner and the agent, empty after a loss.
     """
-    bank = subject.bank
+    bank = played.bank
     agent = play_games(
-        bank, subject.player(deterministic=deterministic), performances=[performance]
+        bank, played.player(deterministic=deterministic), performances=[performance]
     )[0]
     planner = play_games(bank, Expert(bank), performances=[performance])[0]
-    curves = {"target": optimal(agent), "planner": played(planner), "agent": played(agent)}
+    curves = {
+        "target": curve_of_target(agent),
+        "planner": curve_of_game(planner),
+        "agent": curve_of_game(agent),
+    }
     _write(curves, out / "tempo.csv")
     title = f"{agent.piece}, {agent.performance}"
     return [out / "tempo.csv", draw(curves, out / "tempo.png", agent.lost, title, seconds)]

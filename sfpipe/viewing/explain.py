@@ -8,15 +8,15 @@ from sfpipe.errors import SfpipeError
 from sfpipe.game.render import Saliency
 from sfpipe.inspection.integrated_gradients import explain_states
 from sfpipe.inspection.saliency import full_colour
-from sfpipe.viewing.contestants import Contestant
 from sfpipe.viewing.game_trace import observations
+from sfpipe.viewing.shown_game import ShownGame
 
 # Gradients averaged per state at first: films need no completeness within 1 %.
 STEPS = 16
 TOLERANCE = 0.1
 
 
-def saliency(one: Contestant) -> list[Saliency]:
+def saliency(one: ShownGame) -> list[Saliency]:
     """Integrated gradients of each state's most probable action.
 
     The attributions of a plane and of its change are added per pixel, and divided by what is
@@ -32,14 +32,15 @@ def saliency(one: Contestant) -> list[Saliency]:
     SfpipeError
         If the follower is no agent, or captum is not installed.
     """
-    if one.network is None:
+    network = one.follower.network
+    if network is None:
         raise SfpipeError(
-            f"only an agent's network can be explained, not {one.track.name}",
+            f"only an agent's network can be explained, not {one.trace.name}",
             remedy="name an agent with --agent, or leave --explain out",
         )
     scores, sounds = [], []
     for seen in observations(one.game, one.bank, 0):
-        found = explain_states(one.network, seen, steps=STEPS, tolerance=TOLERANCE)
+        found = explain_states(network, seen, steps=STEPS, tolerance=TOLERANCE)
         scores.append(found.score.sum(1))
         sounds.append(found.spectrogram.sum(1))
     score, sound = np.concatenate(scores), np.concatenate(sounds)

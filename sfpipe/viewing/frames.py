@@ -10,8 +10,8 @@ from sfpipe.game.render import Saliency, draw_state, enlarged
 from sfpipe.store.packing import crop_rows
 from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.store.window import Window
-from sfpipe.viewing.game_trace import Track
-from sfpipe.viewing.select_performance import Shown
+from sfpipe.viewing.game_trace import GameTrace
+from sfpipe.viewing.select_performance import SelectedPerformance
 
 WIDTH = 1240  # px of the score panel: with its margins a picture is 1280 px wide
 ROOM = 1.2  # windows that a picture shows at least
@@ -27,7 +27,7 @@ class Panel:
         Enlargement: columns per strip px.
     """
 
-    def __init__(self, shown: Shown, window: Window):
+    def __init__(self, shown: SelectedPerformance, window: Window):
         self.per_px = max(int(WIDTH / (ROOM * window.width)), 1)
         self._room = WIDTH // self.per_px  # strip px of paper before the strip
         ink = crop_rows(shown.score.strip, window.height)
@@ -52,12 +52,12 @@ class Frames:
 
     def __init__(
         self,
-        shown: Shown,
+        shown: SelectedPerformance,
         window: Window,
-        track: Track,
+        track: GameTrace,
         saliency: Sequence[Saliency] | Mapping[int, Saliency] | None = None,
     ):
-        self.track, self.window, self.saliency = track, window, saliency
+        self.trace, self.window, self.saliency = track, window, saliency
         record = shown.performance
         self.title = shown.title
         self.n_frames = record.spectrogram.shape[1]
@@ -67,8 +67,8 @@ class Frames:
 
     def __len__(self) -> int:
         """Frames from the recording's begin to a little after the game's end."""
-        end = self.track.start_frame + len(self.track) + round(AFTER_S * FPS)
-        return max(min(self.n_frames, end), self.track.start_frame + len(self.track))
+        end = self.trace.start_frame + len(self.trace) + round(AFTER_S * FPS)
+        return max(min(self.n_frames, end), self.trace.start_frame + len(self.trace))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.draw(frame) for frame in range(len(self)))
@@ -78,7 +78,7 @@ class Frames:
 
         Before the game the first state is shown, after it the last; the sound goes on.
         """
-        game = self.track
+        game = self.trace
         k = game.at(frame)
         position = float(game.position_px[k])
         excerpt = min(frame, self.n_frames)

@@ -16,7 +16,7 @@ from sfpipe.store.schema import EXCERPT
 
 
 @dataclass(frozen=True)
-class Track:
+class GameTrace:
     """One game from its first state to its last.
 
     Entry k of each array [shape=(T + 1,)] is the state after k steps, that of the unpadded
@@ -68,7 +68,7 @@ class Track:
         return min(max(frame - self.start_frame, 0), len(self) - 1)
 
 
-def track(game: PlayedGame, name: str) -> Track:
+def trace_game(game: PlayedGame, name: str) -> GameTrace:
     """The track of a recorded game, without what a network says."""
     start = np.float64(game.onset_x_px[0])
     position = np.concatenate([[start], game.position_px.astype(np.float64)])
@@ -79,7 +79,7 @@ def track(game: PlayedGame, name: str) -> Track:
     reward = np.where(size > b, 0.0, (b - size) / b)
     if game.lost:
         reward[-1] = 0.0
-    return Track(
+    return GameTrace(
         name,
         game.start_frame,
         position,

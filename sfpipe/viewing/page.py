@@ -19,9 +19,14 @@ from sfpipe.files import replacing
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import FPS
-from sfpipe.viewing.contestants import Entry, play
-from sfpipe.viewing.game_trace import Track
-from sfpipe.viewing.select_performance import Shown, Wanted, choose, sound_of
+from sfpipe.viewing.game_trace import GameTrace
+from sfpipe.viewing.select_performance import (
+    SelectedPerformance,
+    Selection,
+    select_performance,
+    sound_of,
+)
+from sfpipe.viewing.shown_game import play_selected
 from sfpipe.viewing.system_layout import Row, sheet
 from sfpipe.viewing.video import encode_sound
 
@@ -35,18 +40,18 @@ SPACE_PX = 8.0  # of the staff on the page, CSS px
 def page(
     params: Params,
     paths: Paths,
-    entries: Sequence[Entry],
-    wanted: Wanted,
+    followers: Sequence[str],
+    wanted: Selection,
     *,
     deterministic: bool = False,
     out: Path | None = None,
 ) -> Path:
-    """Let all entries follow one performance, and write the page that shows them.
+    """Let all followers follow one performance, and write the page that shows them.
 
     Parameters
     ----------
-    entries:
-        Who follows, in the order of the legend.
+    followers:
+        Names or folders, as `load_follower` takes them, in the order of the legend.
     wanted, deterministic:
         As `sfpipe.viewing.watch.watch`.
     out:
@@ -57,20 +62,23 @@ def page(
     SfpipeError
         If a store, an agent or the recording cannot be read, or ffmpeg fails.
     """
-    shown = choose(paths, wanted, seed=params.seed)
-    tracks = [
-        play(shown, entry, params, paths, deterministic=deterministic).track for entry in entries
+    shown = select_performance(paths, wanted, seed=params.seed)
+    traces = [
+        play_selected(shown, name, params, paths, deterministic=deterministic).trace
+        for name in followers
     ]
     samples = sound_of(shown, params.synthesize)
     if samples is None:
         print(f"sfpipe: no recording of {shown.name} is here: the page is silent", file=sys.stderr)
     path = out or FOLDER / f"{shown.name}.html"
     with replacing(path) as temporary:
-        temporary.write_text(write_page(shown, tracks, samples), "utf-8")
+        temporary.write_text(write_page(shown, traces, samples), "utf-8")
     return path
 
 
-def write_page(shown: Shown, tracks: Sequence[Track], samples: np.ndarray | None) -> str:
+def write_page(
+    shown: SelectedPerformance, traces: Sequence[GameTrace], samples: np.ndarray | None
+) -> str:
     """The page's HTML: pictures, sound, style and script all inside.
 
     Parameters
@@ -81,9 +89,9 @@ def write_page(shown: Shown, tracks: Sequence[Track], samples: np.ndarray | None
     Raises
     ------
     SfpipeError
-        If there are no followers' tracks, or ffmpeg fails.
+        If there are no followers' traces, or ffmpeg fails.
     """
-    if not tracks:
+    if not traces:
         raise SfpipeError("nobody follows", remedy="name an agent, a baseline or a player")
     music = sheet(shown)
     record, score = shown.performance, shown.score
@@ -95,7 +103,7 @@ def write_page(shown: Shown, tracks: Sequence[Track], samples: np.ndarray | None
         "notes": [
             [round(h.time_s, 3), h.row, round(h.x_px, 1), round(h.y_px, 1)] for h in music.heads
         ],
-        "followers": [_truth(shown), *(_follower(t, i) for i, t in enumerate(tracks))],
+        "followers": [_truth(shown), *(_follower(t, i) for i, t in enumerate(traces))],
         "sound": None if samples is None else _base64(encode_sound(samples)),
     }
     subtitle = " · ".join(filter(None, (record.piece, record.performance, shown.heard)))
@@ -122,7 +130,7 @@ def _row(row: Row) -> dict[str, Any]:
     return {"x": row.x_px, "width": width, "height": height, "image": _base64(png.tobytes())}
 
 
-def _truth(shown: Shown) -> dict[str, Any]:
+def _truth(shown: SelectedPerformance) -> dict[str, Any]:
     """Where the music is, as the game's target: onsets by frame, linear in between."""
     record, x = shown.performance, shown.score.onset_x_px
     frames, first = np.unique(
@@ -133,7 +141,7 @@ def _truth(shown: Shown) -> dict[str, Any]:
     return _cursor("music", TRUTH, int(frames[0]), target, lost=False)
 
 
-def _follower(one: Track, index: int) -> dict[str, Any]:
+def _follower(one: GameTrace, index: int) -> dict[str, Any]:
     colour = COLOURS[index % len(COLOURS)]
     return _cursor(one.name, colour, one.start_frame, one.position_px, lost=one.lost)
 

@@ -15,10 +15,9 @@ from sfpipe.game.screen import Screen
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import SAMPLE_RATE
-from sfpipe.viewing.contestants import Entry, bank_of, window_of
-from sfpipe.viewing.contestants import play as let_play
 from sfpipe.viewing.play_session import Session
-from sfpipe.viewing.select_performance import Wanted, choose, sound_of
+from sfpipe.viewing.select_performance import Selection, select_performance, sound_of
+from sfpipe.viewing.shown_game import play_selected
 
 COUNT_IN_S = 3.0
 KEYS = "← → or s w: slower, faster   space: pause   t: show the target   q: quit"
@@ -47,7 +46,7 @@ def play(
     params: Params,
     paths: Paths,
     agent: str | None,
-    wanted: Wanted,
+    wanted: Selection,
     *,
     count_in_s: float = COUNT_IN_S,
 ) -> Result:
@@ -68,14 +67,11 @@ def play(
     SfpipeError
         If a store or the agent cannot be read, or there is no pygame or no display.
     """
-    shown = choose(paths, wanted, seed=params.seed)
-    entries = [Entry("agent", agent)] if agent else []
-    others = [
-        let_play(shown, entry, params, paths) for entry in [*entries, Entry("player", "optimal")]
-    ]
-    window = others[0].bank.window if agent else window_of(shown)
-    session = Session(shown, bank_of(shown, window))
-    table = _Table(session, {o.track.name: float(o.track.score[-1]) for o in others})
+    shown = select_performance(paths, wanted, seed=params.seed)
+    names = [*([agent] if agent else []), "optimal"]
+    others = [play_selected(shown, name, params, paths) for name in names]
+    session = Session(shown, others[0].bank)
+    table = _Table(session, {o.trace.name: float(o.trace.score[-1]) for o in others})
     try:
         table.run(sound_of(shown, params.synthesize), count_in_s)
     finally:

@@ -9,7 +9,7 @@ from sfpipe.game.single import SingleGame
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT, FPS
 from sfpipe.viewing.frames import Panel, clock
-from sfpipe.viewing.select_performance import Shown
+from sfpipe.viewing.select_performance import SelectedPerformance
 
 MOST = 8  # presses that wait for their frame; an action is one px/frame
 
@@ -27,7 +27,7 @@ class Session:
         Whether the pictures show where the music is, as no agent sees it.
     """
 
-    def __init__(self, shown: Shown, bank: Bank, *, name: str = "you"):
+    def __init__(self, shown: SelectedPerformance, bank: Bank, *, name: str = "you"):
         self.shown, self.name = shown, name
         self.window = bank.window
         self.game = SingleGame(bank, 0)

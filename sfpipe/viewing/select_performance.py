@@ -28,7 +28,7 @@ from sfpipe.store.schema import is_augmented, plainness
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Which performance is asked for.
 
     Attributes
@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SelectedPerformance:
     """A performance with its score.
 
     Attributes
@@ -87,7 +87,7 @@ class Shown:
         return condition and labelled(LABELS.get(condition, condition), self.performance.simulated)
 
 
-def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:
+def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> SelectedPerformance:
     """Read one performance from the stores.
 
     Parameters
@@ -119,7 +119,7 @@ def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:
     folder = paths.engraved / piece
     sounds = paths.real if wanted.real else paths.audio
     recording = sounds / piece / f"{record.performance}.flac"
-    return Shown(
+    return SelectedPerformance(
         scores[piece],
         record,
         store,
@@ -129,7 +129,7 @@ def choose(paths: Paths, wanted: Wanted, *, seed: int = 0) -> Shown:
     )
 
 
-def sound_of(shown: Shown, params: SynthesizeParams) -> np.ndarray | None:
+def sound_of(shown: SelectedPerformance, params: SynthesizeParams) -> np.ndarray | None:
     """The samples of a performance, int16 [shape=(N,)] mono at 22,050 Hz.
 
     Its recording, else played again from the piece's MIDI file as `synthesize` does; None if

@@ -9,7 +9,7 @@ import numpy as np
 
 from sfpipe.engraving.read import System, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
-from sfpipe.viewing.select_performance import Shown
+from sfpipe.viewing.select_performance import SelectedPerformance
 
 LINE_SPACES = 120  # staff spaces that are readable on one line
 # What may be longer than that is left as the engraver set it.
@@ -61,7 +61,7 @@ class Sheet:
         return i, min(max(x_px - starts[i], 0.0), float(self.rows[i].image.shape[1]))
 
 
-def sheet(shown: Shown) -> Sheet:
+def sheet(shown: SelectedPerformance) -> Sheet:
     """The engraved systems of a piece as rows, endless lines broken into readable ones.
 
     A piece whose engraving is not here (or is not the one of the store) is shown as the store's
@@ -140,7 +140,9 @@ def breaks(
     return [*lines, (first, width)]
 
 
-def _engraved(shown: Shown) -> tuple[list[np.ndarray], list[tuple[float, float, float]]] | None:
+def _engraved(
+    shown: SelectedPerformance,
+) -> tuple[list[np.ndarray], list[tuple[float, float, float]]] | None:
     """Images of the systems, and (time, strip x, y) of their heads; None if of another strip."""
     assert shown.folder is not None
     systems: list[System] = read_systems(shown.folder)
@@ -161,7 +163,7 @@ def _engraved(shown: Shown) -> tuple[list[np.ndarray], list[tuple[float, float, 
     return images, heads
 
 
-def _strip(shown: Shown) -> tuple[list[np.ndarray], list[tuple[float, float, float]]]:
+def _strip(shown: SelectedPerformance) -> tuple[list[np.ndarray], list[tuple[float, float, float]]]:
     score = shown.score
     heads = [
         (time, float(score.onset_x_px[i]), float(score.onset_y_px[i])) for time, i in _times(shown)
@@ -169,7 +171,7 @@ def _strip(shown: Shown) -> tuple[list[np.ndarray], list[tuple[float, float, flo
     return [score.strip], heads
 
 
-def _times(shown: Shown) -> list[tuple[float, int]]:
+def _times(shown: SelectedPerformance) -> list[tuple[float, int]]:
     """When each score onset is played first, in order of time."""
     seen: set[int] = set()
     times = []

@@ -8,10 +8,10 @@ from pathlib import Path
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import FPS
-from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
-from sfpipe.viewing.select_performance import Wanted, choose, sound_of
+from sfpipe.viewing.select_performance import Selection, select_performance, sound_of
+from sfpipe.viewing.shown_game import play_selected
 from sfpipe.viewing.video import write_video
 
 FOLDER = Path("watch")
@@ -20,8 +20,8 @@ FOLDER = Path("watch")
 def watch(
     params: Params,
     paths: Paths,
-    entry: Entry,
-    wanted: Wanted,
+    follower: str,
+    wanted: Selection,
     *,
     deterministic: bool = False,
     explain: bool = False,
@@ -33,8 +33,8 @@ def watch(
 
     Parameters
     ----------
-    entry:
-        Who follows.
+    follower:
+        Name or folder, as `load_follower` takes it.
     wanted:
         Which performance; a piece is drawn by ``params.seed``.
     deterministic:
@@ -51,12 +51,12 @@ def watch(
         If a store, the agent or the recording cannot be read, `explain` is asked of a follower
         without a network, or ffmpeg fails.
     """
-    shown = choose(paths, wanted, seed=params.seed)
-    one = play(shown, entry, params, paths, deterministic=deterministic)
+    shown = select_performance(paths, wanted, seed=params.seed)
+    one = play_selected(shown, follower, params, paths, deterministic=deterministic)
     samples = sound_of(shown, params.synthesize)
     if samples is None:
         print(f"sfpipe: no recording of {shown.name} is here: the film is silent", file=sys.stderr)
-    path = out or FOLDER / f"{shown.name}-{entry.label}.mp4"
-    pictures = Frames(shown, one.bank.window, one.track, saliency(one) if explain else None)
+    path = out or FOLDER / f"{shown.name}-{one.follower.name}.mp4"
+    pictures = Frames(shown, one.bank.window, one.trace, saliency(one) if explain else None)
     write_video(path, pictures, fps=FPS, samples=samples)
     return path

@@ -36,15 +36,15 @@ def test_watch_and_page(project, sfpipe):
     assert (code, out) == (0, "watch/tune1-plain-optimal.mp4\n")
     assert err == "sfpipe: no recording of tune1-plain is here: the film is silent\n"
     assert (project / "watch/tune1-plain-optimal.mp4").stat().st_size > 1000
-    code, out, _ = sfpipe("page", "--player", "optimal", "--player", "constant")
+    code, out, _ = sfpipe("page", "--player", "optimal", "--player", "constant-speed")
     assert (code, out) == (0, "pages/tune2-plain.html\n")
     text = (project / "pages/tune2-plain.html").read_text("utf-8")
-    assert "optimal player" in text and "constant speed" in text
+    assert "optimal" in text and "constant speed" in text
 
 
 def test_watch_page_and_play_of_what_is_not_there(refuses):
-    refuses("watch", "--player", "best", file="", says="unknown player 'best'")
-    refuses("watch", "--baseline", "dtw", file="", says="unknown baseline 'dtw'")
+    refuses("watch", "--player", "best", file="best/agent.json", says="no such file")
+    refuses("watch", "--baseline", "dtw", file="", says="unknown follower 'dtw'")
     refuses("watch", "--agent", "a", "--player", "optimal", file="", says="shows one follower")
     refuses("watch", "--agent", "other", file="other/agent.json", says="no such file")
     refuses("page", "--piece", "tune9", file=SPECTROGRAMS, says="has no piece 'tune9'")

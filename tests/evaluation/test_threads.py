@@ -6,7 +6,7 @@ from sfpipe.agents.hardware import computing_threads
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.stage import evaluate
-from sfpipe.following.entrants import PlayerEntrant
+from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.window import WINDOWS
@@ -27,13 +27,13 @@ def test_evaluations_compute_with_as_many_threads_as_they_are_told(
 ):
     write_human(tmp_path)
     save_agent(tmp_path / "mine", ActorCritic(WINDOWS["nottingham"]), {"window": "nottingham"})
-    play, seen = PlayerEntrant.play, set()
+    play, seen = LoadedFollower.play, set()
 
-    def listening(*args):
+    def listening(*args, **options):
         seen.add(torch.get_num_threads())
-        return play(*args)
+        return play(*args, **options)
 
-    monkeypatch.setattr(PlayerEntrant, "play", listening)
+    monkeypatch.setattr(LoadedFollower, "play", listening)
     scores, performances = tmp_path / "scores.h5", tmp_path / "human.h5"
     params = EvaluateParams(trials=1, real_trials=1, device="cpu", threads=wanted)
     arguments = {"seed": 1, "quiet": True}

@@ -15,7 +15,7 @@ from sfpipe.following.belief import (
     play_all,
     read_score,
 )
-from sfpipe.following.evaluation_set import Programme
+from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.game.follower import follow
 from sfpipe.params import BeliefFilterParams
 from sfpipe.store.window import WINDOWS, Window
@@ -69,7 +69,7 @@ def test_the_entrant_plays_each_performance_once_however_many_trials():
     window = WINDOWS["nottingham"]
     scores, performances = pieces(window)
     games = BeliefEntrant("agent", network(window), PARAMS).play(
-        Programme(scores, performances, window), 10
+        EvaluationSet(scores, performances, window), 10
     )
     assert [(g.piece, g.trial) for g in games] == [("a", 0), ("b", 0)]
 

@@ -1,4 +1,4 @@
-"""Baselines by name, and where MIDI-ODTW gets the sound of a score from."""
+"""Followers by name, and where MIDI-ODTW gets the sound of a score from."""
 
 import dataclasses
 
@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.following.registry import BASELINES, Sources, find_baseline
+from sfpipe.following.registry import FOLLOWERS, Sources, load_follower
 from sfpipe.game.follower import follow
 from sfpipe.params import BaselinesParams, SynthesizeParams
 from sfpipe.store.writer import write_spectrograms
 from tests.audio.conftest import write_piece
+from tests.pipeline.closure import ROOT
+from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, score_record
 
 
 def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(SfpipeError, match="unknown baseline 'midi-dtw'") as caught:
-        find_baseline("midi-dtw")
+    with pytest.raises(SfpipeError, match="unknown follower 'midi-dtw'") as caught:
+        load_follower("midi-dtw")
     assert "did you mean 'midi-odtw'?" in str(caught.value)
+    with pytest.raises(SfpipeError, match=r"did you mean 'nottingham-ppo'\?"):
+        load_follower("nottingham-pp")
+    with pytest.raises(SfpipeError, match="'midi-odtw' needs the scores' files"):
+        load_follower("midi-odtw")
 
 
 @pytest.fixture
@@ -29,9 +35,14 @@ def sources(tmp_path, plain, perform, soundfont):
             fields = dataclasses.asdict(record)
             store.add(fields.pop("piece"), fields.pop("performance"), **fields)
     write_piece(tmp_path / "engraved/four", n=6)
+    write_stores(tmp_path)
     synthesize = SynthesizeParams(train={"soundfonts": [str(soundfont)]})
     return Sources(
-        tmp_path / "scores.h5", spectrograms, tmp_path / "engraved", BaselinesParams(), synthesize
+        tmp_path / "data/scores/toy.h5",
+        spectrograms,
+        tmp_path / "engraved",
+        BaselinesParams(),
+        synthesize,
     )
 
 
@@ -45,14 +56,14 @@ def test_the_performance_as_written_is_found(sources, plain):
 
 
 def test_midi_odtw_from_the_store(sources, score, perform, soundfont):
-    follower = find_baseline("midi-odtw").build(sources)
+    follower = load_follower("midi-odtw", sources)
     game = follow(follower, score, perform(soundfont, 1.25), NOTTINGHAM)
     assert game.onsets_reached == len(game.onset_frames)
 
 
 def test_midi_odtw_from_the_engraved_midi_where_the_store_has_none(sources):
     score = score_record("four", [20, 30, 40, 50, 60, 70], width=120)
-    follower = find_baseline("midi-odtw").build(sources)
+    follower = load_follower("midi-odtw", sources)
     follower.reset(score)
     assert follower.step(np.zeros(78, np.float32)) == pytest.approx(20)
     with pytest.raises(SfpipeError, match="has 6 onsets, the score store 2"):
@@ -60,27 +71,34 @@ def test_midi_odtw_from_the_engraved_midi_where_the_store_has_none(sources):
 
 
 def test_features_adapt_as_each_baseline_is_told(sources):
-    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    midi, omr = (load_follower(name, sources).frames.params for name in ("midi-odtw", "omr-odtw"))
     assert midi.adaptive and not omr.adaptive
     told = BaselinesParams(odtw={"adaptive": False, "width_s": 5}, omr={"adaptive": True})
     sources = dataclasses.replace(sources, baselines=told)
-    midi, omr = (find_baseline(name).build(sources).params for name in ("midi-odtw", "omr-odtw"))
+    midi, omr = (load_follower(name, sources).frames.params for name in ("midi-odtw", "omr-odtw"))
     assert not midi.adaptive and omr.adaptive
     assert omr.width_s == 5
 
 
-def test_each_takes_part_as_an_entrant(sources):
-    for name, baseline in BASELINES.items():
-        entrant = baseline.entrant(sources)
-        assert entrant.label == baseline.label and callable(entrant.play), name
+def test_every_follower_is_loaded_by_its_name(sources):
+    assert set(BaselinesParams().names) <= set(FOLLOWERS)
+    for name in FOLLOWERS:
+        follower = load_follower(name, sources)
+        assert follower.name == name and follower.label and follower.window == NOTTINGHAM
 
 
-def test_every_baseline_has_a_label_and_the_parameters_name_them():
-    assert set(BaselinesParams().names) <= set(BASELINES)
-    assert all(baseline.label for baseline in BASELINES.values())
+def test_agents_of_both_kinds_follow_frame_by_frame_without_sources():
+    score = score_record("a", [20, 60, 140], width=300)
+    for name, policy in (("ryan-dagger", "stochastic"), ("nottingham-belief", "planned")):
+        follower = load_follower(ROOT / "models/pretrained" / name)
+        follower.reset(score)
+        assert 0 <= follower.step(np.zeros(78, np.float32)) <= 300
+        assert (follower.name, follower.policy) == (name, policy)
+        assert follower.card["window"] == follower.window.name == "nottingham"
+        assert (follower.network is None, follower.argmax is None) == (policy == "planned",) * 2
 
 
-def test_a_varied_performance_is_not_as_written(sources, plain):
+def test_a_augmented_performance_is_not_as_written(sources, plain):
     again = dataclasses.replace(plain, performance="a-augmented1")
     with write_spectrograms(sources.spectrograms, dataset="toy", params={}, tools={}) as store:
         for record in (again, plain):

@@ -6,7 +6,7 @@ import torch
 from sfpipe.agents.agent import load_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
-from sfpipe.inspection.states import Subject
+from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.pipeline.closure import ROOT
@@ -27,21 +27,21 @@ def bank_of(window: str) -> Bank:
     return Bank(scores, performances, WINDOWS[window])
 
 
-def subject_of(window: str) -> Subject:
+def agent_on_bank(window: str) -> AgentOnBank:
     """The trained agent of Table 1, or a random one of Table 2."""
     generator = torch.Generator().manual_seed(0)
     if window == "nottingham":
         network = load_agent(ROOT / "models/pretrained/ryan-dagger")[0]
     else:
         network = ActorCritic(WINDOWS[window]).initialise(generator).placed("cpu").eval()
-    return Subject(Actor(network, generator), bank_of(window))
+    return AgentOnBank(Actor(network, generator), bank_of(window))
 
 
 @pytest.fixture(scope="session")
-def trained() -> Subject:
-    return subject_of("nottingham")
+def trained() -> AgentOnBank:
+    return agent_on_bank("nottingham")
 
 
 @pytest.fixture(scope="session")
-def random_msmd() -> Subject:
-    return subject_of("msmd")
+def random_msmd() -> AgentOnBank:
+    return agent_on_bank("msmd")

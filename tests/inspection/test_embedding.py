@@ -57,11 +57,11 @@ def picture(uri: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["trained", "random_msmd"])
 def test_the_page_cuts_what_the_network_saw(name, request, tmp_path):
-    subject = request.getfixturevalue(name)
-    bank = subject.bank
-    states, _ = visit(subject, deterministic=True)
+    played = request.getfixturevalue(name)
+    bank = played.bank
+    states, _ = visit(played, deterministic=True)
     some = dynamics.select(states, (states.frame - states.frame.min()) % 4 == 0)
-    seen = look(subject, some)
+    seen = look(played, some)
     points = np.random.default_rng(0).random((len(seen.value), 2)).astype(np.float32)
     path = tmp_path / "page.html"
     write_hover(bank, some, seen, points, kinds_of(bank, some), path)

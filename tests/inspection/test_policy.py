@@ -10,7 +10,7 @@ import torch
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
 from sfpipe.inspection.policy import displaced, explain, situations
-from sfpipe.inspection.states import Subject
+from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.schema import EXCERPT
 
 pytest.importorskip("captum", reason="pip install 'sfpipe[inspect]'")
@@ -50,12 +50,12 @@ def test_a_frame_may_be_chosen(trained):
 
 @pytest.mark.parametrize("name", ["trained", "random_msmd"])
 def test_pictures_and_figures(name, request, tmp_path):
-    subject: Subject = request.getfixturevalue(name)
-    files = explain(subject, tmp_path, performance=0, steps=2, tolerance=99.0)
+    played: AgentOnBank = request.getfixturevalue(name)
+    files = explain(played, tmp_path, performance=0, steps=2, tolerance=99.0)
     assert [f.name for f in files] == ["policy.png", "saliency.png", "explanation.json"]
     facts = json.loads((tmp_path / "explanation.json").read_text())
     assert facts["piece"] == "a"
-    half = subject.bank.window.threshold_px / 2
+    half = played.bank.window.threshold_px / 2
     errors = [state["tracking_error_px"] for state in facts["states"]]
     assert errors[2] - errors[1] == pytest.approx(half) or errors[2] > errors[1]
     for state in facts["states"]:

@@ -25,10 +25,10 @@ def test_every_state_of_every_game_is_kept_in_order(trained):
 
 @pytest.mark.parametrize("name", ["trained", "random_msmd"])
 def test_look_is_a_forward_pass(name, request):
-    subject = request.getfixturevalue(name)
-    bank, network = subject.bank, subject.actor.network
+    played = request.getfixturevalue(name)
+    bank, network = played.bank, played.actor.network
     states = dynamics.start(bank, torch.tensor([0, 1]))
-    seen = look(subject, states, batch=1)
+    seen = look(played, states, batch=1)
     observed = dynamics.observe(bank, dynamics.observation_index(bank, states))
     with torch.no_grad():
         embedding = network.embed(*observed)

@@ -8,7 +8,7 @@ import pytest
 
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Expert
-from sfpipe.inspection.tempo_curve import curve, optimal, played, smooth, tempo
+from sfpipe.inspection.tempo_curve import curve, curve_of_game, curve_of_target, smooth, tempo
 
 
 def test_a_curve_from_positions():
@@ -19,7 +19,7 @@ def test_a_curve_from_positions():
 
 def test_the_optimal_curve_is_constant_between_onsets(trained):
     game = play_games(trained.bank, Expert(trained.bank))[0]
-    c = optimal(game)
+    c = curve_of_target(game)
     # Onsets at frames 4, 20, 40 and 20, 61, 110 px.
     assert c.tempo == pytest.approx([41 / 16] * 16 + [49 / 20] * 20)
     expected = np.zeros(36)
@@ -32,9 +32,9 @@ def test_the_optimal_curve_is_constant_between_onsets(trained):
 
 def test_the_planner_takes_whole_steps_and_stays_near(trained):
     game = play_games(trained.bank, Expert(trained.bank))[0]
-    c = played(game)
+    c = curve_of_game(game)
     assert set(c.action) <= {-1.0, 0.0, 1.0}
-    assert np.abs(c.position_px - optimal(game).position_px).max() < 5
+    assert np.abs(c.position_px - curve_of_target(game).position_px).max() < 5
 
 
 def test_table_and_picture(trained, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from sfpipe.following.registry import BASELINES
+from sfpipe.following.registry import FOLLOWERS
 from sfpipe.params import Params, load_params
 from sfpipe.paths import Paths
 from tests.pipeline.closure import ROOT, closure, imports
@@ -219,7 +219,7 @@ def test_a_baseline_stage_for_each_name_of_the_parameters():
     assert YAML(typ="safe").load(text)["stages"]["baseline"]["foreach"] == "${baselines.names}"
     params = load_params(ROOT / "params.yaml")
     assert params.baselines.names
-    assert set(params.baselines.names) <= set(BASELINES)
+    assert set(params.baselines.names) <= set(FOLLOWERS)
 
 
 @pytest.mark.parametrize("stage", REAL)

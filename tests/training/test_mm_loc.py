@@ -9,8 +9,8 @@ import torch
 
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
 from sfpipe.errors import SfpipeError
-from sfpipe.following.evaluation_set import load_programme
-from sfpipe.following.mm_loc import MmLocEntrant
+from sfpipe.following.evaluation_set import load_evaluation_set
+from sfpipe.following.registry import Sources, load_follower
 from sfpipe.params import MmLocParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
@@ -134,19 +134,20 @@ def test_stage_from_stores_to_games(tmp_path):
     assert 0 <= card["validation_r_on"] <= 1
     assert json.loads((out / "mm-loc.json").read_text())["params"]["passages"] == 2
     assert not list(checkpoints.glob("*"))  # not needed any more
-    test = load_programme(*stores, NOTTINGHAM, split="test")
-    games = MmLocEntrant("MM-Loc", out, precision="float32").play(test, trials=3)
+    test = load_evaluation_set(*stores, NOTTINGHAM, split="test")
+    games = load_follower("mm-loc", Sources(*stores, models=tmp_path)).play(test, trials=3)
     assert [game.piece for game in games] == ["tune2"]
 
 
 def test_the_window_must_be_that_of_the_stores(tmp_path):
     from sfpipe.baselines.mm_loc import save_mm_loc
 
-    save_mm_loc(tmp_path, MmLoc(WINDOWS["msmd"]), {})
+    save_mm_loc(tmp_path / "mm-loc", MmLoc(WINDOWS["msmd"]), {})
     write_stores(tmp_path)
     stores = tmp_path / "data/scores/toy.h5", tmp_path / "data/spectrograms/toy.h5"
+    follower = load_follower("mm-loc", Sources(*stores, models=tmp_path))
     with pytest.raises(SfpipeError, match="trained for the window msmd, these stores have nott"):
-        MmLocEntrant("MM-Loc", tmp_path).play(load_programme(*stores, NOTTINGHAM), trials=1)
+        follower.reset(score_record("a", [20, 140], width=300))
 
 
 def test_it_is_trained_when_there_is_none_for_these_parameters(tmp_path):

@@ -19,7 +19,7 @@ from sfpipe.paths import Paths
 from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 from sfpipe.store.writer import write_scores, write_spectrograms
-from sfpipe.viewing.select_performance import Shown, Wanted, choose
+from sfpipe.viewing.select_performance import SelectedPerformance, Selection, select_performance
 
 PIECE, PERFORMANCE = "clicks", "plain"
 WIDTHS = (150, 170)  # of the two systems, px
@@ -121,5 +121,5 @@ def params() -> Params:
 
 
 @pytest.fixture
-def shown(paths) -> Shown:
-    return choose(paths, Wanted())
+def shown(paths) -> SelectedPerformance:
+    return select_performance(paths, Selection())

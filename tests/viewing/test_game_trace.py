@@ -1,30 +1,28 @@
+import shutil
+
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from sfpipe.agents.agent import load_agent
 from sfpipe.errors import SfpipeError
+from sfpipe.following.reference import training_speed
 from sfpipe.game import dynamics
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.store.window import WINDOWS
-from sfpipe.viewing.contestants import (
-    PLAYERS,
-    Entry,
-    bank_of,
-    entries,
-    one_entry,
-    play,
-    training_speed,
-)
-from sfpipe.viewing.game_trace import read_out, track, views
+from sfpipe.viewing.game_trace import read_out, trace_game, views
+from sfpipe.viewing.select_performance import Selection, select_performance
+from sfpipe.viewing.shown_game import play_selected, set_of_one
+from tests.audio.conftest import write_midi
 from tests.viewing.conftest import FIRST_S, ONSET_S, STRIP_X
 
 
 def test_track_of_a_finished_game(shown):
-    bank = bank_of(shown, WINDOWS["nottingham"])
+    bank = set_of_one(shown, WINDOWS["nottingham"]).bank
     game = play_games(bank, Expert(bank))[0]
-    seen = track(game, "optimal")
+    seen = trace_game(game, "optimal")
     assert len(seen) == len(game.error_px) + 1 and not seen.lost
     assert seen.start_frame == int(20 * FIRST_S)
     assert seen.error_px[0] == 0
@@ -38,14 +36,14 @@ def test_track_of_a_finished_game(shown):
 
 
 def test_track_of_a_lost_game(shown):
-    bank = bank_of(shown, WINDOWS["nottingham"])
-    seen = track(play_games(bank, ConstantSpeed(bank, 9.0))[0], "too fast")
+    bank = set_of_one(shown, WINDOWS["nottingham"]).bank
+    seen = trace_game(play_games(bank, ConstantSpeed(bank, 9.0))[0], "too fast")
     assert seen.lost and seen.reward[-1] == 0 and seen.error_px[-1] > 50
     assert (seen.reward[1:-1] > 0).all()
 
 
 def test_views_are_those_of_the_game(shown):
-    bank = bank_of(shown, WINDOWS["nottingham"])
+    bank = set_of_one(shown, WINDOWS["nottingham"]).bank
     player = Expert(bank)
     game = play_games(bank, player)[0]
     again = views(game, bank, 0)
@@ -58,20 +56,20 @@ def test_views_are_those_of_the_game(shown):
 
 
 def test_what_the_network_says_is_what_it_did(shown, params, paths):
-    one = play(shown, Entry("agent", "models/agent"), params, paths, deterministic=True)
-    probabilities, value = one.track.probabilities, one.track.value
-    assert probabilities.shape == (len(one.track), 3) and value.shape == (len(one.track),)
+    one = play_selected(shown, "models/agent", params, paths, deterministic=True)
+    probabilities, value = one.trace.probabilities, one.trace.value
+    assert probabilities.shape == (len(one.trace), 3) and value.shape == (len(one.trace),)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
-    actions = np.diff(one.track.speed_px)
+    actions = np.diff(one.trace.speed_px)
     # The strip's end stops an agent, whatever it does.
-    free = one.track.position_px[1:] < shown.score.strip.shape[1] + 74
+    free = one.trace.position_px[1:] < shown.score.strip.shape[1] + 74
     assert len(actions) > 10
     assert (actions == probabilities[:-1].argmax(1) - 1)[free].all()
 
 
 def test_values_are_the_networks_in_any_batches(shown):
     network, _ = load_agent("models/agent")
-    bank = bank_of(shown, network.window)
+    bank = set_of_one(shown, network.window).bank
     game = play_games(bank, Expert(bank))[0]
     _, value = read_out(network, game, bank, 0)
     state = dynamics.start(bank, torch.tensor([0]))
@@ -85,31 +83,32 @@ def test_players_and_their_names(shown, params, paths):
     frames = int(20 * ONSET_S[-1]) - int(20 * ONSET_S[0])
     speed = training_speed(paths.scores, paths.spectrograms)
     assert speed == pytest.approx((STRIP_X[-1] - STRIP_X[0]) / frames)
-    for name, label in PLAYERS.items():
-        one = play(shown, Entry("player", name), params, paths)
-        assert one.track.name == label and one.track.value is None
-    with pytest.raises(SfpipeError, match="unknown player 'best' -> use one of optimal, constant"):
-        play(shown, Entry("player", "best"), params, paths)
+    for name in ("optimal", "constant-speed"):
+        one = play_selected(shown, name, params, paths)
+        assert one.trace.name == name.replace("-", " ") and one.trace.value is None
 
 
 def test_a_baseline_follows(shown, params, paths):
     """On the click track, which is its own score's sound too: the store has no other."""
     object.__setattr__(shown.performance, "soundfont", params.synthesize.train.soundfonts[0])
-    nearest = "unknown baseline 'midi-odtv' -> did you mean 'midi-odtw'"
+    nearest = "unknown follower 'midi-odtv' -> did you mean 'midi-odtw'"
     with pytest.raises(SfpipeError, match=nearest):
-        play(shown, Entry("baseline", "midi-odtv"), params, paths)
+        play_selected(shown, "midi-odtv", params, paths)
     with pytest.raises(SfpipeError, match=r"score\.mid: no such file"):
-        play(shown, Entry("baseline", "midi-odtw"), params, paths)
+        play_selected(shown, "midi-odtw", params, paths)
 
 
-def test_one_entry():
-    assert one_entry() == Entry("agent", "models/agent")
-    assert one_entry(baseline="b") == Entry("baseline", "b")
-    with pytest.raises(SfpipeError, match="a film shows one follower"):
-        one_entry(agent="a", player="optimal")
-
-
-def test_entries():
-    assert entries() == [Entry("agent", "models/agent")]
-    assert entries(players=["optimal"]) == [Entry("player", "optimal")]
-    assert entries(agents=["a"], players=["b"]) == [Entry("agent", "a"), Entry("player", "b")]
+def test_a_baseline_follows_a_human_performance(shown, params, paths):
+    """Its sound is the engraver's: the store of human performances plays nothing as written."""
+    paths.performances.parent.mkdir(parents=True)
+    shutil.copy(paths.spectrograms, paths.performances)
+    with h5py.File(paths.performances, "a") as file:
+        file["clicks/plain"].attrs["condition"] = "direct"
+    paths.spectrograms.unlink()  # there need be no synthesised performances of the same scores
+    selected = select_performance(paths, Selection(real=True))
+    assert selected.store == paths.performances and selected.heard == "direct"
+    with pytest.raises(SfpipeError, match=r"engraved/toy/clicks/score\.mid: no such file"):
+        play_selected(selected, "midi-odtw", params, paths)
+    notes = [(float(t), float(t) + 0.2, 60 + i) for i, t in enumerate(ONSET_S)]
+    write_midi(paths.engraved / "clicks/score.mid", notes)
+    assert play_selected(selected, "midi-odtw", params, paths).trace.name == "MIDI-ODTW"

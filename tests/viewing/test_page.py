@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.page import page, write_page
-from sfpipe.viewing.select_performance import Wanted
+from sfpipe.viewing.select_performance import Selection
+from sfpipe.viewing.shown_game import play_selected
 from tests.viewing.conftest import ONSET_S, WIDTHS, X
 
-ENTRIES = [Entry("player", "optimal"), Entry("agent", "models/agent")]
+FOLLOWERS = ["optimal", "models/agent"]
 
 
 def data_of(text: str) -> dict:
@@ -21,7 +21,7 @@ def data_of(text: str) -> dict:
 
 
 def test_everything_is_inside(params, paths):
-    path = page(params, paths, ENTRIES, Wanted())
+    path = page(params, paths, FOLLOWERS, Selection())
     assert str(path) == "pages/clicks-plain.html"
     text = path.read_text("utf-8")
     assert "://" not in text
@@ -30,16 +30,16 @@ def test_everything_is_inside(params, paths):
     assert "<h1>Clicks &amp; &lt;Ticks&gt;<small>" in text
     data = data_of(text)
     assert len(data["rows"]) == 2 and len(data["notes"]) == 16 and data["sound"]
-    assert [f["name"] for f in data["followers"]] == ["music", "optimal player", "agent"]
+    assert [f["name"] for f in data["followers"]] == ["music", "optimal", "agent"]
     assert [f["lost"] for f in data["followers"]] == [False, False, True]
 
 
 def test_text_cannot_leave_its_place(shown):
     object.__setattr__(shown.score, "title", "</script><script>alert(1)")
     object.__setattr__(shown.performance, "performance", "</script>%%DATA%%")
-    from sfpipe.viewing.game_trace import Track
+    from sfpipe.viewing.game_trace import GameTrace
 
-    one = Track(
+    one = GameTrace(
         "</script>", 6, np.array([30.0]), np.array([30.0]), np.zeros(1), np.zeros(1), 50, False
     )
     text = write_page(shown, [one], None)
@@ -47,8 +47,8 @@ def test_text_cannot_leave_its_place(shown):
     assert data_of(text)["followers"][1]["name"] == "</script>"
 
 
-def test_a_simulated_condition_is_called_so(shown, paths):
-    one = play(shown, ENTRIES[0], None, paths).track
+def test_a_simulated_condition_is_called_so(shown, params, paths):
+    one = play_selected(shown, FOLLOWERS[0], params, paths).trace
     assert "<small>clicks · plain</small>" in write_page(shown, [one], None)
     object.__setattr__(shown.performance, "condition", "room")
     assert "<small>clicks · plain · room</small>" in write_page(shown, [one], None)
@@ -81,7 +81,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, params, paths):
-    path = page(params, paths, ENTRIES, Wanted()).resolve()
+    path = page(params, paths, FOLLOWERS, Selection()).resolve()
     tab = browser.new_page(viewport={"width": 1200, "height": 900})
     tab.set_default_timeout(120_000)  # ms; a busy machine takes its time
     problems, requests = [], []

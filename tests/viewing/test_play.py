@@ -10,10 +10,10 @@ from sfpipe.game.play import play_games
 from sfpipe.game.players import Expert
 from sfpipe.game.render import TARGET
 from sfpipe.store.window import WINDOWS
-from sfpipe.viewing.contestants import bank_of
 from sfpipe.viewing.play import Result, play
 from sfpipe.viewing.play_session import Session
-from sfpipe.viewing.select_performance import Wanted
+from sfpipe.viewing.select_performance import Selection
+from sfpipe.viewing.shown_game import set_of_one
 from tests.viewing.conftest import ONSET_S
 
 pygame = pytest.importorskip("pygame", reason="windows need the extra 'play'")
@@ -21,7 +21,7 @@ pygame = pytest.importorskip("pygame", reason="windows need the extra 'play'")
 
 @pytest.fixture
 def session(shown):
-    return Session(shown, bank_of(shown, WINDOWS["nottingham"]))
+    return Session(shown, set_of_one(shown, WINDOWS["nottingham"]).bank)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_presses_change_the_speed_one_frame_each(session):
 
 
 def test_the_optimal_actions_score_as_the_optimal_player(shown, session):
-    bank = bank_of(shown, WINDOWS["nottingham"])
+    bank = set_of_one(shown, WINDOWS["nottingham"]).bank
     planner = Expert(bank)
     while not session.over:
         change = float(planner.act(session.game.state(), None)[0])
@@ -110,11 +110,11 @@ def test_a_game_from_the_first_key_to_the_result(virtual, params, paths):
 
     thread = threading.Thread(target=person, daemon=True)
     thread.start()
-    result = play(params, paths, "models/agent", Wanted(), count_in_s=0.1)
+    result = play(params, paths, "models/agent", Selection(), count_in_s=0.1)
     thread.join()
-    assert set(result.others) == {"agent", "optimal player"}
-    assert result.others["optimal player"] > 0.9 * 20 * (ONSET_S[-1] - ONSET_S[0])
-    assert 5 < result.score < result.others["optimal player"] and not result.finished
+    assert set(result.others) == {"agent", "optimal"}
+    assert result.others["optimal"] > 0.9 * 20 * (ONSET_S[-1] - ONSET_S[0])
+    assert 5 < result.score < result.others["optimal"] and not result.finished
     assert not pygame.display.get_init()
     # It was seen to move, and the result to be shown at the end.
     assert len(pictures) == 5 and (pictures[1] != pictures[3]).any()
@@ -131,9 +131,9 @@ def test_pausing_stops_the_game_and_closing_ends_it(virtual, params, paths):
         pygame.event.post(pygame.event.Event(pygame.QUIT))
 
     threading.Thread(target=person, daemon=True).start()
-    result = play(params, paths, None, Wanted(), count_in_s=0.0)
+    result = play(params, paths, None, Selection(), count_in_s=0.0)
     assert time.perf_counter() - began > 2.5
-    assert list(result.others) == ["optimal player"]
+    assert list(result.others) == ["optimal"]
     # Without the pause the music would have been lost or gone on for two seconds.
     assert not result.lost and result.score < 20
 
@@ -146,12 +146,12 @@ def test_without_loudspeaker_one_plays_in_silence(virtual, monkeypatch, params, 
         press([("q", 0.3)]).join()
 
     threading.Thread(target=person, daemon=True).start()
-    play(params, paths, None, Wanted(), count_in_s=0.0)
+    play(params, paths, None, Selection(), count_in_s=0.0)
     assert "no audio device" in capsys.readouterr().err
 
 
 def test_result_as_text():
-    text = Result(12.34, True, False, {"optimal player": 99.0}).text()
-    assert text == "you             12.3 (target lost)\noptimal player  99.0"
+    text = Result(12.34, True, False, {"optimal": 99.0}).text()
+    assert text == "you      12.3 (target lost)\noptimal  99.0"
     assert "given up" in Result(1, False, False, {}).text()
     assert "finished" in Result(1, False, True, {}).text()

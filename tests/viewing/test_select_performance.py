@@ -5,7 +5,7 @@ import pytest
 from sfpipe.audio.soundfonts import DECLARED, find
 from sfpipe.errors import SfpipeError
 from sfpipe.store.writer import write_spectrograms
-from sfpipe.viewing.select_performance import Wanted, choose, sound_of
+from sfpipe.viewing.select_performance import Selection, select_performance, sound_of
 from tests.viewing.conftest import PERFORMANCE, PIECE, clicks
 
 
@@ -27,20 +27,20 @@ def test_the_first_plain_one_in_the_original_tempo_is_taken(paths, params):
                 score_onset=[0, 1],
                 tempo_factor=factor,
             )
-    assert choose(paths, Wanted()).performance.performance == "b"
-    assert choose(paths, Wanted(performance="a")).performance.tempo_factor == 0.8
-    augmented = choose(paths, Wanted(performance="a-augmented1"))
+    assert select_performance(paths, Selection()).performance.performance == "b"
+    assert select_performance(paths, Selection(performance="a")).performance.tempo_factor == 0.8
+    augmented = select_performance(paths, Selection(performance="a-augmented1"))
     (augmented.folder / "score.mid").write_bytes(b"that of the plain ones")
     assert sound_of(augmented, params.synthesize) is None
 
 
 def test_unknown_names(paths):
     with pytest.raises(SfpipeError, match="has no piece 'click' -> did you mean 'clicks'"):
-        choose(paths, Wanted(piece="click"))
+        select_performance(paths, Selection(piece="click"))
     with pytest.raises(SfpipeError, match="has no performance 'plane' -> did you mean 'plain'"):
-        choose(paths, Wanted(piece=PIECE, performance="plane"))
+        select_performance(paths, Selection(piece=PIECE, performance="plane"))
     with pytest.raises(SfpipeError, match="no performance in split valid"):
-        choose(paths, Wanted(split="valid"))
+        select_performance(paths, Selection(split="valid"))
 
 
 def test_sound_is_the_recording(shown, paths, params):
@@ -49,7 +49,7 @@ def test_sound_is_the_recording(shown, paths, params):
 
 def test_without_recording_the_midi_file_is_played(paths, params):
     (paths.audio / PIECE / f"{PERFORMANCE}.flac").unlink()
-    shown = choose(paths, Wanted())
+    shown = select_performance(paths, Selection())
     assert sound_of(shown, params.synthesize) is None
     font = find(DECLARED["TimGM6mb"])
     if font is None:

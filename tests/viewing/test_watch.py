@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
+from sfpipe.game.play import play_games
+from sfpipe.game.players import Expert
 from sfpipe.game.render import TARGET, Saliency
+from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from sfpipe.viewing.contestants import Entry, play
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
-from sfpipe.viewing.game_trace import observations
+from sfpipe.viewing.game_trace import observations, trace_game
 from sfpipe.viewing.play_session import Session
-from sfpipe.viewing.select_performance import Wanted
+from sfpipe.viewing.select_performance import Selection
+from sfpipe.viewing.shown_game import play_selected
 from sfpipe.viewing.watch import watch
 from tests.viewing.conftest import ONSET_S, PERFORMANCE, PIECE, STRIP_X
 from tests.viewing.films import onsets, pictures, sound
@@ -20,16 +23,16 @@ def target_px(picture, one, frame):
     score = picture[30:250:8].astype(int)
     near = (np.abs(score - TARGET) < 45).all(axis=2).mean(axis=0) > 0.8
     columns = np.flatnonzero(near)
-    position = one.track.position_px[one.track.at(frame)]
+    position = one.trace.position_px[one.trace.at(frame)]
     return position + (columns.mean() + 0.5 - 640) / 6 if len(columns) else None
 
 
 def test_the_target_passes_each_note_head_when_it_sounds(project, shown, params, paths):
     """Within one frame, in the film as it is on disk: its sound against its pictures."""
-    entry = Entry("player", "constant")
-    path = watch(params, paths, entry, Wanted())
-    assert str(path) == "watch/clicks-plain-constant.mp4"
-    one, film = play(shown, entry, params, paths), pictures(path)
+    name = "constant-speed"
+    path = watch(params, paths, name, Selection())
+    assert str(path) == "watch/clicks-plain-constant-speed.mp4"
+    one, film = play_selected(shown, name, params, paths), pictures(path)
     heard = onsets(sound(path))
     np.testing.assert_allclose(heard, ONSET_S, atol=0.005)
     places = [target_px(picture, one, i) for i, picture in enumerate(film)]
@@ -43,12 +46,12 @@ def test_the_target_passes_each_note_head_when_it_sounds(project, shown, params,
 
 
 def test_pictures_of_one_size_from_the_first_sound_to_the_end(shown, params, paths):
-    one = play(shown, Entry("agent", "models/agent"), params, paths)
-    frames = Frames(shown, one.bank.window, one.track)
+    one = play_selected(shown, "models/agent", params, paths)
+    frames = Frames(shown, one.bank.window, one.trace)
     assert len({picture.shape for picture in frames}) == 1
-    assert len(frames) == one.track.start_frame + len(one.track) + 40
+    assert len(frames) == one.trace.start_frame + len(one.trace) + 40
     # Before the first onset nothing moves but the sound; the same after the end.
-    still = [frames.draw(i)[20:260] for i in (0, one.track.start_frame)]
+    still = [frames.draw(i)[20:260] for i in (0, one.trace.start_frame)]
     assert (still[0] == still[1]).all()
     after = [frames.draw(len(frames) - i)[20:260] for i in (1, 30)]
     assert (after[0] == after[1]).all()
@@ -57,14 +60,14 @@ def test_pictures_of_one_size_from_the_first_sound_to_the_end(shown, params, pat
 
 def test_a_simulated_condition_is_called_so(shown, params, paths):
     """In films and where a person plays, before the title, which may be too long to be seen."""
-    one = play(shown, Entry("player", "optimal"), params, paths)
-    plain = Frames(shown, one.bank.window, one.track).draw(0)
+    one = play_selected(shown, "optimal", params, paths)
+    plain = Frames(shown, one.bank.window, one.trace).draw(0)
     assert shown.title == "Clicks & <Ticks>"
     object.__setattr__(shown.performance, "condition", "room")
     object.__setattr__(shown.performance, "simulated", True)
     object.__setattr__(shown.score, "title", "A very long title " * 9)
     assert shown.title.startswith("room (simulated) · A very long title")
-    named = Frames(shown, one.bank.window, one.track).draw(0)
+    named = Frames(shown, one.bank.window, one.trace).draw(0)
     ink = (named != plain).any(axis=2)
     assert ink.any() and ink[260:, :400].sum() == ink.sum()
     played = Session(shown, one.bank)
@@ -74,25 +77,25 @@ def test_a_simulated_condition_is_called_so(shown, params, paths):
 
 
 def test_everything_known_is_shown(shown, params, paths):
-    one = play(shown, Entry("agent", "models/agent"), params, paths)
-    frames = Frames(shown, one.bank.window, one.track)
+    one = play_selected(shown, "models/agent", params, paths)
+    frames = Frames(shown, one.bank.window, one.trace)
     bars = frames.draw(20)[-168:, 840:]
-    shares = one.track.probabilities[one.track.at(20)]
+    shares = one.trace.probabilities[one.trace.at(20)]
     filled = [(np.abs(bars[14 + 26 + 36 * i].astype(int) - (31, 95, 168)) < 8) for i in range(3)]
     widths = np.array([row.all(axis=1).sum() for row in filled])
     np.testing.assert_allclose(widths / widths.sum(), shares, atol=0.02)
-    player = play(shown, Entry("player", "optimal"), params, paths)
-    empty = Frames(shown, player.bank.window, player.track).draw(20)[-168:, 840:]
+    player = play_selected(shown, "optimal", params, paths)
+    empty = Frames(shown, player.bank.window, player.trace).draw(20)[-168:, 840:]
     assert (empty == (246, 246, 244)).all()
 
 
 def test_saliency_lies_where_it_was_found(shown, params, paths):
-    one = play(shown, Entry("player", "optimal"), params, paths)
+    one = play_selected(shown, "optimal", params, paths)
     score, sound_ = np.zeros((40, 150)), np.zeros((78, 40))
     score[:, 100:110] = 1
-    heat = {k: Saliency(score, sound_) for k in range(len(one.track))}
-    plain = Frames(shown, one.bank.window, one.track).draw(30)[20:260].astype(int)
-    warm = Frames(shown, one.bank.window, one.track, heat).draw(30)[20:260].astype(int)
+    heat = {k: Saliency(score, sound_) for k in range(len(one.trace))}
+    plain = Frames(shown, one.bank.window, one.trace).draw(30)[20:260].astype(int)
+    warm = Frames(shown, one.bank.window, one.trace, heat).draw(30)[20:260].astype(int)
     changed = np.flatnonzero((np.abs(plain - warm) > 30).any(axis=(0, 2)))
     # Columns 100 to 110 of a window of 150 px, six times enlarged, in the picture's middle.
     assert changed.min() == pytest.approx(640 + (100 - 75) * 6, abs=4)
@@ -101,9 +104,9 @@ def test_saliency_lies_where_it_was_found(shown, params, paths):
 
 def test_explained(shown, params, paths):
     pytest.importorskip("captum", reason="explanations need the extra 'inspect'")
-    one = play(shown, Entry("agent", "models/agent"), params, paths)
+    one = play_selected(shown, "models/agent", params, paths)
     found = saliency(one)
-    assert len(found) == len(one.track)
+    assert len(found) == len(one.trace)
     assert found[3].score.shape == (40, 150) and found[3].spectrogram.shape == (78, 40)
     every = np.stack([s.score for s in found])
     assert every.max() == 1 or every.min() == -1
@@ -115,25 +118,25 @@ def test_explained(shown, params, paths):
 
 def test_only_networks_can_be_explained(project, params, paths):
     with pytest.raises(SfpipeError, match="only an agent's network can be explained, not optimal"):
-        watch(params, paths, Entry("player", "optimal"), Wanted(), explain=True)
+        watch(params, paths, "optimal", Selection(), explain=True)
 
 
-def test_half_size_window(project, params, paths):
-    from sfpipe.viewing.select_performance import Shown
+def test_half_size_window(project, paths):
+    from sfpipe.viewing.select_performance import SelectedPerformance
     from tests.toy import performance_record, score_record
 
-    shown = Shown(
+    shown = SelectedPerformance(
         score_record("a", [300, 400, 520], width=900, height=200),
         performance_record("a", [0.2, 1.0, 2.0], frames=60),
         paths.spectrograms,
     )
-    one = play(shown, Entry("player", "optimal"), params, paths)
-    assert one.bank.window == WINDOWS["msmd"]
-    assert Frames(shown, one.bank.window, one.track).draw(5).shape == (544, 1280, 3)
+    bank = Bank({"a": shown.score}, [shown.performance], WINDOWS["msmd"])
+    trace = trace_game(play_games(bank, Expert(bank))[0], "optimal")
+    assert Frames(shown, bank.window, trace).draw(5).shape == (544, 1280, 3)
 
 
 def test_without_sound_the_film_is_silent(project, params, paths, capsys):
     (paths.audio / PIECE / f"{PERFORMANCE}.flac").unlink()
-    out = watch(params, paths, Entry("agent", "models/agent"), Wanted(), out=project / "x.mp4")
+    out = watch(params, paths, "models/agent", Selection(), out=project / "x.mp4")
     assert out == project / "x.mp4" and out.is_file()
     assert "the film is silent" in capsys.readouterr().err

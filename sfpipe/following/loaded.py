@@ -1,0 +1,117 @@
+"""A follower that was loaded by name: all that evaluations, films and pages ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.following.evaluation_set import EvaluationSet
+from sfpipe.game.follower import Follower, follow
+from sfpipe.game.play import PlayedGame
+from sfpipe.progress import Progress
+from sfpipe.store.reader import ScoreRecord
+from sfpipe.store.window import Window
+
+
+@dataclass
+class LoadedFollower:
+    """Follows frame by frame (`reset`, `step`) or whole performances (`play`).
+
+    Attributes
+    ----------
+    name, label:
+        For file names and results, and for people: ``midi-odtw``, ``MIDI-ODTW``.
+    window:
+        Of the game: what an agent sees, and when the target is lost.
+    make:
+        Makes the follower of single frames, when it is first asked for.
+    play_all:
+        Plays an evaluation set so many times, quicker than one performance after the other, with
+        a label for the progress line; None: there is no quicker way.
+    chance:
+        Whether two trials differ.
+    policy:
+        How an agent chooses its moves: ``stochastic``, ``argmax`` or ``planned``.
+    card:
+        Its `agent.json`; empty of followers that are not trained.
+    network:
+        That can be explained and read out; None if there is none.
+    argmax:
+        The same agent taking the most probable action; None where there is nothing to choose.
+    """
+
+    name: str
+    label: str
+    window: Window
+    make: Callable[[], Follower]
+    play_all: Callable[[EvaluationSet, int, str | None], list[PlayedGame]] | None = None
+    chance: bool = False
+    policy: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    network: ActorCritic | None = None
+    argmax: LoadedFollower | None = None
+
+    def play(
+        self, evaluation_set: EvaluationSet, trials: int = 1, *, quiet: bool = False
+    ) -> list[PlayedGame]:
+        """Play every performance; without chance once, since all trials would be the same game.
+
+        Parameters
+        ----------
+        quiet:
+            Show no progress.
+
+        Returns
+        -------
+        list of PlayedGame
+            Trials of a performance together.
+
+        Raises
+        ------
+        SfpipeError
+            If a score cannot be followed, naming the piece.
+        """
+        n = trials if self.chance else 1
+        if self.play_all is not None:
+            return self.play_all(evaluation_set, n, None if quiet else self.label)
+        total = n * len(evaluation_set.performances)
+        progress = None if quiet else Progress(self.label, total, "games")
+        games = []
+        for performance in evaluation_set.performances:
+            score = evaluation_set.scores[performance.piece]
+            for trial in range(n):
+                window = evaluation_set.window
+                games.append(follow(self, score, performance, window, trial=trial))
+                if progress:
+                    progress.advance()
+        if progress:
+            progress.close()
+        return games
+
+    @cached_property
+    def frames(self) -> Follower:
+        """The follower of single frames."""
+        return self.make()
+
+    @property
+    def lead_frames(self) -> int:
+        """As of `sfpipe.game.follower.Follower`."""
+        return getattr(self.frames, "lead_frames", 0)
+
+    def reset(self, score: ScoreRecord) -> None:
+        """Read a score and wait at its first onset."""
+        self.frames.reset(score)
+
+    def hear(self, frame: np.ndarray) -> None:
+        """Take in a frame that sounds before the music begins."""
+        if hasattr(self.frames, "hear"):
+            self.frames.hear(frame)
+
+    def step(self, frame: np.ndarray) -> float:
+        """Take in one frame, float32 [shape=(78,)]; returns the position, px of the strip."""
+        return self.frames.step(frame)
