@@ -7,7 +7,6 @@ import torch
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.following.belief import (
-    BeliefEntrant,
     BeliefFollower,
     Playing,
     Reading,
@@ -16,9 +15,11 @@ from sfpipe.following.belief import (
     read_score,
 )
 from sfpipe.following.evaluation_set import EvaluationSet
+from sfpipe.following.registry import load_follower
 from sfpipe.game.follower import follow
 from sfpipe.params import BeliefFilterParams
 from sfpipe.store.window import WINDOWS, Window
+from tests.pipeline.closure import ROOT
 from tests.toy import performance_record, score_record
 
 PARAMS = BeliefFilterParams()
@@ -65,12 +66,11 @@ def test_it_moves_as_the_rules_say():
         assert set(np.diff(speed).round(4)) <= {-1.0, 0.0, 1.0}
 
 
-def test_the_entrant_plays_each_performance_once_however_many_trials():
+def test_it_plays_each_performance_once_however_many_trials():
     window = WINDOWS["nottingham"]
     scores, performances = pieces(window)
-    games = BeliefEntrant("agent", network(window), PARAMS).play(
-        EvaluationSet(scores, performances, window), 10
-    )
+    follower = load_follower(ROOT / "models/pretrained/nottingham-belief")
+    games = follower.play(EvaluationSet(scores, performances, window), 10)
     assert [(g.piece, g.trial) for g in games] == [("a", 0), ("b", 0)]
 
 
