@@ -22,7 +22,8 @@ from tests.pipeline.commands import KNOWN, RUN, blocks, names, program
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-WITH_COMMANDS = [page for page in PAGES if {lang for lang, _ in blocks(page)} & set(RUN)]
+README = ROOT / "README.md"
+WITH_COMMANDS = [page for page in [*PAGES, README] if {lang for lang, _ in blocks(page)} & set(RUN)]
 # The tutorial first, as a reader would.
 WITH_COMMANDS.sort(key=lambda page: (page.stem != "tutorial", page.stem))
 
@@ -36,7 +37,7 @@ def test_the_tutorial_and_most_pages_have_commands():
     assert {"tutorial", "pipeline", "inspection", "metrics", "paper", "faq"} <= stems
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda p: p.stem)
 def test_only_commands_that_exist_are_named(page):
     assert set(names(page)) - command_names() == set()
 
@@ -88,7 +89,18 @@ def test_commands(reader, page):
         assert list(reader.root.glob(left)), left
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("dvc")
+def test_python_of_the_readme(reader):
+    """The environment, Stable-Baselines3, a follower: one program, block after block."""
+    pytest.importorskip("stable_baselines3")
+    text = "\n".join(body for language, body in blocks(README) if language == "python")
+    script = re.sub(r"\bryan\b(?!-)", "toy", text)
+    reader.run(sys.executable, "-c", script)
+
+
 LEAVES = {
+    "README": ("pages/*.html",),
     "tutorial": ("report.html", "mine/report.html", "alignment/*.png", "inspection/tempo.png"),
     "inspection": ("inspection/embedding.html", "inspection/policy.png", "inspection/tempo.csv"),
     "pipeline": ("metrics/plots/lost.png",),
