@@ -39,16 +39,16 @@ from sfpipe.game.env import ScoreFollowingEnv
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Expert
-from sfpipe.params import BeliefFilterParams, DaggerParams, PPOParams, Schedule, StudyParams
+from sfpipe.params import BeliefFilterParams, TrainParams
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import ScoreRecord, read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.a2c import A2C
 from sfpipe.training.dagger import Dagger
-from sfpipe.training.learner import Learner
+from sfpipe.training.player import PlayingLearner
 from sfpipe.training.ppo import PPO
-from sfpipe.training.pretraining import Study
+from sfpipe.training.pretraining import Pretraining
 
 HOP = SAMPLE_RATE / 20
 
@@ -83,15 +83,15 @@ def best_device(bank: Bank, root: Path) -> tuple[Bank, torch.device, bool]:
     return bank, device, choose_bfloat16("auto", device)
 
 
-def schedule_on(device: torch.device) -> Schedule:
+def params_on(device: torch.device) -> TrainParams:
     """As many games and as large minibatches as pay on a device.
 
     On a processor one minibatch is the whole rollout, as in the paper (8 games of 15 steps).
     """
     gpu = device.type == "cuda"
-    return Schedule(
-        n_games=512 if gpu else 64, t_max=15, ppo=PPOParams(epochs=1, batch=1920 if gpu else 960)
-    )
+    games = {"num_envs": 512 if gpu else 64, "num_steps": 15}
+    ppo = games | {"minibatch_size": 1920 if gpu else 960}
+    return TrainParams(preset="paper", a2c=games, ppo=ppo)
 
 
 def bench_training(
@@ -99,11 +99,11 @@ def bench_training(
 ) -> None:
     """Rollout and update, A2C and PPO."""
     bank, device, bfloat16 = best_device(bank, root)
-    schedule = schedule_on(device)
-    kinds: dict[str, type[Learner]] = {"a2c": A2C, "ppo": PPO}
+    params = params_on(device)
+    kinds: dict[str, type[PlayingLearner]] = {"a2c": A2C, "ppo": PPO}
     for algo, kind in kinds.items():
         network = fresh(bank).placed(device)
-        learner = kind(network, bank, schedule, seed=0, bfloat16=bfloat16)
+        learner = kind(network, bank, bank, params, seed=0, bfloat16=bfloat16)
         games = reference.ProcessGames(songs, bank.window, 8)
         update = reference.train(reference.plain(fresh(bank)), games, algo)
         bench.compare(
@@ -121,9 +121,9 @@ def bench_augmented(
     """PPO where every tune has two augmented performances more, and where it has none."""
     bank, device, bfloat16 = best_device(bank, root)
     more = load_bank(root / "scores.h5", augmented(root), bank.window, device=device)
-    schedule = schedule_on(device)
+    params = params_on(device)
     ours, plain = (
-        PPO(fresh(played).placed(device), played, schedule, seed=0, bfloat16=bfloat16)
+        PPO(fresh(played).placed(device), played, played, params, seed=0, bfloat16=bfloat16)
         for played in (more, bank)
     )
     bench.compare(
@@ -134,29 +134,30 @@ def bench_augmented(
     )
 
 
-def bench_study(
+def bench_pretraining(
     bench: Bench, name: str, bank: Bank, songs: list[reference.Song], root: Path
 ) -> None:
-    """States learnt from: in passages, or as many on their own (dagger's scattered states)."""
+    """States learned from: in crops, or as many on their own (dagger's random states)."""
     bank, device, bfloat16 = best_device(bank, root)
     at_once = 128 if device.type == "cuda" else 8
-    schedule = Schedule(
-        study=StudyParams(frames=1, passages=at_once),
-        dagger=DaggerParams(n_games=60 * at_once, t_max=1, batch=60 * at_once, scattered_share=1),
+    n = 60 * at_once
+    params = TrainParams(
+        pretraining={"crops": at_once},
+        dagger={"num_envs": n, "num_steps": 1, "minibatch_size": n, "random_state_share": 1},
     )
     ours, alone = (
-        kind(fresh(bank).placed(device), bank, schedule, seed=0, bfloat16=bfloat16)
-        for kind in (Study, Dagger)
+        kind(fresh(bank).placed(device), bank, bank, params, seed=0, bfloat16=bfloat16)
+        for kind in (Pretraining, Dagger)
     )
     bench.compare(
-        f"study, {name} (beside: state by state)",
+        f"pretraining, {name} (beside: state by state)",
         "states/s",
         partial(_learn, ours),
         partial(_learn, alone),
     )
 
 
-def _learn(learner: Learner) -> float:
+def _learn(learner: PlayingLearner) -> float:
     return float(learner.update()["frames"])
 
 
@@ -341,7 +342,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="game training augmented study evaluation latency sound odtw"
+        "parts", nargs="*", help="game training augmented pretraining evaluation latency sound odtw"
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -385,7 +386,7 @@ MEASURES = {
     "latency": bench_latency,
     "training": bench_training,
     "augmented": bench_augmented,
-    "study": bench_study,
+    "pretraining": bench_pretraining,
 }
 
 if __name__ == "__main__":

@@ -35,15 +35,25 @@ class Progress:
         self.every = 0.2 if self.live else every
         self.done = 0
         self.first = 0
+        self.share: float | None = None
+        self.first_share = 0.0
         self.started = self.shown = time.monotonic()
 
-    def start_at(self, done: int) -> None:
-        """Set the number of units an earlier run has done; they do not count for the rate."""
+    def start_at(self, done: int, share: float = 0.0) -> None:
+        """Set what an earlier run has done, in units and as a share; it is not part of the rate."""
         self.done = self.first = done
+        self.first_share = share
 
-    def advance(self, n: int = 1, note: str = "") -> None:
-        """Count `n` more units and show the line if it is due."""
+    def advance(self, n: int = 1, note: str = "", share: float | None = None) -> None:
+        """Count `n` more units and show the line if it is due.
+
+        Parameters
+        ----------
+        share:
+            Of the work that is done, in [0, 1], where units alone do not say it.
+        """
         self.done += n
+        self.share = share
         now = time.monotonic()
         if now - self.shown >= self.every:
             self.shown = now
@@ -57,7 +67,11 @@ class Progress:
             f"{self.done}/{self.total} {self.unit}" if self.total else f"{self.done} {self.unit}"
         )
         parts = [f"{self.label}: {share}", f"{rate:,.1f} {self.unit}/s"]
-        if self.total and rate > 0:
+        if self.share is not None:
+            if self.share > self.first_share:
+                left = (1 - self.share) / (self.share - self.first_share)
+                parts.append(f"ETA {clock(seconds * left)}")
+        elif self.total and rate > 0:
             parts.append(f"ETA {clock((self.total - self.done) / rate)}")
         return ", ".join(parts + ([note] if note else []))
 

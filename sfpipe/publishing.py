@@ -106,10 +106,15 @@ def text(
     pretrained: Path = PRETRAINED,
 ) -> str:
     """The card, Markdown; what it says of other agents is as they are in `pretrained` now."""
-    schedule, meta = card["schedule"], evaluation["meta"]
-    studied, augmented = card.get("studied", 0), card.get("augmented_performances", 0)
+    common, meta = card["params"]["common"], evaluation["meta"]
+    pretrained_on, augmented = (
+        card.get("pretraining_frames", 0),
+        card.get("augmented_performances", 0),
+    )
     phases = [
-        p for p in ("study" if studied else None, schedule.get("warm_start"), card["algo"]) if p
+        p
+        for p in ("pretraining" if pretrained_on else None, common.get("warm_start"), card["algo"])
+        if p
     ]
     way = " then ".join(dict.fromkeys(phases))
     kind = describe_agent(card)
@@ -133,7 +138,7 @@ def text(
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
         f"| frames | {card['frames']:,}"
-        f"{f', {studied:,} states of study among them' if studied else ''} |",
+        f"{f', {pretrained_on:,} states of pretraining among them' if pretrained_on else ''} |",
         f"| hours | {card['hours']:.2f} on {card['device']}"
         f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
         f"| trained on | {card['training_pieces']} pieces,"

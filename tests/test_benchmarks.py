@@ -67,7 +67,7 @@ def test_every_part_is_measured(tmp_path, capsys):
         "game",
         "training",
         "augmented",
-        "study",
+        "pretraining",
         "evaluation",
         "latency",
         "MIDI to spectrogram",

@@ -6,7 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from sfpipe.errors import SfpipeError
-from sfpipe.params import Params, Schedule, load_params, parse_params
+from sfpipe.params import Params, PPOParams, TrainParams, load_params, parse_params
+from sfpipe.params.presets import PRESETS
+from sfpipe.params.renamed import RENAMED
 from sfpipe.paths import Paths
 
 SHIPPED = Path(__file__).parents[1] / "params.yaml"
@@ -32,7 +34,7 @@ def error_of(**changes) -> SfpipeError:
     [
         ({"sead": 1}, "sead", "seed"),
         ({"trian": {}}, "trian", "train"),
-        ({"train": {"devise": "cpu"}}, "train.devise", "train.device"),
+        ({"train": {"common": {"devise": "cpu"}}}, "train.common.devise", "train.common.device"),
         ({"clean": {"min_onset": 3}}, "clean.min_onset", "clean.min_onsets"),
         (
             {"synthesize": {"train": {"tempo_factor": [1.0]}}},
@@ -40,14 +42,14 @@ def error_of(**changes) -> SfpipeError:
             "synthesize.train.tempo_factors",
         ),
         (
-            {"train": {"schedules": {"paper": {"gama": 0.9}}}},
-            "train.schedules.paper.gama",
-            "train.schedules.paper.gamma",
+            {"train": {"ppo": {"gama": 0.9}}},
+            "train.ppo.gama",
+            "train.ppo.gamma",
         ),
         (
-            {"train": {"schedules": {"paper": {"ppo": {"clp": 0.1}}}}},
-            "train.schedules.paper.ppo.clp",
-            "train.schedules.paper.ppo.clip",
+            {"evaluate": {"filter": {"tempo_sdt": 0.1}}},
+            "evaluate.filter.tempo_sdt",
+            "evaluate.filter.tempo_std",
         ),
         (
             {"download": {"folders": {"mine": {"path": "x", "license": "CC0"}}}},
@@ -74,8 +76,9 @@ def test_unknown_key_names_its_nearest_neighbour(changes, unknown, nearest):
         ({"scores": {"height_px": "high"}}, "scores.height_px", "'high'"),
         ({"synthesize": {"gain": 0}}, "synthesize.gain", "0"),
         ({"synthesize": {"train": {"soundfonts": []}}}, "synthesize.train.soundfonts", "[]"),
-        ({"train": {"window": "wide"}}, "train.window", "'wide'"),
-        ({"train": {"schedules": {"paper": {"gamma": 1.5}}}}, "train.schedules.paper.gamma", "1.5"),
+        ({"train": {"common": {"window": "wide"}}}, "train.common.window", "'wide'"),
+        ({"train": {"ppo": {"gamma": 1.5}}}, "train.ppo.gamma", "1.5"),
+        ({"evaluate": {"filter": {"tempo_std": 2}}}, "evaluate.filter.tempo_std", "2"),
         ({"evaluate": {"trials": 0.5}}, "evaluate.trials", "0.5"),
         ({"clean": [1]}, "clean", "[1]"),
     ],
@@ -100,8 +103,8 @@ def test_tempo_factors_must_be_positive(value):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"train": {"schedules": {"paper": {"learning_rate": float("nan")}}}},
-        {"train": {"schedules": {"paper": {"max_minutes": float("inf")}}}},
+        {"train": {"a2c": {"learning_rate": float("nan")}}},
+        {"train": {"common": {"max_minutes": float("inf")}}},
         {"engrave": {"notes_per_minute": float("nan")}},
     ],
 )
@@ -134,9 +137,9 @@ def test_limits_must_not_cross():
     assert "min_onsets" in error.what
 
 
-def test_unknown_schedule():
-    error = error_of(train={"schedule": "papre"})
-    assert "schedule 'papre' is none of paper" in error.what
+def test_unknown_preset():
+    error = error_of(train={"preset": "papre"})
+    assert "preset 'papre' is none of demo, paper" in error.what
 
 
 def test_long_values_do_not_flood_the_line():
@@ -180,14 +183,19 @@ def test_bad_yaml(tmp_path, content):
 
 def test_sections_may_be_left_out_or_empty():
     assert parse_params(LEAST) == parse_params(LEAST | {"clean": None, "train": {}})
-    assert parse_params(LEAST).train.chosen == Schedule()
+    assert parse_params(LEAST | {"train": {"ppo": None}}) == parse_params(LEAST)
 
 
-def test_a_partial_schedule_takes_the_rest_from_the_paper():
-    loaded = parse_params(
-        LEAST | {"train": {"schedule": "mine", "schedules": {"mine": {"n_games": 3}}}}
+def test_a_value_takes_the_place_of_the_presets():
+    demo, ours = (
+        parse_params(LEAST | {"train": train}).train
+        for train in ({}, {"ppo": {"num_envs": 3, "max_frames": "auto"}, "common": {}})
     )
-    assert loaded.train.chosen == Schedule(n_games=3)
+    assert demo.ppo.num_envs == 64
+    assert ours.ppo == demo.ppo.model_copy(update={"num_envs": 3})
+    assert (ours.common, ours.a2c) == (demo.common, demo.a2c)
+    assert TrainParams(preset="paper").ppo == PPOParams()
+    assert TrainParams(**ours.model_dump()) == ours
 
 
 def test_parameters_cannot_be_changed():
@@ -195,39 +203,48 @@ def test_parameters_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         loaded.seed = 3
     with pytest.raises(ValueError, match="frozen"):
-        loaded.train.window = "msmd"
+        loaded.train.common.window = "msmd"
 
 
-def test_table_5_is_the_default():
-    s = Schedule()
-    assert (s.learning_rate, s.gamma, s.gae_lambda, s.t_max, s.n_games) == (1e-4, 0.9, 0.95, 15, 8)
-    assert (s.entropy, s.value_loss, s.max_grad_norm, s.dropout) == (0.05, 0.5, 0.5, 0.2)
-    assert (s.ppo.clip, s.ppo.epochs, s.ppo.batch) == (0.2, 1, 120)
-    assert (s.evaluate_every, s.patience, s.refinements, s.refinement_factor) == (5000, 50, 2, 0.1)
+def test_the_paper_preset_is_table_5():
+    paper = TrainParams(preset="paper")
+    for p in (paper.reinforce, paper.a2c, paper.ppo):
+        assert (p.learning_rate, p.gamma, p.ent_coef, p.vf_coef) == (1e-4, 0.9, 0.05, 0.5)
+        assert p.max_grad_norm == 0.5 and p.max_frames is None
+    assert (paper.reinforce.num_envs, paper.a2c.num_envs, paper.ppo.num_envs) == (1, 8, 8)
+    assert paper.a2c.num_steps == paper.ppo.num_steps == 15
+    p = paper.ppo
+    assert (p.gae_lambda, p.clip_coef, p.update_epochs, p.minibatch_size) == (0.95, 0.2, 1, 120)
+    c = paper.common
+    assert (c.evaluate_every, c.patience, c.lr_reductions) == (5000, 50, 2)
+    assert (c.lr_reduction_factor, c.dropout, c.warm_start) == (0.1, 0.2, None)
+    assert paper.pretraining.max_frames == 0
 
 
-def test_shipped_params_load():
-    loaded = load_params(SHIPPED)
-    assert loaded.dataset == "ryan"
-    assert {"demo", "paper"} <= set(loaded.train.schedules)
-    for name in loaded.train.schedules:
+def test_shipped_params_load_under_every_preset():
+    assert load_params(SHIPPED).dataset == "ryan"
+    for name in PRESETS:
         data = shipped()
-        data["train"]["schedule"] = name
-        assert parse_params(data).train.chosen == loaded.train.schedules[name]
+        data["train"]["preset"] = name
+        machine = data["train"]["common"]
+        common = parse_params(data).train.common
+        expected = TrainParams(preset=name).common
+        assert common.model_dump(exclude=set(machine)) == expected.model_dump(exclude=set(machine))
+        assert parse_params(data).train.ppo == TrainParams(preset=name).ppo
 
 
-def test_shipped_paper_schedule_is_table_5():
-    assert load_params(SHIPPED).train.schedules["paper"] == Schedule()
+def test_the_training_that_is_shipped_ends_without_a_clock():
+    train = load_params(SHIPPED).train
+    assert train.common.max_minutes is None
+    for section in (train.pretraining, train.dagger, train.reinforce, train.a2c, train.ppo):
+        assert section.max_frames is not None
 
 
 def test_the_schema_has_the_defaults_that_are_shipped():
     """Whoever leaves a key out gets what the shipped file says."""
     least = {key: shipped()[key] for key in LEAST}
     ours, theirs = load_params(SHIPPED), parse_params(least)
-    sections = set(Params.model_fields) - {"train", "baselines"}
-    assert {name: getattr(ours, name) for name in sections} == {
-        name: getattr(theirs, name) for name in sections
-    }
+    assert ours == theirs
 
 
 def test_the_shipped_file_is_short_and_has_every_section():
@@ -235,10 +252,26 @@ def test_the_shipped_file_is_short_and_has_every_section():
     assert set(shipped()) == set(Params.model_fields)
 
 
-@pytest.mark.parametrize(
-    ("changes", "old", "new"), [({"performances": {}}, "performances", "real_performances")]
-)
-def test_old_keys_are_answered_by_the_new_ones(changes, old, new):
-    error = error_of(**changes)
-    assert error.what == f"unknown key '{old}'"
-    assert f"'{new}'" in error.remedy
+def nested(key: str) -> dict:
+    value: object = 1
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_old_keys_are_answered_by_the_new_ones(old):
+    """In a file that has this key alone, below the name of a schedule if it had one."""
+    key = old.replace("schedules.*", "schedules.demo").replace("*", "learning_rate")
+    error = error_of(**nested(key))
+    assert error.what == f"unknown key '{key}'"
+    new = RENAMED[old].replace("*", "learning_rate").replace("ALGO", "ppo")
+    assert error.remedy == f"it is '{new}' now"
+    if key != "performances":
+        section: object = parse_params(LEAST)
+        *parents, name = new.split(".")
+        if parents[-1] != "filter":
+            for part in parents:
+                section = getattr(section, part)
+            assert hasattr(section, name), new

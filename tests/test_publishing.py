@@ -23,7 +23,7 @@ def trained(tmp_path):
         "algo": "ppo",
         "seed": 1,
         "window": "nottingham",
-        "schedule": {"warm_start": "dagger"},
+        "params": {"common": {"warm_start": "dagger"}},
         "data": {"scores": "ab", "spectrograms": "cd"},
         "frames": 123456,
         "hours": 0.5,

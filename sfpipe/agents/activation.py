@@ -3,6 +3,10 @@
 PyTorch evaluates a library exponential per element, for both signs. The kernels here evaluate one
 short polynomial in vector registers instead, in place, and are exact: every bfloat16 input gives
 the bfloat16 nearest to the true value, every float32 one is within 3e-7 relative of it.
+
+What it pays (processor time of an update, Table 1, 64 games of 15 steps, one thread of a Xeon with
+AVX512_BF16, median of six, against `nn.ELU`): PPO in minibatches of 120 takes 16 % longer without
+it in bfloat16 and 14 % in float32, A2C 6 to 12 % and 5 %; pretraining is as fast without.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def agent_window(
     """The window of an agent, which must be meant for the strips that it is to read.
 
     It is if ``train.window: auto`` chooses it for such strips, or if the agent was trained on such
-    strips (its `strip_height_px`), whatever window it was told to take.
+    strips (its `strip_height_px`), whatever window it has.
 
     Parameters
     ----------
@@ -116,10 +116,16 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     remedy = _how_to_get(folder)
     card = read_json(folder / CARD, remedy=remedy)
+    if isinstance(card, dict) and "schedule" in card:
+        raise SfpipeError(
+            "is of an earlier version (key 'schedule': it is 'params' now, with other names in it)",
+            file=folder / CARD,
+            remedy="use the agent as published now, or train one",
+        )
     name = card.get("window") if isinstance(card, dict) else None
     if not isinstance(name, str) or name not in WINDOWS:
         raise SfpipeError(
-            f"names no window (found {name!r}, expected one of {', '.join(WINDOWS)})",
+            f"names no window (it is {name!r}, expected one of {', '.join(WINDOWS)})",
             file=folder / CARD,
             remedy=remedy,
         )

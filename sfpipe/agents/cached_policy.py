@@ -57,7 +57,7 @@ class CachedPolicy:
 
 
 class CachedPlayer(AgentPlayer):
-    """An `AgentPlayer` that looks up what a sliding policy keeps, and needs no observations."""
+    """An `AgentPlayer` that looks up what a cached policy keeps, and needs no observations."""
 
     needs_observation = False
 

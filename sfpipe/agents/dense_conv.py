@@ -178,14 +178,14 @@ class CachedBranch:
             float32 [shape=(n, width of the joint layer)], without bias.
         """
         keys, which = torch.unique(self._key(column, previous), return_inverse=True)
-        wanted = keys.tolist()
-        missing = [key for key in wanted if key not in self.slots]
+        needed = keys.tolist()
+        missing = [key for key in needed if key not in self.slots]
         if missing:
             if len(self.slots) + len(missing) > self.most:
                 self.slots.clear()
-                missing = wanted
+                missing = needed
             self._compute(missing)
-        slot = torch.tensor([self.slots[key] for key in wanted], device=column.device)
+        slot = torch.tensor([self.slots[key] for key in needed], device=column.device)
         return self.kept[slot[which], column % self.block].float()
 
     def at(self, column: int, previous: int) -> np.ndarray:
@@ -224,8 +224,8 @@ class CachedBranch:
         now = self.image[:, (first[:, None] + here).clamp(0, last)]
         before = self.image[:, ((first - distance)[:, None] + here).clamp(0, last)]
         x, y = (v.transpose(0, 1).to(torch.float32) * self.scale for v in (now, before))
-        seen = torch.stack([x, x - y][: self.channels], dim=1).to(self.dtype)
-        return self._slide(seen.contiguous(memory_format=torch.channels_last))
+        images = torch.stack([x, x - y][: self.channels], dim=1).to(self.dtype)
+        return self._slide(images.contiguous(memory_format=torch.channels_last))
 
     def _slide(self, x: torch.Tensor) -> torch.Tensor:
         step = 1  # columns between neighbours of the strided network
@@ -237,7 +237,7 @@ class CachedBranch:
             else:
                 x = layer(x)
         x = F.conv2d(x, self.dense, self.bias, dilation=(1, step))
-        # Strides may leave a window's last columns unread: more windows fit than are wanted.
+        # Strides may leave a window's last columns unread: more windows fit than are needed.
         x = x.squeeze(2).transpose(1, 2)[:, : self.block]  # (n, block, outputs)
         if self.joint is not None:
             x = F.linear(ELU()(x.contiguous()), self.joint)
@@ -257,7 +257,7 @@ def cache_strip(
     Returns
     -------
     tuple
-        The sliding branch, where the strip lies in its image, and the first and last position
+        The branch, where the strip lies in its image, and the first and last position
         of a window's middle, px with padding.
 
     Raises
@@ -267,10 +267,10 @@ def cache_strip(
     """
     image, places = pack_strips({score.piece: score}, [score.piece], window)
     ink = torch.from_numpy(image)
-    sliding = CachedBranch(branch, joint, ink, 1 / 255, window.seen, torch.float32)
+    cached = CachedBranch(branch, joint, ink, 1 / 255, window.seen, torch.float32)
     half = window.width / 2
     limits = half, score.strip.shape[1] + 2 * window.width - half - 1
-    return sliding, places[score.piece], limits
+    return cached, places[score.piece], limits
 
 
 def joint_parts(network: TwoBranches) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -18,7 +18,7 @@ from sfpipe.errors import SfpipeError
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(device: str) -> torch.device:
     """`auto` is CUDA where there is a GPU.
 
     Raises
@@ -26,17 +26,19 @@ def choose_device(wanted: str) -> torch.device:
     SfpipeError
         If `cuda` is asked for and there is none.
     """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise SfpipeError("no CUDA device is available", remedy="set train.device to auto or cpu")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SfpipeError(
+            "no CUDA device is available", remedy="set train.common.device to auto or cpu"
+        )
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
 
 
-def choose_bfloat16(wanted: str, device: torch.device) -> bool:
+def choose_bfloat16(precision: str, device: torch.device) -> bool:
     """Whether to compute in bfloat16; `auto` says yes where the hardware multiplies it natively."""
-    if wanted != "auto":
-        return wanted == "bfloat16"
+    if precision != "auto":
+        return precision == "bfloat16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     try:
@@ -47,13 +49,13 @@ def choose_bfloat16(wanted: str, device: torch.device) -> bool:
 
 
 @contextmanager
-def computing_threads(wanted: int | None) -> Iterator[None]:
+def computing_threads(threads: int | None) -> Iterator[None]:
     """Compute with so many threads inside the block, afterwards with as many as before.
 
     None leaves them: all cores, but for what OMP_NUM_THREADS says.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
+    torch.set_num_threads(threads or before)
     try:
         yield
     finally:

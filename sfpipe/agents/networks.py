@@ -92,11 +92,11 @@ class TwoBranches(nn.Module):
         super().__init__()
         table = TABLES[window.name]
         self.window, self.channels = window, channels
-        heard = BINS, frames
+        excerpt = BINS, frames
         self.score = _branch(table.score, table.dense, window.seen, dropout, channels)
-        self.spectrogram = _branch(table.spectrogram, table.dense, heard, dropout, channels)
+        self.spectrogram = _branch(table.spectrogram, table.dense, excerpt, dropout, channels)
         with torch.no_grad():
-            blank = (torch.zeros(1, channels, *size) for size in (window.seen, heard))
+            blank = (torch.zeros(1, channels, *size) for size in (window.seen, excerpt))
             self.branch_widths = tuple(f.shape[1] for f in self.features(*blank))
         self.width = table.joint  # of the embedding
         self.joint = nn.Sequential(nn.Linear(sum(self.branch_widths), table.joint), ELU())

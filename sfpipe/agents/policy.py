@@ -1,4 +1,4 @@
-"""A network as it plays: it looks, answers with a policy and a value, and draws an action."""
+"""A network as it plays: observations to features, to policy and value, to an action."""
 
 from __future__ import annotations
 
@@ -44,36 +44,36 @@ class Actor:
         """Observations as the network's convolutions want them in memory."""
         return dynamics.observe(bank, at, self.memory_format)
 
-    def forward(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of observations."""
-        return self.heads(*self.features(seen))
+        return self.heads(*self.features(observation))
 
-    def embed(self, seen: Observation) -> torch.Tensor:
+    def embed(self, observation: Observation) -> torch.Tensor:
         """The joint embedding of observations [shape=(n, width)]."""
         with self.arithmetic():
-            return self.network.join(*self.features(seen))
+            return self.network.join(*self.features(observation))
 
-    def features(self, seen: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+    def features(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         """The features of both branches, [shape=(n, width of the branch)] each."""
         return (
-            self._features(self.network.score, seen.score),
-            self._features(self.network.spectrogram, seen.spectrogram),
+            self._features(self.network.score, observation.score),
+            self._features(self.network.spectrogram, observation.spectrogram),
         )
 
     def score_features(self, bank: Bank, at: ObservationIndex) -> torch.Tensor:
-        """Features of what is seen there, [shape=(n, width of the branch)]."""
-        seen = bank.score_pairs(at.column, at.previous_column, self.memory_format)
-        return self._features(self.network.score, seen)
+        """Features of the score windows there, [shape=(n, width of the branch)]."""
+        windows = bank.score_pairs(at.column, at.previous_column, self.memory_format)
+        return self._features(self.network.score, windows)
 
     def audio_features(self, bank: Bank, at: ObservationIndex) -> torch.Tensor:
-        """Features of what is heard there, [shape=(n, width of the branch)]."""
-        heard = bank.excerpt_pairs(at.frame, at.previous_frame, self.memory_format)
-        return self._features(self.network.spectrogram, heard)
+        """Features of the excerpts there, [shape=(n, width of the branch)]."""
+        excerpts = bank.excerpt_pairs(at.frame, at.previous_frame, self.memory_format)
+        return self._features(self.network.spectrogram, excerpts)
 
-    def heads(self, seen: torch.Tensor, heard: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def heads(self, score: torch.Tensor, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] from both features."""
         with self.arithmetic():
-            return self.network.heads(self.network.join(seen, heard))
+            return self.network.heads(self.network.join(score, audio))
 
     def sample(self, logits: torch.Tensor) -> torch.Tensor:
         """Action indices drawn from the policy, int64 [shape=(n,)]."""

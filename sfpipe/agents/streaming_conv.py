@@ -1,11 +1,13 @@
-"""A spectrogram branch that computes what one new frame changes, instead of all 40 again.
+"""Convolutions over sound that arrives frame by frame: each computes what the newest frame adds.
 
-Successive excerpts share 39 frames. With strides turned into dilations, each layer has one new
-column per frame; its inputs are columns computed before. NumPy, because at one column the cost of
-calling a layer exceeds that of computing it.
+Successive excerpts share all frames but one. With strides turned into dilations, each layer has one
+new column per frame; its inputs are columns computed before. NumPy, because at one column the cost
+of calling a layer exceeds that of computing it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -24,106 +26,180 @@ def elu(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-class _Columns:
-    """The newest columns of a layer's output, [shape=(channels, rows, room)]."""
+def relu(x: np.ndarray) -> np.ndarray:
+    """x where x > 0, else 0."""
+    return np.maximum(x, np.float32(0))
+
+
+class Columns:
+    """The newest columns of an image.
+
+    Attributes
+    ----------
+    data:
+        float32 [shape=(room, channels, rows)], a column each.
+    end:
+        One behind the newest.
+    """
 
     def __init__(self, channels: int, rows: int, history: int):
-        self.history = history
-        self.data = np.zeros((channels, rows, _ROOM + history), np.float32)
-        self.end = history  # one behind the newest column
+        self.history = self.end = history
+        self.data = np.zeros((_ROOM + history, channels, rows), np.float32)
 
-    def append(self, column: np.ndarray) -> None:
-        if self.end == self.data.shape[2]:
-            self.data[:, :, : self.history] = self.data[:, :, -self.history :]
+    def append(self, column: np.ndarray, rows: slice = slice(None)) -> None:
+        """Add a column [shape=(channels, rows)], or some rows of one."""
+        if self.end == len(self.data):
+            self.data[: self.history] = self.data[-self.history :]
             self.end = self.history
-        self.data[:, :, self.end] = column
+        self.data[self.end, :, rows] = column
         self.end += 1
 
-    def taps(self, kernel: tuple[int, int], down: int, apart: int, rows: int) -> np.ndarray:
-        """What a convolution reads for its newest column: [shape=(rows, features)]."""
-        channels = self.data.shape[0]
-        height, width = kernel
-        first = self.data[:, :, self.end - 1 - (width - 1) * apart :]
-        c, r, t = self.data.strides
-        view = as_strided(
-            first,
-            (rows, channels, height, width),
-            (down * r, c, r, apart * t),
-            writeable=False,
-        )
-        return view.reshape(rows, -1)
+    def latest(self) -> np.ndarray:
+        """A copy of the last `history` columns."""
+        return self.data[self.end - self.history : self.end].copy()
+
+    def restore(self, latest: np.ndarray) -> None:
+        """Go back to when `latest` gave these columns."""
+        self.data[: self.history] = latest
+        self.end = self.history
 
 
-class _Layer:
-    def __init__(self, layer: nn.Conv2d, apart: int, rows_in: int):
-        weight = layer.weight.detach().float()
-        self.kernel = (int(weight.shape[2]), int(weight.shape[3]))
-        self.down, self.apart = int(layer.stride[0]), apart
-        self.rows = (rows_in - self.kernel[0]) // self.down + 1
-        self.weight = np.ascontiguousarray(weight.flatten(1).T.numpy())
+class StreamingConv:
+    """A convolution along rows and time and its activation, a column at a time.
+
+    Parameters
+    ----------
+    layer:
+        A `Conv1d` takes all rows together. Padding is that of rows alone.
+    rows:
+        Of its input.
+    apart:
+        Frames between the columns that it reads.
+    residual:
+        Whether the input is added to the result.
+
+    Attributes
+    ----------
+    channels, rows:
+        Of its output.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Conv1d | nn.Conv2d,
+        rows: int,
+        apart: int,
+        activation: Callable[[np.ndarray], np.ndarray],
+        *,
+        residual: bool = False,
+    ):
+        weight = array(layer.weight)
+        two = isinstance(layer, nn.Conv2d)
+        if not two:
+            weight = weight.reshape(len(weight), -1, rows, weight.shape[2])
+        self.channels, inputs, height, frames = weight.shape
+        self.down, edge = (int(layer.stride[0]), int(layer.padding[0])) if two else (1, 0)
+        self.inside = slice(edge, edge + rows)
+        self.rows = (rows + 2 * edge - height) // self.down + 1
+        self.window = (self.rows, frames, inputs, height)
+        self.reach, self.apart = (frames - 1) * apart + 1, apart
+        self.weight = np.ascontiguousarray(weight.transpose(3, 1, 2, 0)).reshape(-1, self.channels)
         assert layer.bias is not None
-        self.bias = array(layer.bias)
-        self.channels = len(self.bias)
+        self.bias, self.activation, self.residual = array(layer.bias), activation, residual
+        self.past = Columns(inputs, rows + 2 * edge, self.reach)
 
-    def newest(self, inputs: _Columns) -> np.ndarray:
-        taps = inputs.taps(self.kernel, self.down, self.apart, self.rows)
-        return elu(taps @ self.weight + self.bias).T
+    def newest(self, x: np.ndarray) -> np.ndarray:
+        """The column [shape=(channels, rows)] that follows from `x` and those before it."""
+        past = self.past
+        past.append(x, self.inside)
+        t, c, r = past.data.strides
+        first = past.data[past.end - self.reach :]
+        strides = (self.down * r, self.apart * t, c, r)
+        taps = as_strided(first, self.window, strides, writeable=False).reshape(self.rows, -1)
+        out: np.ndarray = self.activation(taps @ self.weight + self.bias).T
+        return x + out if self.residual else out
+
+
+class StreamingStack:
+    """Layers one after the other, which begin in silence.
+
+    Parameters
+    ----------
+    silence:
+        The input column of a silent frame.
+    frames:
+        Of silence, until every layer has forgotten what was before.
+    """
+
+    def __init__(self, layers: Sequence[StreamingConv], silence: np.ndarray, frames: int):
+        self.layers = list(layers)
+        for _ in range(frames):
+            self.push(silence)
+        self._silent = [layer.past.latest() for layer in self.layers]
+
+    def reset(self) -> None:
+        """Silence is all there was."""
+        for layer, silent in zip(self.layers, self._silent, strict=True):
+            layer.past.restore(silent)
+
+    def push(self, x: np.ndarray) -> np.ndarray:
+        """The last layer's newest column, given the first one's input."""
+        for layer in self.layers:
+            x = layer.newest(x)
+        return x
 
 
 class StreamingBranch:
-    """The spectrogram branch and its part of the joint layer, frame by frame.
+    """A spectrogram branch and its part of the joint layer, fed one frame at a time.
 
     Parameters
     ----------
     branch:
-        Convolutions, flattening, and for Table 2 a dense layer; float32.
+        Convolutions, flattening, and for Table 2 a dense layer. Dropout is left out.
     joint:
         Columns of the joint layer's weight that this branch feeds: [shape=(width, features)].
     """
 
     def __init__(self, branch: nn.Sequential, joint: torch.Tensor):
         modules, own = parts(branch)
-        self.layers: list[_Layer] = []
+        layers: list[StreamingConv] = []
         rows, apart, span, unread = BINS, 1, EXCERPT, 0
         for module in modules:
             if isinstance(module, nn.Conv2d):
-                layer = _Layer(module, apart, rows)
-                self.layers.append(layer)
-                along = int(module.stride[1])
+                layers.append(StreamingConv(module, rows, apart, elu))
+                rows, along, kernel = layers[-1].rows, int(module.stride[1]), module.kernel_size[1]
                 # Columns at the right end of the excerpt that no window of this layer reaches.
-                unread += apart * ((span - layer.kernel[1]) % along)
-                span = (span - layer.kernel[1]) // along + 1
-                rows, apart = layer.rows, apart * along
-        self.apart, self.span = apart, span
-        self.unread = unread
+                unread += apart * ((span - kernel) % along)
+                span = (span - kernel) // along + 1
+                apart *= along
+        # From the newest column of the top back to the oldest that the 40 frames give.
+        self.reach, self.apart, self.unread = (span - 1) * apart + unread + 1, apart, unread
         self.dense = np.ascontiguousarray(array(joint))
         self.bias: np.ndarray | None = None
         self.joint: np.ndarray | None = None
         if own is not None:  # of the branch, before the joint layer
             self.joint, self.dense, self.bias = self.dense, array(own.weight), array(own.bias)
+        self._frames = Columns(1, BINS, EXCERPT)
+        self._top = Columns(layers[-1].channels, rows, self.reach)
+        self._stack = StreamingStack(layers, np.zeros((2, BINS), np.float32), EXCERPT + 1)
+        self._silent = self._stack.push(np.zeros((2, BINS), np.float32))
         self.reset()
 
     def reset(self) -> None:
-        """Silence is all that was heard."""
-        sizes = [(2, BINS), *((layer.channels, layer.rows) for layer in self.layers)]
-        reach = [(layer.kernel[1] - 1) * layer.apart for layer in self.layers]
-        reach.append((self.span - 1) * self.apart + self.unread)
-        reach[0] = max(reach[0], EXCERPT)  # the first state of a game reads a whole excerpt
-        self.columns = [
-            _Columns(channels, rows, history + 1)
-            for (channels, rows), history in zip(sizes, reach, strict=True)
-        ]
-        silence = np.zeros(BINS, np.float32)
-        self._last = silence
-        for _ in range(EXCERPT + 1):
-            self.push(silence)
+        """Silence is all there was."""
+        self._stack.reset()
+        self._frames.restore(np.zeros((EXCERPT, 1, BINS), np.float32))
+        self._top.restore(np.broadcast_to(self._silent, (self.reach, *self._silent.shape)))
 
     def push(self, frame: np.ndarray) -> None:
         """Take in one frame, float32 [shape=(78,)]."""
-        self.columns[0].append(np.stack([frame, frame - self._last]))
-        self._last = frame.copy()
-        for i, layer in enumerate(self.layers):
-            self.columns[i + 1].append(layer.newest(self.columns[i]))
+        before = self._frames.data[self._frames.end - 1, 0].copy()
+        self._frames.append(frame[None])
+        self._top.append(self._stack.push(np.stack([frame, frame - before])))
+
+    def frames(self) -> np.ndarray:
+        """The 40 newest frames, float32 [shape=(78, 40)]."""
+        return self._frames.latest()[:, 0].T
 
     def vector(self) -> np.ndarray:
         """What the 40 newest frames contribute to the joint layer: float32 [shape=(width,)].
@@ -131,11 +207,9 @@ class StreamingBranch:
         As after at least one step: the change of every frame, the oldest too, is since the one
         before it.
         """
-        top = self.columns[-1]
-        newest = top.end - 1 - self.unread
-        first = newest - (self.span - 1) * self.apart
-        features = top.data[:, :, first : newest + 1 : self.apart].reshape(-1)
-        out = self.dense @ features
+        top, end = self._top.data, self._top.end
+        columns = top[end - self.reach : end - self.unread : self.apart]
+        out = self.dense @ columns.transpose(1, 2, 0).reshape(-1)
         if self.joint is not None:
             assert self.bias is not None
             out = self.joint @ elu(out + self.bias)

@@ -14,8 +14,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.params import BeliefFilterParams, override
 from sfpipe.store.window import WINDOWS
 
-# Of agents whose card does not tell.
-FIRST_SHAPE = {"score_steps": (1, 2), "sound_steps": (1, 2, 4, 8), "gains_db": (0.0,)}
+SHAPE = ("score_steps", "sound_steps", "gains_db")  # parameters that decide the layers
 
 
 def load_belief(
@@ -41,9 +40,15 @@ def load_belief(
             file=folder / CARD,
             remedy=remedy,
         )
-    assumed = override(BeliefFilterParams(), **card.get("filter", {}))
-    told = card.get("schedule", {})
-    shape = {name: told.get(name, first) for name, first in FIRST_SHAPE.items()}
+    own = override(BeliefFilterParams(), **card.get("filter", {}))
+    try:
+        shape = {name: card["params"]["belief"][name] for name in SHAPE}
+    except (KeyError, TypeError):
+        raise SfpipeError(
+            "does not say which layers its network has (params.belief)",
+            file=folder / CARD,
+            remedy="it is of an earlier version: use the agent as published now, or train one",
+        ) from None
     network = PlaceNetwork(WINDOWS[card["window"]], **shape)
     read_weights(folder, network, remedy)
-    return network.to(device).eval(), assumed, card
+    return network.to(device).eval(), own, card

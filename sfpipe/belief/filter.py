@@ -18,7 +18,7 @@ from sfpipe.params import BeliefFilterParams
 TEMPI = 48
 SLOWEST, FASTEST = 0.006, 0.35  # quarter notes per frame: 7 to 420 a minute
 CELL = 0.4  # of a place, on average
-_NOVELTY = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
+_INFORMATION = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 
@@ -28,11 +28,11 @@ class Belief:
 
     Parameters
     ----------
-    pace:
+    log_quarters_per_px:
         float32 [shape=(places,)], log of quarter notes per px.
     place_px:
         Strip px from one place to the next.
-    reach_px:
+    search_radius_px:
         Places farther than this from where the agent is are not believed to be played.
 
     Attributes
@@ -42,26 +42,32 @@ class Belief:
     """
 
     def __init__(
-        self, pace: np.ndarray, place_px: float, reach_px: float, params: BeliefFilterParams
+        self,
+        log_quarters_per_px: np.ndarray,
+        place_px: float,
+        search_radius_px: float,
+        params: BeliefFilterParams,
     ):
-        self.params, self.place_px, self.reach_px = params, place_px, reach_px
-        edges = np.arange(len(pace) + 1) * place_px
-        quarters = np.concatenate([[0.0], np.cumsum(np.exp(pace.astype(np.float64)) * place_px)])
-        n_cells = max(round(len(pace) / CELL), 2)
+        self.params, self.place_px, self.search_radius_px = params, place_px, search_radius_px
+        edges = np.arange(len(log_quarters_per_px) + 1) * place_px
+        quarters = np.concatenate(
+            [[0.0], np.cumsum(np.exp(log_quarters_per_px.astype(np.float64)) * place_px)]
+        )
+        n_cells = max(round(len(log_quarters_per_px) / CELL), 2)
         self.cell = float(quarters[-1]) / n_cells  # quarter notes
         self.x_px = np.interp((np.arange(n_cells) + 0.5) * self.cell, quarters, edges)
         self.tempo = np.geomspace(SLOWEST, FASTEST, TEMPI)  # quarter notes per frame
-        spread = np.log(self.tempo / params.tempo) / params.tempo_spread
+        spread = np.log(self.tempo / params.usual_tempo) / params.usual_tempo_std
         self.prior = np.exp(-0.5 * spread**2).astype(np.float32)
         self.prior /= self.prior.sum()
         # Each frame's drift as the share that goes to either neighbour of a tempo.
         step = float(np.log(self.tempo[1] / self.tempo[0]))
-        self.drift = np.float32(min(0.5 * (params.drift / step) ** 2, 0.33))
+        self.drift = np.float32(min(0.5 * (params.tempo_std / step) ** 2, 0.33))
         self.table = np.zeros((TEMPI, n_cells), np.float32)
         self.low = self.high = 0
-        self.mean_tempo = params.tempo
+        self.mean_tempo = params.usual_tempo
 
-    def begin(self, x_px: float) -> None:
+    def reset(self, x_px: float) -> None:
         """Believe that the music is at `x_px` (strip px), at any tempo."""
         at = self._cell(x_px)
         self.low, self.high = max(at - 2, 0), min(at + 3, len(self.x_px))
@@ -70,7 +76,7 @@ class Belief:
         self.mean_tempo = float(self.prior @ self.tempo)
         self.median = float(at)
 
-    def hear(self, logits: np.ndarray, agent_px: float, window_px: float, *, move: bool) -> None:
+    def update(self, logits: np.ndarray, agent_px: float, window_px: float, *, move: bool) -> None:
         """Take in a frame.
 
         Parameters
@@ -83,23 +89,23 @@ class Belief:
         move:
             Whether a frame has passed since the last call.
         """
-        low = self._cell(agent_px - self.reach_px)
-        high = self._cell(agent_px + self.reach_px) + 1
+        low = self._cell(agent_px - self.search_radius_px)
+        high = self._cell(agent_px + self.search_radius_px) + 1
         evidence = _evidence(
             logits,
             self.x_px[low:high],
             self.place_px,
             agent_px - window_px / 2,
             agent_px + window_px / 2,
-            np.float32(self.params.trust * self._novelty()),
-            np.float32(self.params.doubt),
+            np.float32(self.params.likelihood_exponent * self._information()),
+            np.float32(self.params.likelihood_floor),
         )
         p = self.params
         shift = self.tempo / self.cell if move else np.zeros(TEMPI)
         new = _advance(
             self.table, self.low, self.high, low, high, shift,
-            self.drift if move else np.float32(0), np.float32(p.jump if move else 0),
-            np.float32(p.blur if move else 0), self.prior, evidence,
+            self.drift if move else np.float32(0), np.float32(p.tempo_reset_prob if move else 0),
+            np.float32(p.position_diffusion if move else 0), self.prior, evidence,
         )  # fmt: skip
         total = float(new.sum())
         if total > 1e-30:
@@ -109,14 +115,14 @@ class Belief:
             self.low, self.high = low, high
         self._sum_up()
 
-    def ahead(self, frames: np.ndarray) -> np.ndarray:
+    def predict(self, frames: np.ndarray) -> np.ndarray:
         """Where the music is believed to be so many frames later, float64, strip px."""
         cell = self.median + self.mean_tempo / self.cell * frames
         return np.interp(cell, np.arange(len(self.x_px)), self.x_px)
 
-    def _novelty(self) -> float:
+    def _information(self) -> float:
         """How much more than usual a frame says: in slow music the next ones say the same again."""
-        return float(np.clip(self.mean_tempo / self.params.tempo, *_NOVELTY))
+        return float(np.clip(self.mean_tempo / self.params.usual_tempo, *_INFORMATION))
 
     def _sum_up(self) -> None:
         part = self.table[:, self.low : self.high]

@@ -16,10 +16,10 @@ from sfpipe.store.window import Window
 
 VECTOR = 96  # numbers that describe a place or a frame
 COLUMNS = 4  # of the strip as the network sees it, per place
-PACES = (-7.0, -0.7)  # log quarter notes per px: 1,100 px a quarter, and 2
+LOG_QUARTERS_PER_PX = (-7.0, -0.7)  # bounds: 1,100 px a quarter, and 2
 
 _DEFAULT = BeliefParams()
-_FIRST_HEARD = "sound.1.weight"  # of the first convolution that hears: [shape=(16, gains, 5, 3)]
+_FIRST_AUDIO_LAYER = "sound.1.weight"  # of a convolution [shape=(16, gains, 5, 3)]
 
 
 class ScoreEncoding(NamedTuple):
@@ -29,12 +29,12 @@ class ScoreEncoding(NamedTuple):
     ----------
     vector:
         float [shape=(n, places, 96)].
-    pace:
+    log_quarters_per_px:
         float [shape=(n, places)], log of quarter notes per px of the strip.
     """
 
     vector: torch.Tensor
-    pace: torch.Tensor
+    log_quarters_per_px: torch.Tensor
 
 
 class PlaceNetwork(nn.Module):
@@ -43,7 +43,7 @@ class PlaceNetwork(nn.Module):
     Parameters
     ----------
     window:
-        Of the game; says how high the strip is and at which size it is seen.
+        Of the game; gives the height of the strip and the size of the image.
     dropout:
         Of the features that vectors are made of; active in `train()` mode only.
     score_steps:
@@ -51,10 +51,10 @@ class PlaceNetwork(nn.Module):
         either side, (1, 2, 4, 8) 30. Where a system ends there is no note for a dozen places, and
         only who reaches across knows what still sounds there.
     sound_steps:
-        Frames between the three that each convolution along time sees: (1, 2, 4, 8) hear 35 frames,
-        (1, 2, 4, 8, 16) 67. A bar of a waltz takes 30, and sounds like the next.
+        Frames between the three that each convolution along time reads: (1, 2, 4, 8) reach 35
+        frames, (1, 2, 4, 8, 16) 67. A bar of a waltz takes 30, and sounds like the next.
     gains_db:
-        Sound is heard as it is and as if it were so much louder, a channel each: magnitudes are
+        Sound is given as it is and as if it were so much louder, a channel each: magnitudes are
         compressed (log10 of 1 + magnitude) only where they are large, and what a soft player does
         in a room is not.
 
@@ -87,7 +87,7 @@ class PlaceNetwork(nn.Module):
         self.score_rows = _column(48 * rows, 192)
         self.score_steps, self.sound_steps = tuple(score_steps), tuple(sound_steps)
         self.gains_db = tuple(gains_db)
-        self.context = frames_heard(sound_steps)
+        self.context = audio_context(sound_steps)
         self.along_score = nn.Sequential(
             *(ResidualConv1d(192, 5, step, causal=False) for step in score_steps),
             nn.Dropout(dropout),
@@ -110,9 +110,9 @@ class PlaceNetwork(nn.Module):
     def begin_with(self, other: PlaceNetwork) -> None:
         """Take the weights of `other`; layers that it lacks change little yet."""
         weights = other.state_dict()
-        ears = weights[_FIRST_HEARD]
+        ears = weights[_FIRST_AUDIO_LAYER]
         new_ears = ears.new_zeros(len(ears), len(self.gains_db) - ears.shape[1], *ears.shape[2:])
-        weights[_FIRST_HEARD] = torch.cat([ears, new_ears], dim=1)
+        weights[_FIRST_AUDIO_LAYER] = torch.cat([ears, new_ears], dim=1)
         self.load_state_dict(weights, strict=False)
         new = list(self.along_score)[len(other.score_steps) : len(self.score_steps)]
         new += list(self.along_time)[len(other.sound_steps) : len(self.sound_steps)]
@@ -126,12 +126,13 @@ class PlaceNetwork(nn.Module):
         Parameters
         ----------
         strip:
-            float [shape=(n, 1, height, columns)] as seen, ink in [0, 1]; columns divisible by 4.
+            float [shape=(n, 1, height, columns)] as the window shrinks it, ink in [0, 1]; columns
+            divisible by 4.
         """
         x = self.score_rows(self.score(strip).flatten(1, 2))
         out = self.to_place(self.along_score(x))
         vector = F.normalize(out[:, :VECTOR].float(), dim=1).transpose(1, 2)
-        # About a quarter note in 48 px of piano music, 11 of melodies, before anything is learnt.
+        # About a quarter note in 48 px of piano music, 11 of melodies, before training.
         return ScoreEncoding(vector, out[:, VECTOR].float() - 3.0)
 
     def encode_audio(self, spectrogram: torch.Tensor) -> torch.Tensor:
@@ -147,8 +148,8 @@ class PlaceNetwork(nn.Module):
         torch.Tensor
             float [shape=(n, frames, 96)].
         """
-        heard = torch.cat([amplified(spectrogram, gain) for gain in self.gains_db], dim=1)
-        x = self.sound_rows(self.sound(heard).flatten(1, 2))
+        channels = torch.cat([amplified(spectrogram, gain) for gain in self.gains_db], dim=1)
+        x = self.sound_rows(self.sound(channels).flatten(1, 2))
         out = self.to_frame(self.along_time(x))
         return F.normalize(out.float(), dim=1).transpose(1, 2)
 
@@ -165,7 +166,7 @@ def amplified(spectrogram: torch.Tensor, gain_db: float) -> torch.Tensor:
     return torch.log1p(magnitude * 10 ** (gain_db / 20)) / math.log(10)
 
 
-def frames_heard(sound_steps: Sequence[int]) -> int:
+def audio_context(sound_steps: Sequence[int]) -> int:
     """Frames that a frame's vector depends on, itself included."""
     return 5 + 2 * sum(sound_steps)  # two convolutions of three frames lie before those
 

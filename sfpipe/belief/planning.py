@@ -1,4 +1,4 @@
-"""From what is believed to the next move."""
+"""From the belief to the next move."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-HORIZON = 8  # frames, as the planner that knows the future looks ahead
+HORIZON = 8  # frames, as the expert that knows the future looks ahead
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 

@@ -73,7 +73,7 @@ def save_curve(agent: Path, out: Path, name: str | None = None) -> Path:
 
 def _played(card: Mapping[str, Any]) -> list[tuple[int, float, float, int]]:
     """Rows of a curve, the states of study told apart from the frames of games."""
-    all_studied = card.get("studied", 0)
+    all_studied = card.get("pretraining_frames", 0)
     rows = []
     for counted, minutes, r_on in card["curve"]:
         studied = min(counted, all_studied)

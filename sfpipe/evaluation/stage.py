@@ -92,6 +92,7 @@ def load_agent_and_references(
         device=params.device,
         precision=params.precision,
         deterministic=params.deterministic,
+        filter=params.filter,
         seed=seed,
     )
     return {

@@ -14,7 +14,6 @@ from sfpipe.agents.weights import array
 from sfpipe.game.follower import check_frame
 from sfpipe.game.players import ACTIONS
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import EXCERPT
 
 _SPEEDS = range(-2, 8)  # px/frame: windows at these are computed before playing
 
@@ -132,8 +131,7 @@ class AgentFollower:
 
     @torch.no_grad()
     def _first_vector(self) -> np.ndarray:
-        sound = self._audio.columns[0]
-        now = sound.data[0, :, sound.end - EXCERPT : sound.end]
+        now = self._audio.frames()
         pair = torch.from_numpy(np.stack([now, np.zeros_like(now)])[None])
         features = self._audio_branch(pair)
         return (features @ self._audio_weight.T)[0].numpy()

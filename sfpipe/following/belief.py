@@ -10,9 +10,9 @@ import torch
 
 from sfpipe.agents.hardware import on_cpu
 from sfpipe.belief.filter import Belief
-from sfpipe.belief.network import COLUMNS, PACES, PlaceNetwork
+from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
-from sfpipe.belief.streaming_conv import Hearing
+from sfpipe.belief.streaming import StreamingEncoder
 from sfpipe.game.follower import check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import BeliefFilterParams
@@ -63,7 +63,7 @@ def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
     device = next(network.parameters()).device
     image = torch.from_numpy(seen).to(device, torch.float32) / 255
     places = network.encode_score(image[None, None])
-    pace = places.pace[0].clamp(*PACES).cpu().numpy()
+    pace = places.log_quarters_per_px[0].clamp(*LOG_QUARTERS_PER_PX).cpu().numpy()
     inside = slice(_PAPER, len(pace) - _PAPER)
     pace[: inside.start] = pace[inside.stop :] = np.median(pace[inside])
     return Reading(places.vector[0].cpu().numpy(), pace, float(_PAPER * network.place_px))
@@ -117,11 +117,11 @@ class Playing:
     ):
         self.window, self.offset = window, reading.offset_px
         self.vector = reading.vector * np.float32(sharpness)
-        self.prior = np.float32(params.prior) * reading.pace
+        self.prior = np.float32(params.place_prior_exponent) * reading.pace
         self.belief = Belief(reading.pace, place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
         self.limits = -window.width / 2, width_px + window.width / 2 - 1
-        self.belief.begin(start_px + self.offset)
+        self.belief.reset(start_px + self.offset)
         self.heard = 0
 
     def step(self, frame: np.ndarray | None) -> float:
@@ -135,9 +135,9 @@ class Playing:
         if frame is not None:
             logits = self.vector @ frame - self.prior
             here = self.position + self.offset
-            self.belief.hear(logits, here, self.window.width, move=self.heard > 0)
+            self.belief.update(logits, here, self.window.width, move=self.heard > 0)
             self.heard += 1
-        aims = self.belief.ahead(_AHEAD if self.heard else _AHEAD - 1) - self.offset
+        aims = self.belief.predict(_AHEAD if self.heard else _AHEAD - 1) - self.offset
         self.speed += best_move(self.position, self.speed, aims, *self.limits)
         low, high = self.limits
         self.position = min(max(self.position + self.speed, low), high)
@@ -151,7 +151,7 @@ class BeliefFollower:
 
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
         self.network, self.params, self.window = on_cpu(network).eval(), params, network.window
-        self._hearing = Hearing(self.network)
+        self._encoder = StreamingEncoder(self.network)
         self._playing: Playing | None = None
         self._steps = 0
 
@@ -171,7 +171,7 @@ class BeliefFollower:
         reading = read_score(self.network, score)
         start = float(score.onset_x_px[0]) if start_px is None else start_px
         self._playing = new_game(self.network, reading, score, self.params, start)
-        self._hearing.forget()
+        self._encoder.reset()
         self._steps = 0
 
     def hear(self, frame: np.ndarray) -> None:
@@ -201,7 +201,7 @@ class BeliefFollower:
 
     def _vector(self, frame: np.ndarray) -> np.ndarray:
         check_frame(frame, ready=self._playing is not None)
-        return self._hearing.add(frame)
+        return self._encoder.add(frame)
 
 
 def new_game(

@@ -28,7 +28,7 @@ from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.reference import constant_speed, optimal
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame, play_games
-from sfpipe.params import BaselinesParams, SynthesizeParams, override
+from sfpipe.params import AnyFilter, BaselinesParams, SynthesizeParams, override
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
 from sfpipe.store.schema import is_augmented
@@ -94,6 +94,7 @@ class Computing:
     bfloat16: bool
     deterministic: bool
     seed: int
+    filter: AnyFilter = "auto"
 
 
 def load_follower(
@@ -104,6 +105,7 @@ def load_follower(
     precision: str = "float32",
     deterministic: bool = False,
     seed: int = 0,
+    filter: AnyFilter = "auto",
 ) -> LoadedFollower:
     """Load a follower: ``optimal``, ``constant-speed``, a baseline, or an agent.
 
@@ -119,6 +121,8 @@ def load_follower(
         An agent takes its most probable action instead of drawing one.
     seed:
         Of an agent's draws.
+    filter:
+        Values that replace those of an agent's own filter.
 
     Raises
     ------
@@ -148,7 +152,7 @@ def load_follower(
         window = agent_window(folder, card, strip_height(sources.scores), file=sources.scores)
     chosen = choose_device(device)
     keep_memory()
-    how = Computing(chosen, choose_bfloat16(precision, chosen), deterministic, seed)
+    how = Computing(chosen, choose_bfloat16(precision, chosen), deterministic, seed, filter)
     return _kind_of(card).load(folder, window, how)
 
 
@@ -219,7 +223,8 @@ class _Policy:
 
 def _belief(folder: Path, window: Window, how: Computing) -> LoadedFollower:
     """Two encoders and a Bayes filter; there is no chance in it."""
-    network, params, card = load_belief(folder, how.device)
+    network, own, card = load_belief(folder, how.device)
+    params = own.replaced(how.filter)
 
     def play(evaluation_set: EvaluationSet, trials: int, progress: str | None) -> Games:
         performances = evaluation_set.performances

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import torch
 
-from sfpipe.game import compiled
 from sfpipe.store.bank import PLANES, Bank, MemoryFormat
 
 
@@ -133,7 +132,9 @@ def scatter(
 
 def target(bank: Bank, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
     """Target x in padded px: linear interpolation of onset positions over onset frames."""
-    return bank.targets[bank.frame_base[performance] + frame]
+    # Nothing stops a game that is played on after its end.
+    index = (bank.frame_base[performance] + frame).clamp(max=len(bank.targets) - 1)
+    return bank.targets[index]
 
 
 def step(
@@ -152,16 +153,6 @@ def step(
     -----
     A game that is over must be restarted by the caller before the next step.
     """
-    if bank.device.type == "cpu":
-        after, outcome = compiled.advance(bank, state, acceleration, threshold_px)
-        return GameState(*after), StepResult(*outcome)
-    return step_tensors(bank, state, acceleration, threshold_px)
-
-
-def step_tensors(
-    bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float
-) -> tuple[GameState, StepResult]:
-    """`step` in tensor operations, on any device."""
     speed = state.speed + acceleration
     half = bank.window.width / 2
     last = bank.strip_width[state.performance] - half - 1
@@ -179,12 +170,11 @@ def step_tensors(
 def observation_index(bank: Bank, state: GameState) -> ObservationIndex:
     """Where the observation of each state lies in the bank."""
     base = bank.frame_base[state.performance]
-    columns = compiled.columns if bank.device.type == "cpu" else Bank.columns
     return ObservationIndex(
         base + state.frame,
         base + state.previous_frame,
-        columns(bank, state.performance, state.position),
-        columns(bank, state.performance, state.previous_position),
+        bank.columns(state.performance, state.position),
+        bank.columns(state.performance, state.previous_position),
     )
 
 

@@ -1,4 +1,4 @@
-"""One game in plain numbers: the compiled rules without a tensor's cost per operation.
+"""One game in plain numbers: the rules of `dynamics` without a tensor's cost per operation.
 
 For environments that step one game at a time.
 """
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sfpipe.game.compiled import move
 from sfpipe.game.dynamics import GameState
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -65,9 +64,9 @@ class SingleGame:
         self.speed += acceleration
         self.previous_position, self.previous_frame = self.position, self.frame
         self.frame += 1
-        self.position, _, reward, lost = move(
-            self.position, self.speed, self.target, self._half, self._end, self._threshold
-        )
+        self.position = min(max(self.position + self.speed, self._half), self._end)
+        distance, threshold = abs(self.position - self.target), self._threshold
+        reward, lost = max((threshold - distance) / threshold, 0.0), distance > threshold
         return Step(float(np.float32(reward)), lost, self.frame >= self._last and not lost)
 
     def observe(self) -> tuple[np.ndarray, np.ndarray]:

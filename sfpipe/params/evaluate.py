@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sfpipe.params.section import Section
+from sfpipe.params.train import AnyFilter, MachineParams, StoppingRule
 
 
 class EvaluateParams(Section):
@@ -16,6 +17,8 @@ class EvaluateParams(Section):
     trials: int = Field(default=10, ge=1)
     real_trials: int = Field(default=50, ge=1)
     deterministic: bool = False
+    # Of agents with a memory: what replaces parts of the filter that the agent came with.
+    filter: AnyFilter = Field(default="auto", union_mode="left_to_right")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=1, ge=1)
@@ -45,30 +48,23 @@ class OmrParams(Section):
     stay: float = Field(default=0.8, ge=0)
 
 
-class MmLocParams(Section):
+class MmLocParams(MachineParams, StoppingRule):
     """MM-Loc: network, examples, when to stop."""
 
-    window: Literal["auto", "nottingham", "msmd"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int | None = Field(default=None, ge=1)
-    checkpoint_seconds: float = Field(default=60, ge=0)
     buckets: int = Field(default=40, ge=2, le=512)
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    passages: int = Field(default=8, ge=1)  # per update
-    windows: int = Field(default=9, ge=1)  # of a passage
-    excerpts: int = Field(default=16, ge=1)
-    match_loss: float = Field(default=1.0, ge=0)
-    read_loss: float = Field(default=1.0, ge=0)
+    crops: int = Field(default=8, ge=1)  # per update, each of so many ...
+    windows: int = Field(default=9, ge=1)  # ... snippets and ...
+    excerpts: int = Field(default=16, ge=1)  # ... excerpts: all pairs of both are examples
+    contrastive_coef: float = Field(default=1.0, ge=0)
+    transcription_coef: float = Field(default=1.0, ge=0)
     learning_rate: float = Field(default=1e-3, gt=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     evaluate_every: int = Field(default=500, ge=1)  # updates
     validation_examples: int = Field(default=2048, ge=1)
-    patience: int = Field(default=5, ge=1)  # evaluations
-    refinements: int = Field(default=2, ge=0)
-    refinement_factor: float = Field(default=0.1, gt=0, le=1)
+    patience: int = Field(default=10, ge=1)  # validations
     max_updates: int | None = Field(default=None, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
+    max_minutes: float | None = Field(default=20.0, gt=0)
 
 
 class BaselinesParams(Section):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -21,14 +20,11 @@ from sfpipe.params.data import (
     SynthesizeParams,
 )
 from sfpipe.params.evaluate import BaselinesParams, EvaluateParams
+from sfpipe.params.renamed import new_key
 from sfpipe.params.section import DatasetName, Section
 from sfpipe.params.train import TrainParams
 
 AnySection = TypeVar("AnySection", bound="Section")
-# Keys of earlier versions (shell patterns), and what takes their place.
-RENAMED = {
-    "performances": "'real_performances'",
-}
 
 
 class Params(Section):
@@ -116,9 +112,9 @@ def _explained(error: ValidationError, data: dict[str, Any], source: str | None)
     first = error.errors()[0]
     key = ".".join(_place(first["loc"], data))
     if first["type"] == "extra_forbidden":
-        now = next((new for old, new in RENAMED.items() if fnmatch(key, old)), None)
-        if now:
-            return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"it is {now} now")
+        if renamed := new_key(key, first.get("input"), data.get("algo")):
+            old, new = renamed
+            return SfpipeError(f"unknown key '{old}'", file=source, remedy=f"it is '{new}' now")
         near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
         return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?")
     found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
@@ -131,10 +127,12 @@ def _explained(error: ValidationError, data: dict[str, Any], source: str | None)
 def _place(location: tuple[int | str, ...], data: Any) -> list[str]:
     """The keys that lead to an error; pydantic adds which of several types it tried."""
     keys = []
-    for part in location:
+    for i, part in enumerate(location):
         nested = isinstance(data, (dict, list))
         if not nested:
             break
+        if isinstance(data, dict) and part not in data and i + 1 < len(location):
+            continue
         keys.append(str(part))
         try:
             data = data[part]
@@ -151,15 +149,17 @@ _SECTIONS = {
 
 
 def _known_keys(model: type[BaseModel], data: Any, prefix: str = "") -> list[str]:
-    """All keys of the schema; of tables with free names (schedules), under the names in `data`."""
+    """All keys of the schema; of tables with free names (folders), under the names in `data`."""
     keys: list[str] = []
     for name, field in model.model_fields.items():
         keys.append(prefix + name)
         kind, inside = field.annotation, data.get(name) if isinstance(data, dict) else None
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             keys += _known_keys(kind, inside, f"{prefix}{name}.")
-        for entry in get_args(kind)[1:]:
-            if isinstance(entry, type) and issubclass(entry, BaseModel):
+        for entry in get_args(kind):
+            if isinstance(entry, type) and issubclass(entry, Section) and name == "filter":
+                keys += _known_keys(entry, inside, f"{prefix}{name}.")
+            elif isinstance(entry, type) and issubclass(entry, BaseModel):
                 for own, value in inside.items() if isinstance(inside, dict) else ():
                     keys += _known_keys(entry, value, f"{prefix}{name}.{own}.")
     return keys

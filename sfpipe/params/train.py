@@ -1,113 +1,134 @@
-"""The section of training: window, device, one part per algorithm."""
+"""The section of training: what all algorithms share, one part per algorithm, and the presets."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from sfpipe.params.presets import PRESETS
 from sfpipe.params.section import Section
 
 Step = Annotated[int, Field(ge=1, le=64)]
+_MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
 
 
-class PPOParams(Section):
-    """Of PPO; REINFORCE takes `batch` too, to bound memory."""
+class MachineParams(Section):
+    """Window, device and arithmetic of a training."""
 
-    clip: float = Field(default=0.2, gt=0)
-    epochs: int = Field(default=1, ge=1)
-    batch: int = Field(default=120, ge=1)
-    localise_loss: float = Field(default=0.0, ge=0)  # of PPO alone
+    window: Literal["auto", "nottingham", "msmd"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    checkpoint_seconds: float = Field(default=60, ge=0)
+
+
+class StoppingRule(Section):
+    """When to validate, which weights to keep, when to lower the learning rate and to stop."""
+
+    evaluate_every: int = Field(default=5000, ge=1)  # updates
+    # Weights with the best validation, or those of the last validation.
+    keep: Literal["best", "last"] = "best"
+    patience: int = Field(default=50, ge=1)  # validations without improvement; then ...
+    lr_reductions: int = Field(default=2, ge=0)  # ... so often a lower rate, from the best weights
+    lr_reduction_factor: float = Field(default=0.1, gt=0, le=1)
+    max_minutes: float | None = Field(default=None, gt=0)  # of the whole training; null: no limit
+
+
+class CommonParams(MachineParams, StoppingRule):
+    """What all algorithms share."""
+
+    start_from: str | None = None  # an agent's name or folder: begin with its weights
+    warm_start: Literal["dagger"] | None = None  # imitation before `algo`
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    # Frames over which the weights that are validated and kept are averaged; 0: the present ones.
+    average_frames: int = Field(default=0, ge=0)
+    validation_pieces: int | None = Field(default=None, ge=1)
+    validation_trials: int = Field(default=1, ge=1)  # games per performance and validation
+
+
+class PolicyGradientParams(Section):
+    """What the algorithms of section 3 share (Table 5)."""
+
+    num_envs: int = Field(default=8, ge=1)  # games at once
+    learning_rate: float = Field(default=1e-4, gt=0)
+    gamma: float = Field(default=0.9, ge=0, le=1)
+    ent_coef: float = Field(default=0.05, ge=0)
+    vf_coef: float = Field(default=0.5, ge=0)
+    max_grad_norm: float = Field(default=0.5, gt=0)
+    max_frames: int | None = Field(default=None, ge=0)  # null: until validation stops it
+
+
+class ReinforceParams(PolicyGradientParams):
+    """REINFORCE with baseline: whole games."""
+
+    minibatch_size: int = Field(default=120, ge=1)  # states at once, to bound memory
+
+
+class A2CParams(PolicyGradientParams):
+    """Advantage actor-critic: `num_steps` of all games per update."""
+
+    num_steps: int = Field(default=15, ge=1)
+
+
+class PPOParams(A2CParams):
+    """Proximal policy optimisation."""
+
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    clip_coef: float = Field(default=0.2, gt=0)
+    update_epochs: int = Field(default=1, ge=1)
+    minibatch_size: int = Field(default=120, ge=1)
+    localisation_coef: float = Field(default=0.0, ge=0)
 
 
 class DaggerParams(Section):
-    """Imitation of the planner, alone or as warm start."""
+    """Imitation of the expert, alone or as warm start."""
 
-    frames: int = Field(default=500_000, ge=1)
-    scattered_share: float = Field(default=0.0, ge=0, le=1)
-    mixture_frames: int = Field(default=100_000, ge=0)
-    horizon: int = Field(default=8, ge=4)
-    temperature: float = Field(default=4.0, gt=0)
-    n_games: int = Field(default=64, ge=1)
-    t_max: int = Field(default=15, ge=1)
-    scatter: float = Field(default=0.0, ge=0, le=1)
-    batch: int = Field(default=120, ge=1)
+    max_frames: int = Field(default=250_000, ge=1)
+    beta_frames: int = Field(default=0, ge=0)  # until the expert no longer acts
+    random_state_share: float = Field(default=0.0, ge=0, le=1)  # of the frames, not played
+    random_start: float = Field(default=0.15, ge=0, le=1)  # share of games moved, per rollout
+    horizon: int = Field(default=8, ge=4)  # frames the expert looks ahead
+    temperature: float = Field(default=0.5, gt=0)  # of the soft labels, px
+    num_envs: int = Field(default=128, ge=1)
+    num_steps: int = Field(default=8, ge=1)
+    minibatch_size: int = Field(default=120, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     final_learning_rate: float = Field(default=5e-5, gt=0)
-    warm_up: int = Field(default=0, ge=0)  # optimiser steps until the learning rate is reached
-    value_loss: float = Field(default=0.5, ge=0)
-    read_loss: float = Field(default=0.0, ge=0)
-    localise_loss: float = Field(default=0.0, ge=0)
-    regret_loss: float = Field(default=0.0, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)  # optimiser steps to the full learning rate
+    gamma: float = Field(default=0.9, ge=0, le=1)
+    vf_coef: float = Field(default=0.05, ge=0)
+    expected_cost_coef: float = Field(default=10.0, ge=0)  # of the policy's expected cost
+    transcription_coef: float = Field(default=1.0, ge=0)
+    localisation_coef: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=0.5, gt=0)
 
 
-class StudyParams(Section):
-    """Learning from passages, before any game is played; horizon and temperature are dagger's."""
+class PretrainingParams(Section):
+    """Supervised learning on crops, before any game; horizon and temperature are dagger's."""
 
-    frames: int = Field(default=0, ge=0)  # states; 0: no such phase
-    share: float = Field(default=0.5, gt=0, le=1)  # of max_minutes, if that is sooner
-    passages: int = Field(default=8, ge=1)  # per update
-    windows: int = Field(default=9, ge=1)  # of a passage
-    excerpts: int = Field(default=16, ge=1)
+    max_frames: int = Field(default=0, ge=0)  # states; 0: no such phase
+    share_of_minutes: float = Field(default=0.4, gt=0, le=1)  # of max_minutes, if that is sooner
+    crops: int = Field(default=8, ge=1)  # per update, each of so many ...
+    windows: int = Field(default=9, ge=1)  # ... windows of the strip and ...
+    excerpts: int = Field(default=16, ge=1)  # ... excerpts: all pairs of both are states
     speed_spread: float = Field(default=8.0, ge=0)  # px/frame, around the target's own speed
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-4, gt=0)
-    regret_loss: float = Field(default=0.0, ge=0)  # grows to this in the course of the study
-    match_loss: float = Field(default=1.0, ge=0)
-    localise_loss: float = Field(default=1.0, ge=0)
-    read_loss: float = Field(default=1.0, ge=0)
+    expected_cost_coef: float = Field(default=10.0, ge=0)  # reached at the end of the phase
+    contrastive_coef: float = Field(default=1.0, ge=0)
+    localisation_coef: float = Field(default=1.0, ge=0)
+    transcription_coef: float = Field(default=1.0, ge=0)
+    max_grad_norm: float = Field(default=0.5, gt=0)
     evaluate_every: int = Field(default=500, ge=1)  # updates
 
 
-class Schedule(Section):
-    """One training schedule: the hyper-parameters of Table 5, budget and stopping rule."""
-
-    warm_start: Literal["dagger"] | None = None
-    n_games: int = Field(default=8, ge=1)
-    t_max: int = Field(default=15, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
-    gamma: float = Field(default=0.9, ge=0, le=1)
-    gae_lambda: float = Field(default=0.95, ge=0, le=1)
-    entropy: float = Field(default=0.05, ge=0)
-    value_loss: float = Field(default=0.5, ge=0)
-    max_grad_norm: float = Field(default=0.5, gt=0)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    # Frames over which the weights that are judged and kept are averaged; 0: the present ones.
-    average_frames: int = Field(default=0, ge=0)
-    # Weights with the highest R_on on validation, or those judged last, be they worse.
-    keep: Literal["best", "last"] = "best"
-    evaluate_every: int = Field(default=5000, ge=1)  # updates
-    validation_pieces: int | None = Field(default=None, ge=1)
-    validation_trials: int = Field(default=1, ge=1)  # games per performance and evaluation
-    patience: int = Field(default=50, ge=1)  # evaluations
-    refinements: int = Field(default=2, ge=0)
-    refinement_factor: float = Field(default=0.1, gt=0, le=1)
-    max_frames: int | None = Field(default=None, ge=0)  # of `algo`; null: until it stops
-    max_minutes: float | None = Field(default=None, gt=0)  # of the whole training
-    ppo: PPOParams = PPOParams()
-    dagger: DaggerParams = DaggerParams()
-    study: StudyParams = StudyParams()
-
-
-class BeliefFilterParams(Section):
-    """What an agent of `algo: belief` assumes of music while it plays."""
-
-    trust: float = Field(default=0.15, gt=0, le=2)  # exponent of a frame at the usual tempo
-    prior: float = Field(default=1.0, ge=0)  # share of the places' own frequency that is taken out
-    doubt: float = Field(default=0.02, ge=0, lt=1)  # least likelihood, of the mean one
-    drift: float = Field(default=0.04, ge=0, le=1)  # of the tempo's log, per frame
-    jump: float = Field(default=0.01, ge=0, le=1)  # probability of any other tempo, per frame
-    blur: float = Field(default=0.02, ge=0, le=0.3)  # of the position, per frame
-    tempo: float = Field(default=0.07, gt=0)  # usual tempo, quarter notes per frame ...
-    tempo_spread: float = Field(default=0.7, gt=0)  # ... and its deviation, as a log
-
-
 class BeliefParams(Section):
-    """Training of an agent with a memory (`algo: belief`): supervised, on passages."""
+    """Training of an agent with a memory (`algo: belief`): supervised, on crops."""
 
-    updates: int = Field(default=4000, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0)
-    passages: int = Field(default=12, ge=1)  # per update, each of so many ...
+    max_updates: int = Field(default=4000, ge=1)
+    crops: int = Field(default=12, ge=1)  # per update, each of so many ...
     frames: int = Field(default=200, ge=10)  # ... frames of sound and ...
     places: int = Field(default=192, ge=32)  # ... places of the strip
     score_steps: list[Step] = Field(default=[1, 2, 4, 8], min_length=1)
@@ -116,43 +137,77 @@ class BeliefParams(Section):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, gt=0)
-    warm_up: int = Field(default=100, ge=0)  # updates
+    warmup_steps: int = Field(default=100, ge=0)  # updates
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    pace_loss: float = Field(default=0.5, ge=0)  # of how long printed notes last
-    blur_px: float = Field(default=6.0, gt=0)  # deviation of the labels' places
-    reach: float = Field(default=0.8, gt=0)  # of the window: places beyond are not told apart
+    duration_coef: float = Field(default=0.5, ge=0)  # of how long printed notes last
+    label_std_px: float = Field(default=6.0, gt=0)  # of the labels' places
+    search_radius: float = Field(default=0.8, gt=0)  # of the window: places beyond do not count
     gain_db: float = Field(default=9.0, ge=0, le=60)  # on the fly, with ...
     equaliser_db: float = Field(default=4.0, ge=0, le=40)
     noise: float = Field(default=0.02, ge=0)  # greatest deviation added to magnitudes
     reverb_share: float = Field(default=0.0, ge=0, le=1)  # of those
-    varied_weight: float = Field(default=1.0, gt=0)  # of augmented performances, of plain ones 1
+    augmented_weight: float = Field(default=1.0, gt=0)  # of augmented performances, of others 1
     average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
-    keep: Literal["best", "last"] = "last"  # on validation, or judged last
+    keep: Literal["best", "last"] = "last"
     evaluate_every: int = Field(default=250, ge=1)  # updates
-    filter: BeliefFilterParams = BeliefFilterParams()
+
+
+class BeliefFilterParams(Section):
+    """What an agent of `algo: belief` assumes of music while it plays."""
+
+    likelihood_exponent: float = Field(default=0.15, gt=0, le=2)  # of a frame at the usual tempo
+    place_prior_exponent: float = Field(default=1.0, ge=0)  # of the places' own frequency
+    likelihood_floor: float = Field(default=0.02, ge=0, lt=1)  # of the mean likelihood
+    tempo_std: float = Field(default=0.04, ge=0, le=1)  # of the tempo's log, per frame
+    tempo_reset_prob: float = Field(default=0.01, ge=0, le=1)  # of any other tempo, per frame
+    position_diffusion: float = Field(default=0.02, ge=0, le=0.3)  # per frame
+    usual_tempo: float = Field(default=0.07, gt=0)  # quarter notes per frame (84 a minute) ...
+    usual_tempo_std: float = Field(default=0.7, gt=0)  # ... and the deviation of its log
+
+    def replaced(self, by: AnyFilter) -> BeliefFilterParams:
+        """This filter with the values that are set in `by`."""
+        if by == "auto":
+            return self
+        return self.model_copy(update=by.model_dump(exclude_unset=True))
+
+
+AnyFilter: TypeAlias = BeliefFilterParams | Literal["auto"]
 
 
 class TrainParams(Section):
-    """`train`: which window, on what, and the schedule chosen by name."""
+    """`train`: a preset, and what differs from it."""
 
-    window: Literal["auto", "nottingham", "msmd"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: int | None = Field(default=None, ge=1)
-    checkpoint_seconds: float = Field(default=60, ge=0)
-    start_from: str | None = None
-    schedule: str = "paper"
-    schedules: dict[str, Schedule] = Field(default={"paper": Schedule()})
+    preset: str = "demo"
+    common: CommonParams = CommonParams()
+    reinforce: ReinforceParams = ReinforceParams()
+    a2c: A2CParams = A2CParams()
+    ppo: PPOParams = PPOParams()
+    dagger: DaggerParams = DaggerParams()
+    pretraining: PretrainingParams = PretrainingParams()
     belief: BeliefParams = BeliefParams()
 
-    @model_validator(mode="after")
-    def _schedule_exists(self) -> TrainParams:
-        if self.schedule not in self.schedules:
-            raise ValueError(f"schedule '{self.schedule}' is none of {', '.join(self.schedules)}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _begin_with_preset(cls, data: Any) -> Any:
+        """The preset's values, with those that are given in their places; `auto` is the preset's.
 
-    @property
-    def chosen(self) -> Schedule:
-        """The schedule called `schedule`."""
-        return self.schedules[self.schedule]
+        Raises
+        ------
+        ValueError
+            If there is no such preset.
+        """
+        if not isinstance(data, dict):
+            return data
+        name = data.get("preset", "demo")
+        if not isinstance(name, str) or name not in PRESETS:
+            raise ValueError(f"preset {name!r} is none of {', '.join(PRESETS)}")
+        merged = data | {k: dict(v) for k, v in PRESETS[name].items() if k not in data}
+        for section, given in data.items():
+            if isinstance(given, BaseModel):
+                given = given.model_dump(exclude_unset=True)
+            if section == "preset" or not isinstance(given, Mapping | None):
+                continue
+            own = {k: v for k, v in (given or {}).items() if v != "auto" or k in _MACHINE}
+            merged[section] = dict(PRESETS[name].get(section, {})) | own
+        return merged

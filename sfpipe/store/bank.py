@@ -242,12 +242,6 @@ class Bank:
         return gather.pair(self._arrays[1], frame - EXCERPT, previous - EXCERPT, EXCERPT, 1.0)
 
     @cached_property
-    def tables(self) -> dict[str, np.ndarray]:
-        """The per-performance tables and `targets` as NumPy arrays, for compiled loops."""
-        names = ("targets", "frame_base", "strip_width", "last_frame", "strip_base", "phase_stride")
-        return {name: getattr(self, name).cpu().numpy() for name in names}
-
-    @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return self.strip.numpy(), self.spectrogram.numpy()
 

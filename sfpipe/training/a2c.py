@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from sfpipe.training.learner import Learner
+from sfpipe.params import A2CParams
+from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import n_step_returns
 from sfpipe.training.rollout import collect, entropy_of
 
 
-class A2C(Learner):
-    """Synchronous actor-critic: t_max steps of all games, then one update on all of them."""
+class A2C(PlayingLearner):
+    """Synchronous actor-critic: num_steps steps of all games, then one update on all of them."""
 
-    def update(self) -> dict[str, Any]:
+    algo = "a2c"
+    params: A2CParams
+
+    def learn(self) -> dict[str, Any]:
         """Play one rollout and descend once on policy, value and entropy together."""
-        s = self.schedule
+        p = self.params
         # The weights are still those that played: what was computed while playing is descended on.
-        rollout = collect(self.game, self.actor, s.t_max, graph=True)
-        returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, s.gamma)
+        rollout = collect(self.game, self.actor, p.num_steps, graph=True)
+        returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, p.gamma)
         errors = returns - rollout.value
         advantages = errors.detach()
         policy_loss = -(advantages * rollout.log_prob).mean()
         value_loss = errors.square().mean()
         entropy = entropy_of(rollout.logits.flatten(0, 1)).mean()
-        norm = self._descend(policy_loss + s.value_loss * value_loss - s.entropy * entropy)
-
-        self.frames += advantages.numel()
+        norm = self.descend(policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy)
         return {
             "frames": advantages.numel(),
             "reward": rollout.reward.mean(),

@@ -1,106 +1,39 @@
-"""Training of the network: cross-entropy of places, absolute error of paces, exact resume."""
+"""Training of an agent with a memory: cross-entropy of places, absolute error of note durations."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from sfpipe.agents.weights import RunningAverage, copy_weights
 from sfpipe.belief.network import PlaceNetwork
-from sfpipe.errors import SfpipeError
 from sfpipe.following.belief import play_all
 from sfpipe.game.play import mean_error, share_of_onsets
-from sfpipe.params import BeliefParams
-from sfpipe.progress import Progress
+from sfpipe.params import BeliefFilterParams, BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
-from sfpipe.training.belief_crops import BeliefCrops, BeliefCropSampler
-from sfpipe.training.checkpoint import load_checkpoint, restoring, save_checkpoint
-from sfpipe.training.log import TrainingLog
-from sfpipe.training.session import Clock
+from sfpipe.training.belief_crops import BeliefCropCutter, BeliefCrops
+from sfpipe.training.learner import Figures, Learner, closer
 
 
-@dataclass
-class BeliefCourse:
-    """Where a training stands; saved in every checkpoint.
-
-    Attributes
-    ----------
-    frames:
-        Labelled frames so far.
-    best, best_error:
-        Highest share of tracked onsets on validation (of the last evaluation, where those weights
-        are kept), and the mean tracking error there, px.
-    seconds:
-        Wall time of all runs together.
-    """
-
-    updates: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    best_error: float = math.inf
-    best_frames: int = 0
-    evaluations: list[dict[str, float]] = field(default_factory=list)
-
-
-def losses(
-    network: PlaceNetwork, passages: BeliefCrops, params: BeliefParams
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
-    """What is descended on.
-
-    Returns
-    -------
-    tuple
-        Cross-entropy of the frames' places relative to the labels' own entropy; the median
-        distance of the likeliest place, px; the mean absolute error of the log pace; how many
-        frames count. Those count that are heard and whose target is well inside of the passage.
-    """
-    window, place_px = network.window, network.place_px
-    places = network.encode_score(passages.strip)
-    frames = network.encode_audio(passages.sound)[:, network.context - 1 :]
-    logits = network.similarity(frames, places.vector)
-    centre = (torch.arange(logits.shape[2], device=logits.device) + 0.5) * place_px
-    off = centre - passages.target[:, :, None]
-    margin = 0.25 * window.width
-    inside = (passages.target > margin) & (passages.target < centre[-1] - margin)
-    counts = passages.heard & inside
-    off, logits = off[counts], logits[counts]
-    n = max(len(off), 1)
-    near = off.abs() <= params.reach * window.width
-    logits = logits.masked_fill(~near, -1e4)
-    blur = params.blur_px * place_px / 8
-    labels = (-0.5 * (off / blur) ** 2).masked_fill(~near, -1e4).softmax(1)
-    place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="sum") / n
-    known = passages.pace.isfinite()
-    pace_loss = (places.pace[known] - passages.pace[known]).abs().sum() / known.sum().clamp(min=1)
-    found = off.gather(1, logits.argmax(1, keepdim=True)).abs().detach()
-    distance = found.median() if len(off) else pace_loss.new_zeros(())
-    return place_loss, distance, pace_loss, len(off)
-
-
-class BeliefTraining:
-    """Descends on random passages; keeps averaged weights, the last or those best on validation.
+class BeliefLearner(Learner[PlaceNetwork]):
+    """Descends on random crops; validates averaged weights by following whole performances.
 
     Parameters
     ----------
     network:
-        Trained in place; holds the best weights at the end.
+        Trained in place.
     bank, scores:
         What to train on.
     validation:
         Performances to choose weights by.
-    checkpoint:
-        File to go on from and to save to; None never saves.
-    should_stop:
-        Asked after every update; when it says yes, a checkpoint is saved and `run` raises.
     """
+
+    average_by_updates = True
 
     def __init__(
         self,
@@ -111,152 +44,89 @@ class BeliefTraining:
         params: BeliefParams,
         *,
         seed: int,
-        checkpoint: Path | None = None,
-        checkpoint_seconds: float = 60,
-        log: TrainingLog | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
     ):
-        self.network, self.params, self.scores = network, params, dict(scores)
-        self.validation, self.checkpoint = list(validation), checkpoint
-        self.checkpoint_seconds, self.should_stop = checkpoint_seconds, should_stop
-        self.log = log or TrainingLog(None)
-        self.sampler = BeliefCropSampler(bank, scores, params)
-        self.generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed + 2)  # dropout can draw from no other generator
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay,
-            fused=True,
-        )  # fmt: skip
-        self.average = RunningAverage(network, params.average_updates)
-        self.course = BeliefCourse()
-        self.best_weights = copy_weights(network)
-
-    def run(self) -> BeliefCourse:
-        """Train until the updates or the minutes are over; the network then has the kept weights.
-
-        Raises
-        ------
-        SfpipeError
-            If interrupted (a checkpoint is saved), or the loss is not finite.
-        """
-        self._resume()
-        course, p = self.course, self.params
-        progress = Progress("belief", p.updates, "updates")
-        progress.start_at(course.updates)
-        clock = Clock(
-            course,
-            save=self._save,
-            checkpoint=self.checkpoint,
-            every=self.checkpoint_seconds,
-            should_stop=self.should_stop,
+        self.params, self.scores, self.validation = params, scores, validation
+        super().__init__(
+            network,
+            seed=seed,
+            device=bank.device,
+            learning_rate=(params.learning_rate, params.final_learning_rate),
+            max_grad_norm=params.max_grad_norm,
+            warmup_steps=params.warmup_steps,
+            average_span=params.average_updates,
         )
-        while self._progress() < 1:
-            figures = self.update()
-            clock.read()
-            if course.updates % p.evaluate_every == 0 or self._progress() >= 1:
-                self._evaluate(figures)
-                clock.read()
-            progress.advance(
-                1,
-                f"place {figures['policy_loss']:.3f}, {figures['match_px']:.0f} px,"
-                f" pace {figures['pace_loss']:.3f}, R_on (best) {course.best:.3f}",
-            )
-            clock.tick(f"{course.updates:,} updates")
-        progress.total = progress.done
-        progress.close(f"R_on {course.best:.3f}, {course.best_error:.1f} px")
-        self.network.load_state_dict(self.best_weights)
-        return course
+        self.max_updates, self.evaluate_every = params.max_updates, params.evaluate_every
+        self.keep = params.keep
+        self.sampler = BeliefCropCutter(bank, scores, params)
 
-    def update(self) -> dict[str, float]:
-        """One step.
+    def make_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Adam with decoupled weight decay."""
+        return torch.optim.AdamW(
+            parameters, lr=self.first_rate, weight_decay=self.params.weight_decay, fused=True
+        )
 
-        Raises
-        ------
-        SfpipeError
-            If the loss is not finite.
-        """
-        p = self.params
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
+    def rate_at(self, progress: float) -> float:
+        """A cosine from the first to the final learning rate."""
+        wave = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1))
+        return self.last_rate + wave * (self.first_rate - self.last_rate)
+
+    def learn(self) -> dict[str, Any]:
+        """One step on `crops` crops; `frames` counts those that have a label."""
         self.network.train()
-        place_loss, distance, pace_loss, n = losses(
-            self.network, self.sampler.draw(self.generator), p
+        place_loss, distance, duration_loss, n = losses(
+            self.network, self.sampler.draw(self.generator), self.params
         )
-        loss = place_loss + p.pace_loss * pace_loss
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), p.max_grad_norm)
-        self.optimiser.step()
-        self.average.follow(self.network, 1)
-        self.course.updates += 1
-        self.course.frames += n
-        if not math.isfinite(float(loss.detach())):
-            raise SfpipeError(
-                f"the loss is {float(loss.detach())} after {self.course.updates:,} updates",
-                remedy="lower train.belief.learning_rate, or check the stores: sfpipe inspect",
-            )
+        norm = self.descend(place_loss + self.params.duration_coef * duration_loss)
         return {
-            "policy_loss": float(place_loss.detach()),
-            "match_px": float(distance),
-            "pace_loss": float(pace_loss.detach()),
+            "frames": n,
+            "policy_loss": place_loss.detach(),
+            "place_px": distance,
+            "duration_loss": duration_loss.detach(),
+            "gradient_norm": norm,
         }
 
-    def _progress(self) -> float:
-        p = self.params
-        done = self.course.updates / p.updates
-        if p.max_minutes is not None:
-            done = max(done, self.course.seconds / 60 / p.max_minutes)
-        return done
+    def validate(self) -> Figures:
+        """R_on and mean error where the agent follows validation, with the filter's defaults."""
+        games = play_all(self.judged, BeliefFilterParams(), self.scores, self.validation)
+        return {"r_on": share_of_onsets(games), "error_px": mean_error(games)}
 
-    def _rate(self) -> float:
-        """A cosine from the first to the final learning rate, after the warm-up."""
-        p = self.params
-        wave = 0.5 + 0.5 * math.cos(math.pi * min(self._progress(), 1))
-        rate = p.final_learning_rate + wave * (p.learning_rate - p.final_learning_rate)
-        return rate * min(1.0, (self.course.updates + 1) / max(p.warm_up, 1))
+    def better(self, figures: Figures, best: Figures) -> bool:
+        """As `closer`."""
+        return closer(figures, best)
 
-    def _evaluate(self, figures: dict[str, float]) -> None:
-        course, network = self.course, self.average.network
-        games = play_all(network, self.params.filter, self.scores, self.validation)
-        r_on, error = share_of_onsets(games), mean_error(games)
-        better = (r_on, -error) > (course.best, -course.best_error)
-        if better or self.params.keep == "last":
-            course.best, course.best_error, course.best_frames = r_on, error, course.frames
-            self.best_weights = copy_weights(network)
-        row = {
-            "minutes": course.seconds / 60,
-            "validation_r_on": r_on,
-            "validation_error_px": error,
-            "best_r_on": course.best,
-            **figures,
-        }
-        course.evaluations.append({"frames": float(course.frames), **row})
-        self.log.write(course.frames, row)
 
-    def _save(self) -> None:
-        if self.checkpoint is None:
-            return
-        state: dict[str, Any] = {
-            "course": asdict(self.course),
-            "network": self.network.state_dict(),
-            "average": copy_weights(self.average.network),
-            "best_weights": self.best_weights,
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-            "torch": torch.get_rng_state(),
-        }
-        save_checkpoint(self.checkpoint, state)
+def losses(
+    network: PlaceNetwork, crops: BeliefCrops, params: BeliefParams
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
+    """What is descended on.
 
-    def _resume(self) -> None:
-        saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
-        if saved is None:
-            return
-        with restoring(self.checkpoint):
-            self.course = BeliefCourse(**saved["course"])
-            self.network.load_state_dict(saved["network"])
-            self.average.network.load_state_dict(saved["average"])
-            self.best_weights = saved["best_weights"]
-            self.optimiser.load_state_dict(saved["optimiser"])
-            self.generator.set_state(saved["generator"])
-            torch.set_rng_state(saved["torch"])
-        self.log.rewind(self.course.evaluations)
+    Returns
+    -------
+    tuple
+        Cross-entropy of the frames' places relative to the labels' own entropy; the median
+        distance of the likeliest place, px; the mean absolute error of the log of quarter notes
+        per px; how many frames count. Those count that are between the first and the last onset
+        and whose target is well inside of the crop.
+    """
+    window, place_px = network.window, network.place_px
+    places = network.encode_score(crops.strip)
+    frames = network.encode_audio(crops.sound)[:, network.context - 1 :]
+    logits = network.similarity(frames, places.vector)
+    centre = (torch.arange(logits.shape[2], device=logits.device) + 0.5) * place_px
+    off = centre - crops.target[:, :, None]
+    margin = 0.25 * window.width
+    inside = (crops.target > margin) & (crops.target < centre[-1] - margin)
+    counts = crops.played & inside
+    off, logits = off[counts], logits[counts]
+    n = max(len(off), 1)
+    near = off.abs() <= params.search_radius * window.width
+    logits = logits.masked_fill(~near, -1e4)
+    std = params.label_std_px * place_px / 8
+    labels = (-0.5 * (off / std) ** 2).masked_fill(~near, -1e4).softmax(1)
+    place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="sum") / n
+    rate, label = places.log_quarters_per_px, crops.log_quarters_per_px
+    known = label.isfinite()
+    duration_loss = (rate[known] - label[known]).abs().sum() / known.sum().clamp(min=1)
+    likeliest = off.gather(1, logits.argmax(1, keepdim=True)).abs().detach()
+    distance = likeliest.median() if len(off) else duration_loss.new_zeros(())
+    return place_loss, distance, duration_loss, len(off)

@@ -1,4 +1,4 @@
-"""Labelled passages: a stretch of strip, the sound that goes with it, how long its notes last."""
+"""Labelled crops: a stretch of strip, the sound that goes with it, how long its notes last."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sfpipe.belief.network import COLUMNS, PACES, frames_heard
+from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, audio_context
 from sfpipe.params import BeliefParams
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS, is_augmented
+from sfpipe.store.schema import BINS
+from sfpipe.training.crops import CropSampler
 
-_LONGEST = 400.0  # px between onsets that a pace is taken from: beyond are breaks and long rests
+_LONGEST = 400.0  # px between onsets that a label is taken from: beyond are breaks and long rests
 
 
 class BeliefCrops(NamedTuple):
-    """n passages of p places and t frames.
+    """n crops of p places and t frames.
 
     Attributes
     ----------
@@ -29,22 +30,22 @@ class BeliefCrops(NamedTuple):
     sound:
         float32 [shape=(n, 1, 78, context - 1 + t)], all that the last t frames depend on.
     target:
-        float32 [shape=(n, t)], px from the passage's left edge, at the last t frames.
-    heard:
+        float32 [shape=(n, t)], px from the crop's left edge, at the last t frames.
+    played:
         bool [shape=(n, t)], the frame is between the first and the last onset.
-    pace:
+    log_quarters_per_px:
         float32 [shape=(n, p)], log of quarter notes per px; NaN where it is not known.
     """
 
     strip: torch.Tensor
     sound: torch.Tensor
     target: torch.Tensor
-    heard: torch.Tensor
-    pace: torch.Tensor
+    played: torch.Tensor
+    log_quarters_per_px: torch.Tensor
 
 
-class BeliefCropSampler:
-    """Draws passages from a bank, every second of music equally often but for `varied_weight`.
+class BeliefCropCutter:
+    """Cuts crops with a label for each frame and place, and varies sound and picture.
 
     Parameters
     ----------
@@ -55,21 +56,27 @@ class BeliefCropSampler:
     def __init__(self, bank: Bank, scores: Mapping[str, ScoreRecord], params: BeliefParams):
         self.bank, self.params = bank, params
         self.place_px = COLUMNS * bank.window.shrink
-        self.before = frames_heard(params.sound_steps) - 1  # frames before the first labelled one
+        self.before = audio_context(params.sound_steps) - 1  # frames before the first labelled one
         pieces = [info.piece for info in bank.infos]
-        labels = {p: pace_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
-        self._pace = [labels[p] for p in pieces]
+        of_piece = {p: tempo_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
+        self._labels = [of_piece[p] for p in pieces]
         # Crops are cut by the processor, wherever the bank is: copied once, not for each batch.
         self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
-        # Paper behind the last strip, which may be narrower than a passage.
+        # Paper behind the last strip, which may be narrower than a crop.
         self._strip = np.pad(self._strip, ((0, 0), (0, params.places * COLUMNS)))
         short = self.before + params.frames - self._spectrogram.shape[1]
         if short > 0:
             self._spectrogram = np.pad(self._spectrogram, ((0, 0), (0, short)))
         self._targets = bank.targets.cpu()
-        weight = {True: params.varied_weight, False: 1.0}
-        self._lengths = torch.tensor(
-            [weight[is_augmented(i.performance)] * i.n_frames for i in bank.infos]
+        width = bank.window.width
+        self.sampler = CropSampler(
+            bank,
+            strip_px=params.places * self.place_px,
+            frames=params.frames,
+            left_px=(0.4 * width, 1.1 * width),
+            after=params.frames // 2,  # often the whole of a short performance
+            step_px=2,
+            augmented_weight=params.augmented_weight,
         )
 
     def draw(self, generator: torch.Generator) -> BeliefCrops:
@@ -81,32 +88,21 @@ class BeliefCropSampler:
             On the CPU.
         """
         bank, p = self.bank, self.params
-        n, span = p.passages, p.places * self.place_px
-        performance = torch.multinomial(self._lengths, n, replacement=True, generator=generator)
-        dice = torch.rand(2, n, generator=generator, dtype=torch.float64)
-        at = performance.to(bank.device)
+        at, *where = self.sampler.draw(p.crops, generator)
+        begin, frame = (t.cpu() for t in where)
         first, last = bank.first_frame[at].cpu(), bank.last_frame[at].cpu()
-        base = bank.frame_base[at].cpu()
-        # Often the whole of a short performance, never beyond the last of all.
-        frame = first + (dice[0] * (last - first - p.frames // 2).clamp(min=1)).to(torch.int64)
-        frame = (base + frame).clamp(max=len(bank.targets) - p.frames) - base
-        targets = self._targets
-        here = targets[base + frame]
-        width = bank.window.width
-        begin = here - width * (0.4 + 0.7 * dice[1])
-        begin = torch.minimum(begin, bank.strip_width[at].cpu() - span).clamp(min=0)
-        begin = (begin / 2).floor() * 2
+        base, targets = bank.frame_base[at].cpu(), self._targets
         column = bank.strip_base[at].cpu() + (begin / bank.window.shrink).to(torch.int64)
         frames = frame[:, None] + torch.arange(p.frames)
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
-        heard = (frames >= first[:, None]) & (frames <= last[:, None])
+        played = (frames >= first[:, None]) & (frames <= last[:, None])
         sound = self._sound(base + frame, base, generator)
         strip = gather.windows(self._strip, column.numpy(), p.places * COLUMNS, 1 / 255)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
-        pace = np.stack(
+        labels = np.stack(
             [
-                self._pace[i][np.minimum(c.astype(np.int64), len(self._pace[i]) - 1)]
-                for i, c in zip(performance.tolist(), centre, strict=True)
+                self._labels[i][np.minimum(c.astype(np.int64), len(self._labels[i]) - 1)]
+                for i, c in zip(at.tolist(), centre, strict=True)
             ]
         )
         device = bank.device
@@ -114,8 +110,8 @@ class BeliefCropSampler:
             self._shift(strip, generator).to(device),
             sound.to(device),
             target.to(device),
-            heard.to(device),
-            torch.from_numpy(pace).to(device),
+            played.to(device),
+            torch.from_numpy(labels).to(device),
         )
 
     def _sound(
@@ -189,7 +185,7 @@ def _pink() -> torch.Tensor:
     return torch.logspace(0.35, -0.45, BINS)[:, None]
 
 
-def pace_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:
+def tempo_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:
     """Log of quarter notes per px at every px of a padded strip: float32, NaN where not known."""
     x, quarter = score.onset_x_px.astype(np.float64), score.onset_quarter.astype(np.float64)
     labels = np.full(score.strip.shape[1] + 2 * padding_px, np.nan, np.float32)
@@ -202,5 +198,5 @@ def pace_labels(score: ScoreRecord, padding_px: int) -> np.ndarray:
         wide, long = x[j] - x[i], quarter[j] - quarter[i]
         if wide <= _LONGEST:
             begin, end = (int(v) + padding_px for v in (x[i], x[j]))
-            labels[begin:end] = np.clip(np.log(long / wide), *PACES)
+            labels[begin:end] = np.clip(np.log(long / wide), *LOG_QUARTERS_PER_PX)
     return labels

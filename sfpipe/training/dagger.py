@@ -1,189 +1,170 @@
-"""Imitation of the planner on the agent's own states (DAgger; Ross et al. 2011).
+"""Imitation of the expert on the agent's own states (DAgger; Ross et al. 2011).
 
-At every visited state the game knows the target's future, so the planner can say what each
+At every visited state the game knows the target's future, so the expert can say what each
 action would cost, whatever the agent did. The policy learns the distribution softmax(-cost /
-temperature). Training may begin with states scattered over all games, to form features; then
-states come from a mixture of planner and agent whose planner share falls to zero.
+temperature). Training may begin with random states of all games, to form features; then states
+come from a mixture of expert and agent whose expert share, beta, falls to zero.
 
-Where the agent cannot tell what the planner would do, imitation teaches it to hesitate: to draw
-from all that might be right. On its own states it therefore also minimises its expected regret,
+Where the agent cannot tell what the expert would do, imitation teaches it to hesitate: to draw
+from all that might be right. On its own states it therefore also minimises its expected cost,
 the sum over actions of probability times extra cost (cost-sensitive imitation; Ross and Bagnell
 2014), which is least for the one action that costs least on average.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.game.players import Expert
-from sfpipe.params import Schedule
-from sfpipe.store.bank import Bank
+from sfpipe.params import DaggerParams
 from sfpipe.training.auxiliary.transcription import TranscriptionHead
-from sfpipe.training.learner import Learner
+from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import n_step_returns
-from sfpipe.training.rollout import minibatches
+from sfpipe.training.rollout import mean_figures, minibatches
 from sfpipe.training.rollout_audio import RolloutAudioFeatures
 
 
-class Dagger(Learner):
-    """t_max steps of all games, labelled by the planner, then cross-entropy in minibatches."""
+class LabelledStates(NamedTuple):
+    """n states with the expert's costs of each action; `returns` if they were played."""
 
-    def __init__(
-        self,
-        network: ActorCritic,
-        bank: Bank,
-        schedule: Schedule,
-        *,
-        seed: int,
-        bfloat16: bool = False,
-    ):
-        super().__init__(network, bank, schedule, seed=seed, bfloat16=bfloat16)
-        self.planner = Expert(bank, schedule.dagger.horizon)
-        self.reader: TranscriptionHead | None = None
-        if schedule.dagger.read_loss:
-            self.reader = TranscriptionHead(bank, *network.branch_widths)
-            self.optimiser.add_param_group({"params": list(self.reader.parameters())})
+    at: ObservationIndex
+    cost: torch.Tensor
+    returns: torch.Tensor | None
+    figures: dict[str, Any]
 
-    def _games(self) -> int:
-        return self.schedule.dagger.n_games
 
-    def _rates(self) -> tuple[float, float]:
-        return self.schedule.dagger.learning_rate, self.schedule.dagger.final_learning_rate
+class Dagger(PlayingLearner):
+    """num_steps steps of all games, labelled by the expert, then cross-entropy in minibatches."""
 
-    def _warm_up(self) -> int:
-        return self.schedule.dagger.warm_up
+    algo = "dagger"
+    params: DaggerParams
 
-    def _localise_loss(self) -> float:
-        return self.schedule.dagger.localise_loss
-
-    def _aids(self) -> dict[str, nn.Module]:
-        return super()._aids() | ({} if self.reader is None else {"reader": self.reader})
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.expert = Expert(self.bank, self.params.horizon)
+        self.transcription: TranscriptionHead | None = None
+        if self.params.transcription_coef:
+            self.transcription = TranscriptionHead(self.bank, *self.network.branch_widths)
+            self.train_beside(transcription=self.transcription)
 
     @property
-    def planner_share(self) -> float:
-        """Probability that the planner, not the agent, acts in the next rollout."""
-        return max(0.0, 1 - self.frames / max(self.schedule.dagger.mixture_frames, 1))
+    def beta(self) -> float:
+        """Probability that the expert, not the agent, acts in the next rollout."""
+        return max(0.0, 1 - self.frames / max(self.params.beta_frames, 1))
 
-    def update(self) -> dict[str, Any]:
+    def learn(self) -> dict[str, Any]:
         """Play one rollout, label it, and descend on every minibatch of it."""
-        s = self.schedule
-        share = self.planner_share
-        scattered = self.progress < s.dagger.scattered_share
-        states = self._draw() if scattered else self._collect(share)
-        view, cost, returns, reward, agreement = states
-        n = len(cost)
-        labels = (-cost / s.dagger.temperature).softmax(1)
-        regret = (cost - cost.amin(1, keepdim=True)) / s.dagger.horizon
-        # Scattered states form features; a policy that has none yet must not settle on an action.
-        regret_weight = 0.0 if scattered else s.dagger.regret_loss
+        p = self.params
+        random_states = self.progress < p.random_state_share
+        at, cost, returns, known = self._draw() if random_states else self._play()
+        labels = (-cost / p.temperature).softmax(1)
+        extra_cost = (cost - cost.amin(1, keepdim=True)) / p.horizon
+        # Random states form features; a policy that has none yet must not settle on an action.
+        cost_coef = 0.0 if random_states else p.expected_cost_coef
         self.network.train()  # dropout is on: this is supervised learning
-        sums: dict[str, Any] = {}
-        n_batches = 0
-        for which in minibatches(n, s.dagger.batch, self.shuffle, self.bank.device):
-            seen = select_index(view, which)
-            features = self.actor.features(self.actor.observe(self.bank, seen))
+        steps = []
+        for which in minibatches(len(cost), p.minibatch_size, self.generator, self.bank.device):
+            here = select_index(at, which)
+            features = self.actor.features(self.actor.observe(self.bank, here))
             with self.actor.arithmetic():
                 embedding = self.network.join(*features)
                 logits, values = self.network.heads(embedding)
             # Cross-entropy minus the labels' own entropy: 0 when the policy equals the labels.
             policy_loss = F.kl_div(logits.log_softmax(1), labels[which], reduction="batchmean")
-            # Scattered states are not played on, so they have no returns.
-            value_loss = 0 * values.sum()
+            value_loss = 0 * values.sum()  # random states are not played on: they have no returns
             if returns is not None:
                 value_loss = (returns[which] - values).square().mean()
-            expected_regret = (logits.softmax(1) * regret[which]).sum(1).mean()
-            loss = policy_loss + regret_weight * expected_regret + s.dagger.value_loss * value_loss
-            figures = {"regret": expected_regret.detach()}
-            if self.reader is not None:
-                with self.actor.arithmetic():
-                    read_loss = self.reader.loss(*features, seen)
-                loss = loss + s.dagger.read_loss * read_loss
-                figures["read_loss"] = read_loss.detach()
-            if self.localiser is not None:
-                with self.actor.arithmetic():
-                    localise_loss = self.localiser.loss(embedding, seen)
-                loss = loss + s.dagger.localise_loss * localise_loss
-                figures["localise_loss"] = localise_loss.detach()
-            norm = self._descend(loss)
-            figures |= {
-                "policy_loss": policy_loss.detach(),
-                "value_loss": value_loss.detach(),
-                "gradient_norm": norm,
-            }
-            sums = {k: sums.get(k, 0) + v for k, v in figures.items()}
-            n_batches += 1
-        self.frames += n
-        means = {k: v / n_batches for k, v in sums.items()}
-        return {
-            "frames": n,
-            "reward": reward,
-            "planner_share": share,
-            **({} if agreement is None else {"agreement": agreement}),
-            **means,
-        }
+            expected_cost = (logits.softmax(1) * extra_cost[which]).sum(1).mean()
+            auxiliary_loss, figures = self._auxiliary_losses(features, embedding, here)
+            loss = policy_loss + cost_coef * expected_cost + p.vf_coef * value_loss
+            norm = self.descend(loss + auxiliary_loss)
+            steps.append(
+                figures
+                | {
+                    "expected_cost": expected_cost.detach(),
+                    "policy_loss": policy_loss.detach(),
+                    "value_loss": value_loss.detach(),
+                    "gradient_norm": norm,
+                }
+            )
+        return {"frames": len(cost), **known, **mean_figures(steps)}
 
-    def _scatter(self) -> None:
-        """Move some games to random places: states of one batch are then less alike."""
-        game, generator = self.game, self.actor.generator
-        dice = torch.rand(game.n_games, generator=generator, device=self.bank.device)
-        which = (dice < self.schedule.dagger.scatter).nonzero().squeeze(1)
-        if len(which):
-            drawn = game.sampler.draw(len(which))
-            elsewhere = dynamics.scatter(self.bank, drawn, generator, game.window.threshold_px)
-            game.put(which, elsewhere)
+    def _auxiliary_losses(
+        self,
+        features: tuple[torch.Tensor, torch.Tensor],
+        embedding: torch.Tensor,
+        index: ObservationIndex,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Their weighted sum, and each for itself."""
+        total, figures = torch.zeros((), device=embedding.device), {}
+        with self.actor.arithmetic():
+            if self.transcription is not None:
+                loss = self.transcription.loss(*features, index)
+                total = total + self.params.transcription_coef * loss
+                figures["transcription_loss"] = loss.detach()
+            if self.localisation is not None:
+                loss = self.localisation.loss(embedding, index)
+                total = total + self.params.localisation_coef * loss
+                figures["localisation_loss"] = loss.detach()
+        return total, figures
 
     @torch.no_grad()
-    def _draw(self) -> tuple[ObservationIndex, torch.Tensor, None, Any, Any]:
-        """As `_collect`, of states drawn anywhere in any game; nothing is played.
+    def _draw(self) -> LabelledStates:
+        """States drawn anywhere in any game; nothing is played.
 
         A third cheaper than playing, and no two states of a batch are neighbours: features form
         sooner. The agent's own states must follow, since it never meets these in play.
         """
-        s, game = self.schedule.dagger, self.game
-        n = s.n_games * s.t_max
-        state = dynamics.scatter(
-            self.bank, game.sampler.draw(n), self.actor.generator, game.window.threshold_px
-        )
-        cost = self.planner.costs(state).to(torch.float32)
+        game, threshold = self.game, self.game.window.threshold_px
+        drawn = game.sampler.draw(self.params.num_envs * self.params.num_steps)
+        state = dynamics.scatter(self.bank, drawn, self.actor.generator, threshold)
+        cost = self.expert.costs(state).to(torch.float32)
         error = state.position - dynamics.target(self.bank, state.performance, state.frame)
-        reward = 1 - error.abs().mean() / game.window.threshold_px
-        return dynamics.observation_index(self.bank, state), cost, None, reward, None
+        figures = {"reward": 1 - error.abs().mean() / threshold, "beta": 1.0}
+        return LabelledStates(dynamics.observation_index(self.bank, state), cost, None, figures)
 
     @torch.no_grad()
-    def _collect(
-        self, share: float
-    ) -> tuple[ObservationIndex, torch.Tensor, torch.Tensor, Any, Any]:
-        """Views, costs, returns (flat), mean reward, share of agreeing first choices."""
+    def _play(self) -> LabelledStates:
+        """One rollout of all games, by a mixture of expert and agent."""
         self.network.eval()
-        s, game = self.schedule, self.game
+        p, game, beta = self.params, self.game, self.beta
+        self._restart_some()
+        audio = RolloutAudioFeatures(self.actor, game.bank, game.n_games)
         steps: list[tuple] = []
-        self._scatter()
-        sound = RolloutAudioFeatures(self.actor, game.bank, game.n_games)
-        for step in range(s.dagger.t_max):
-            at = game.observation_index()
-            logits, _ = sound.heads(at, s.dagger.t_max + 1 - step)
-            cost = self.planner.costs(game.state)
-            action, planned = self.actor.sample(logits), cost.argmin(1)
-            agree = logits.argmax(1) == planned
-            if share > 0:
+        for step in range(p.num_steps):
+            index = game.observation_index()
+            logits, _ = audio.heads(index, p.num_steps + 1 - step)
+            cost = self.expert.costs(game.state)
+            action, best = self.actor.sample(logits), cost.argmin(1)
+            agree = logits.argmax(1) == best
+            if beta > 0:
                 dice = torch.rand(len(action), generator=self.actor.generator, device=action.device)
-                action = torch.where(dice < share, planned, action)
+                action = torch.where(dice < beta, best, action)
             out = game.step(action - 1)
-            steps.append((*at, cost.to(torch.float32), out.reward, out.terminated, agree))
-        last_value = sound.heads(game.observation_index(), 1)[1]
-        columns = [torch.stack(c) for c in zip(*steps, strict=True)]
-        returns = n_step_returns(columns[5], columns[6], last_value, s.gamma)
-        return (
-            ObservationIndex(*(c.flatten() for c in columns[:4])),
-            columns[4].flatten(0, 1),
-            returns.flatten(),
-            columns[5].mean(),
-            columns[7].float().mean(),
+            steps.append((*index, cost.to(torch.float32), out.reward, out.terminated, agree))
+        last_value = audio.heads(game.observation_index(), 1)[1]
+        *fields, cost, reward, terminated, agree = (
+            torch.stack(column) for column in zip(*steps, strict=True)
         )
+        returns = n_step_returns(reward, terminated, last_value, p.gamma)
+        return LabelledStates(
+            ObservationIndex(*(field.flatten() for field in fields)),
+            cost.flatten(0, 1),
+            returns.flatten(),
+            {"reward": reward.mean(), "beta": beta, "agreement": agree.float().mean()},
+        )
+
+    def _restart_some(self) -> None:
+        """Move some games to random states: those of one batch are then less alike."""
+        game, generator = self.game, self.actor.generator
+        dice = torch.rand(game.n_games, generator=generator, device=self.bank.device)
+        which = (dice < self.params.random_start).nonzero().squeeze(1)
+        if len(which):
+            drawn = game.sampler.draw(len(which))
+            states = dynamics.scatter(self.bank, drawn, generator, game.window.threshold_px)
+            game.put(which, states)

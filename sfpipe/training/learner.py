@@ -1,103 +1,147 @@
-"""What all learners share: a network, games, an optimiser, one `update()` at a time."""
+"""What the trainer asks of a learning algorithm, and what all algorithms share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import nn
 
-from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.policy import Actor
-from sfpipe.game.batched import BatchedGame
-from sfpipe.params import Schedule
-from sfpipe.store.bank import Bank
-from sfpipe.training.auxiliary.localisation import LocalisationHead
+from sfpipe.agents.weights import RunningAverage, copy_weights
+
+Network = TypeVar("Network", bound=nn.Module)
+Figures = dict[str, float]
 
 
-class Learner(ABC):
-    """Plays some frames and takes some optimiser steps per `update()`.
+class Learner(ABC, Generic[Network]):
+    """One algorithm: a network, an optimiser, one `update()` at a time.
 
     Parameters
     ----------
     network:
         Trained in place.
-    bank:
-        Training performances.
-    schedule:
-        Hyper-parameters (Table 5).
     seed:
-        Of games, actions, minibatches and dropout; the global generator is seeded with it too,
-        since dropout can draw from no other.
-    bfloat16:
-        Forward and backward convolutions in bfloat16.
+        Of everything drawn; the global generator is seeded with it too, since dropout can draw
+        from no other.
+    learning_rate:
+        At the beginning and at the end of the phase; between them it decays (`rate_at`).
+    max_grad_norm:
+        Of the network's gradient.
+    warmup_steps:
+        Optimiser steps until the learning rate is fully there.
+    average_span:
+        Frames (or updates, with `average_by_updates`) over which the weights that are validated
+        are averaged; 0: the present ones.
+
+    Attributes
+    ----------
+    unit:
+        What `frames` counts, in the plural.
+    max_frames, max_updates:
+        Where the phase ends, if one of them says.
+    evaluate_every:
+        Updates between validations.
+    keep:
+        Weights with the best validation, or those of the last one.
+    auxiliary:
+        Modules trained beside the network, and dropped in the end.
+    progress:
+        Share of the phase that is done; the trainer sets it.
+    frames:
+        Of this phase, so far.
     """
 
-    n_games: int
+    unit = "frames"
+    max_frames: int | None = None
+    max_updates: int | None = None
+    evaluate_every: int
+    keep: Literal["best", "last"] = "best"
+    average_by_updates = False
 
     def __init__(
         self,
-        network: ActorCritic,
-        bank: Bank,
-        schedule: Schedule,
+        network: Network,
         *,
         seed: int,
-        bfloat16: bool = False,
+        device: torch.device,
+        learning_rate: tuple[float, float],
+        max_grad_norm: float,
+        warmup_steps: int = 0,
+        average_span: int = 0,
     ):
-        self.network, self.bank, self.schedule = network, bank, schedule
-        self.game = BatchedGame(bank, bank.window, self._games(), seed)
-        device = bank.device
-        self.actor = Actor(network, torch.Generator(device).manual_seed(seed + 1), bfloat16)
-        self.shuffle = torch.Generator().manual_seed(seed + 2)
+        self.network, self.device = network, device
+        self.first_rate, self.last_rate = learning_rate
+        self.max_grad_norm, self.warmup_steps = max_grad_norm, warmup_steps
+        self.average_span = average_span
+        self.average = self._new_average()
+        self.generator = torch.Generator().manual_seed(seed + 2)
         torch.manual_seed(seed + 3)
-        self.optimiser = torch.optim.Adam(
-            network.parameters(), lr=self._rates()[0], betas=(0.9, 0.999), fused=True
-        )
-        self.localiser: LocalisationHead | None = None
-        if self._localise_loss():
-            self.localiser = LocalisationHead(bank, network.width)
-            self.optimiser.add_param_group({"params": list(self.localiser.parameters())})
-        self.frames = 0
-        self.refined = 1.0  # factor of the learning rate
-        self.progress = 0.0  # share of the training that is done; the trainer sets it
+        self.optimiser = self.make_optimiser(network.parameters())
+        self.auxiliary: dict[str, nn.Module] = {}
+        self.frames, self.progress, self.rate_factor = 0, 0.0, 1.0
 
-    def _games(self) -> int:
-        return self.schedule.n_games
-
-    def _rates(self) -> tuple[float, float]:
-        """Learning rate at the beginning and at the end; between them it decays exponentially."""
-        return self.schedule.learning_rate, self.schedule.learning_rate
-
-    def _localise_loss(self) -> float:
-        """Weight of the localiser's loss; 0 makes none."""
-        return 0.0
-
-    def _aids(self) -> dict[str, nn.Module]:
-        """What is trained beside the network, and dropped in the end."""
-        return {} if self.localiser is None else {"localiser": self.localiser}
-
-    def inherit(self, previous: Learner) -> None:
-        """Go on with what the last phase's learner trained beside the same network."""
-        former = previous._aids()
-        for name, aid in self._aids().items():
-            if name in former:
-                aid.load_state_dict(former[name].state_dict())
+    def update(self) -> dict[str, Any]:
+        """Learn once; returns figures to log, `frames` (learned from) among them."""
+        figures = self.learn()
+        self.frames += int(figures["frames"])
+        if self.average is not None:
+            self.average.follow(self.network, 1 if self.average_by_updates else figures["frames"])
+        return figures
 
     @abstractmethod
-    def update(self) -> dict[str, Any]:
-        """Play and learn once; returns figures to log, `frames` (played) among them."""
+    def learn(self) -> dict[str, Any]:
+        """One step of the algorithm; returns its figures."""
 
-    def steer(self, progress: float) -> None:
-        """Told after every update which share of the phase is done; sets the learning rate."""
+    @abstractmethod
+    def validate(self) -> Figures:
+        """How good the weights in `judged` are, the same way every time."""
+
+    @abstractmethod
+    def better(self, figures: Figures, best: Figures) -> bool:
+        """Whether one validation is better than another (of which `best` may be empty)."""
+
+    def note(self, figures: Figures) -> str:
+        """A few words on an update, for the progress line."""
+        return f"loss {figures['policy_loss']:.3f}"
+
+    @property
+    def judged(self) -> Network:
+        """The network whose weights are validated and kept: the average, if there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def make_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Adam, as Table 5 says."""
+        return torch.optim.Adam(parameters, lr=self.first_rate, betas=(0.9, 0.999), fused=True)
+
+    def train_beside(self, **modules: nn.Module) -> None:
+        """Train modules beside the network."""
+        for name, module in modules.items():
+            self.auxiliary[name] = module
+            self.optimiser.add_param_group({"params": list(module.parameters())})
+
+    def inherit(self, previous: Learner[Any]) -> None:
+        """Go on with what the last phase trained beside the same network."""
+        for name, module in self.auxiliary.items():
+            if name in previous.auxiliary:
+                module.load_state_dict(previous.auxiliary[name].state_dict())
+
+    def set_progress(self, progress: float) -> None:
+        """Take note of the share of the phase that is done; sets the learning rate."""
         self.progress = progress
-        first, last = self._rates()
-        if last != first:  # else only refinement changes it
-            self.set_learning_rate(self.refined * first * (last / first) ** progress)
+        if self.last_rate != self.first_rate:  # else only `refine` changes it
+            self.set_learning_rate(self.rate_factor * self.rate_at(progress))
 
-    def refine(self, factor: float) -> None:
-        """Multiply the learning rate, from now on: what it is, and what it decays to."""
-        self.refined *= factor
+    def rate_at(self, progress: float) -> float:
+        """The learning rate at a share of the phase: it decays exponentially."""
+        return self.first_rate * (self.last_rate / self.first_rate) ** progress
+
+    def refine(self, weights: dict[str, torch.Tensor], factor: float) -> None:
+        """Go back to `weights`; multiply the learning rate, what it is and what it decays to."""
+        self.network.load_state_dict(weights)
+        self.average = self._new_average()
+        self.rate_factor *= factor
         self.set_learning_rate(self.optimiser.param_groups[0]["lr"] * factor)
 
     def set_learning_rate(self, rate: float) -> None:
@@ -105,15 +149,16 @@ class Learner(ABC):
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def _descend(self, loss: torch.Tensor) -> torch.Tensor:
+    def descend(self, loss: torch.Tensor) -> torch.Tensor:
         """One optimiser step on `loss`; returns the gradient norm before clipping."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        return self._apply_gradients()
+        return self.apply_gradients()
 
-    def _apply_gradients(self) -> torch.Tensor:
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.max_grad_norm)
-        warmth = self._warmth()
+    def apply_gradients(self) -> torch.Tensor:
+        """One optimiser step on the gradients there are; returns their norm before clipping."""
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
+        warmth = self.warmth()
         rate = self.optimiser.param_groups[0]["lr"]  # of all groups
         if warmth < 1:
             self.set_learning_rate(rate * warmth)
@@ -122,62 +167,57 @@ class Learner(ABC):
             self.set_learning_rate(rate)
         return norm
 
-    def _warm_up(self) -> int:
-        """Optimiser steps until the learning rate is fully there."""
-        return 0
-
-    def _warmth(self) -> float:
+    def warmth(self) -> float:
         """Share of the learning rate in the next step.
 
         Adam's first steps are as long as the rate whatever the gradients are: at full rate they
-        would shake weights that have learnt something before.
+        would shake weights that have learned something before.
         """
-        if not self._warm_up():
+        if not self.warmup_steps:
             return 1.0  # without asking the optimiser, whose steps a GPU counts
         states = list(self.optimiser.state.values())
         done = float(states[0]["step"]) if states else 0.0
-        return min(1.0, (done + 1) / self._warm_up())
+        return min(1.0, (done + 1) / self.warmup_steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `update()` depends on: weights, aids, optimiser, games, every generator."""
-        saved = {
+        """All that `update()` depends on: weights, modules, optimiser, every generator."""
+        saved: dict[str, Any] = {
             "network": self.network.state_dict(),
+            "auxiliary": {name: m.state_dict() for name, m in self.auxiliary.items()},
+            "average": None if self.average is None else copy_weights(self.average.network),
             "optimiser": self.optimiser.state_dict(),
-            "game": self.game.state_dict(),
-            "actor": self.actor.generator.get_state(),
-            "shuffle": self.shuffle.get_state(),
+            "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),
             "frames": self.frames,
             "progress": self.progress,
-            "refined": self.refined,
+            "rate_factor": self.rate_factor,
         }
-        saved |= {name: aid.state_dict() for name, aid in self._aids().items()}
-        if self.bank.device.type == "cuda":
-            saved["cuda"] = torch.cuda.get_rng_state(self.bank.device)
+        if self.device.type == "cuda":
+            saved["cuda"] = torch.cuda.get_rng_state(self.device)
         return saved
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken.
-
-        On another kind of device actions are drawn from a fresh generator, seeded with the frames
-        played: the states of a processor's and a GPU's generators are not exchangeable.
-        """
+        """Go on exactly where `state_dict` was taken."""
         self.network.load_state_dict(saved["network"])
-        for name, aid in self._aids().items():
-            aid.load_state_dict(saved[name])
+        for name, module in self.auxiliary.items():
+            module.load_state_dict(saved["auxiliary"][name])
+        if self.average is not None:
+            self.average.network.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        self.game.load_state_dict(saved["game"])
-        self._go_on_drawing(saved)
-        self.shuffle.set_state(saved["shuffle"])
+        self.generator.set_state(saved["generator"])
         torch.set_rng_state(saved["torch"])
-        if "cuda" in saved and self.bank.device.type == "cuda":
-            torch.cuda.set_rng_state(saved["cuda"], self.bank.device)
+        if "cuda" in saved and self.device.type == "cuda":
+            torch.cuda.set_rng_state(saved["cuda"], self.device)
         self.frames, self.progress = saved["frames"], saved["progress"]
-        self.refined = saved["refined"]
+        self.rate_factor = saved["rate_factor"]
 
-    def _go_on_drawing(self, saved: dict[str, Any]) -> None:
-        generator, state = self.actor.generator, saved["actor"]
-        if len(state) == len(generator.get_state()):
-            generator.set_state(state)
-        else:
-            generator.manual_seed(generator.initial_seed() + saved["frames"])
+    def _new_average(self) -> RunningAverage[Network] | None:
+        return RunningAverage(self.network, self.average_span) if self.average_span else None
+
+
+def closer(figures: Figures, best: Figures) -> bool:
+    """More onsets on validation; of equally many, a smaller error. A tie is no improvement."""
+    if not best:
+        return True
+    ours, theirs = ((f["r_on"], -f["error_px"]) for f in (figures, best))
+    return ours > theirs

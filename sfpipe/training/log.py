@@ -23,7 +23,7 @@ class TrainingLog:
     ----------
     folder:
         DVCLive's folder (`plots/metrics/*.tsv`, `metrics.json`); TensorBoard events go to
-        `events` beside it, where `dvc` does not look.
+        `events` beside it, out of `dvc`'s way.
     events:
         TensorBoard's folder; None writes none.
     """

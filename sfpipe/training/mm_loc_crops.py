@@ -1,7 +1,7 @@
-"""What MM-Loc learns from: passages, whose snippets and excerpts share their convolutions.
+"""What MM-Loc learns from: crops, whose snippets and excerpts share their convolutions.
 
 As in `sfpipe.training.pretraining`, which learns to name places too: every pair of a
-snippet and an excerpt of a passage is an example if the newest frame is played within it.
+snippet and an excerpt of a crop is an example if the newest frame is played within it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sfpipe.store import gather
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.training.auxiliary.contrastive import ContrastiveHead
 from sfpipe.training.auxiliary.transcription import TranscriptionHead
-from sfpipe.training.crops import Crops, CropSampler
+from sfpipe.training.crops import Crops, StateCropCutter
 
 
-class MmLocPassages(nn.Module):
-    """Draws passages; the loss of the network on all their examples, and of two training aids:
-    matching, and reading and hearing notes.
+class MmLocCrops(nn.Module):
+    """Draws crops; the loss of the network on all their examples, and two auxiliary losses:
+    contrastive, and transcription.
 
     Parameters
     ----------
@@ -40,16 +40,18 @@ class MmLocPassages(nn.Module):
         window = network.window
         self._score = DenseBranch(network.score, 1, window.seen)
         self._sound = DenseBranch(network.spectrogram, 1, (BINS, network.context))
-        self.sampler = CropSampler(
+        self.sampler = StateCropCutter(
             examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0
         )
-        self.matcher = ContrastiveHead(self._score, self._sound, window).to(examples.bank.device)
-        self.reader = TranscriptionHead(examples.bank, *network.branch_widths)
+        self.contrastive = ContrastiveHead(self._score, self._sound, window).to(
+            examples.bank.device
+        )
+        self.transcription = TranscriptionHead(examples.bank, *network.branch_widths)
 
     def loss(
         self, generator: torch.Generator, *, bfloat16: bool = False
     ) -> tuple[torch.Tensor, int]:
-        """Loss on fresh passages, and how many examples they have.
+        """Loss on fresh crops, and how many examples they have.
 
         Parameters
         ----------
@@ -57,37 +59,38 @@ class MmLocPassages(nn.Module):
             On the CPU.
         """
         (network,) = self._network
-        passages = self.sampler.draw(self.params.passages, generator)
-        which = passages.playable.nonzero().unbind(1)
-        snippets, excerpts = self._look(passages, bfloat16)
+        crops = self.sampler.draw(self.params.crops, generator)
+        which = crops.playable.nonzero().unbind(1)
+        snippets, excerpts = self._images(crops, bfloat16)
         device = snippets.device.type
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-            maps, heard = self._score.maps(snippets), self._sound.cut(self._sound.maps(excerpts))
-            match_loss, _ = self.matcher.loss(maps, heard, passages)
-            score, sound = self._score.dense(self._score.cut(maps)), self._sound.dense(heard)
+            maps, cut = self._score.maps(snippets), self._sound.cut(self._sound.maps(excerpts))
+            contrastive_loss, _ = self.contrastive.loss(maps, cut, crops)
+            score, sound = self._score.dense(self._score.cut(maps)), self._sound.dense(cut)
             embedding = network.join_pairs(score, sound, which)
             logits = network.place(embedding).float()
-            read_loss = self.reader.passages_loss(score, sound, passages)
-        labels = network.labels(network.window.width / 2 - passages.error[which])
+            transcription_loss = self.transcription.crops_loss(score, sound, crops)
+        labels = network.labels(network.window.width / 2 - crops.error[which])
         place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="batchmean")
-        aids = self.params.match_loss * match_loss + self.params.read_loss * read_loss
-        return place_loss + aids, len(labels)
+        auxiliary = self.params.contrastive_coef * contrastive_loss
+        auxiliary = auxiliary + self.params.transcription_coef * transcription_loss
+        return place_loss + auxiliary, len(labels)
 
-    def _look(self, passages: Crops, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        bank, performance = self.examples.bank, passages.performance
-        column = bank.columns(performance, passages.position[:, 0])
-        first = self.examples.first_frames(performance, passages.frame[:, 0] - EXCERPT)
-        wide, long = self.sampler.seen
+    def _images(self, crops: Crops, bfloat16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        bank, performance = self.examples.bank, crops.performance
+        column = bank.columns(performance, crops.position[:, 0])
+        first = self.examples.first_frames(performance, crops.frame[:, 0] - EXCERPT)
+        wide, long = self.sampler.image_columns
         images = (bank.strip, column, wide, 1 / 255), (self.examples.spectrogram, first, long, 1.0)
         if bank.device.type == "cpu":
-            seen, heard = (
+            snippets, excerpts = (
                 gather.windows(image.numpy(), at.numpy(), width, scale, bfloat16=bfloat16)
                 for image, at, width, scale in images
             )
-            return seen, heard
-        seen, heard = (
+            return snippets, excerpts
+        snippets, excerpts = (
             image[:, at[:, None] + torch.arange(width, device=at.device)].transpose(0, 1)[:, None]
             * scale
             for image, at, width, scale in images
         )
-        return seen, heard
+        return snippets, excerpts

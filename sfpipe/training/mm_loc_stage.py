@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import torch
 
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.baselines.mm_loc import CARD, MmLoc, save_mm_loc
-from sfpipe.files import read_json, sha256
+from sfpipe.files import read_json
 from sfpipe.following.mm_loc import play_mm_loc
 from sfpipe.game.play import share_of_onsets
 from sfpipe.params import MmLocParams
 from sfpipe.store.reader import dataset_of, describe
-from sfpipe.training.checkpoint import fingerprint, remove_checkpoint
-from sfpipe.training.mm_loc import MmLocCourse, MmLocTraining
-from sfpipe.training.session import open_session, stop_signals
+from sfpipe.training.mm_loc import MmLocLearner
+from sfpipe.training.session import data_hashes, open_session, run_training
+from sfpipe.training.trainer import TrainerState
 
 
 def train_mm_loc(
@@ -28,7 +29,7 @@ def train_mm_loc(
     *,
     seed: int,
     checkpoints: Path | None = None,
-) -> MmLocCourse:
+) -> TrainerState:
     """Train MM-Loc on the stores' training split; go on where an interrupted run stopped.
 
     Parameters
@@ -48,31 +49,38 @@ def train_mm_loc(
     identity = _identity(params, scores, spectrograms, seed)
     network = MmLoc(session.window, buckets=params.buckets, dropout=params.dropout)
     network.initialise(torch.Generator().manual_seed(seed)).placed(session.device)
-    checkpoint = checkpoints / f"mm-loc-{fingerprint(identity)}.pt" if checkpoints else None
-    with stop_signals() as stop:
-        course = MmLocTraining(
+    phases = {
+        "mm-loc": partial(
+            MmLocLearner,
             network,
             session.train_bank,
             session.valid_bank,
             params,
             seed=seed,
             bfloat16=session.bfloat16,
-            checkpoint=checkpoint,
-            should_stop=lambda: bool(stop),
-        ).run()
-    games = play_mm_loc(session.valid_bank, network.eval(), bfloat16=session.bfloat16)
-    card = {
-        **identity,
-        "context_frames": network.context,
-        "validation_r_on": share_of_onsets(games),
-        "course": asdict(course),
-        "hours": course.seconds / 3600,
-        **session.facts(),
+        )
     }
-    save_mm_loc(out, network, card)
-    if checkpoint:
-        remove_checkpoint(checkpoint)
-    return course
+
+    def save(state: TrainerState) -> None:
+        games = play_mm_loc(session.valid_bank, network.eval(), bfloat16=session.bfloat16)
+        card = {
+            **identity,
+            "context_frames": network.context,
+            "validation_r_on": share_of_onsets(games),
+            "state": asdict(state),
+            "hours": state.seconds / 3600,
+            **session.facts(),
+        }
+        save_mm_loc(out, network, card)
+
+    return run_training(
+        phases,
+        params,
+        identity,
+        checkpoints,
+        save=save,
+        checkpoint_seconds=params.checkpoint_seconds,
+    )
 
 
 def ready_mm_loc(
@@ -103,10 +111,10 @@ def ready_mm_loc(
         if "train" not in describe(scores)["splits"]:
             return False
         dataset_of(spectrograms)  # which says what to do if there is no such store
-        wanted = _identity(params, scores, spectrograms, seed)
+        identity = _identity(params, scores, spectrograms, seed)
         if (out / CARD).exists() and (out / WEIGHTS).exists():
             card = read_json(out / CARD, remedy="delete it to train again")
-            if isinstance(card, dict) and wanted.items() <= card.items():
+            if isinstance(card, dict) and identity.items() <= card.items():
                 return False
     train_mm_loc(params, scores, spectrograms, out, seed=seed, checkpoints=checkpoints)
     return True
@@ -118,5 +126,5 @@ def _identity(params: MmLocParams, scores: Path, spectrograms: Path, seed: int) 
         "baseline": "mm-loc",
         "seed": seed,
         "params": params.model_dump(exclude={"device", "threads", "checkpoint_seconds"}),
-        "data": {"scores": sha256(scores), "spectrograms": sha256(spectrograms)},
+        "data": data_hashes(scores, spectrograms),
     }

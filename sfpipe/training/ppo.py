@@ -7,72 +7,70 @@ from typing import Any
 import torch
 
 from sfpipe.game.dynamics import select_index
-from sfpipe.training.learner import Learner
+from sfpipe.params import PPOParams
+from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import generalised_advantages, normalised
-from sfpipe.training.rollout import collect, entropy_of, log_prob_of, minibatches
+from sfpipe.training.rollout import collect, entropy_of, log_prob_of, mean_figures, minibatches
 
 
-class PPO(Learner):
-    """t_max steps of all games, then `ppo.epochs` passes over them in minibatches."""
+class PPO(PlayingLearner):
+    """num_steps steps of all games, then `update_epochs` passes over them in minibatches."""
 
-    def _localise_loss(self) -> float:
-        return self.schedule.ppo.localise_loss
+    algo = "ppo"
+    params: PPOParams
 
-    def update(self) -> dict[str, Any]:
+    def learn(self) -> dict[str, Any]:
         """Play one rollout and descend on every minibatch of it."""
-        s = self.schedule
+        p = self.params
         # A first minibatch of the whole rollout is descended on by the weights that played it:
         # what they computed while playing is not computed again.
-        at_once = s.ppo.batch >= s.n_games * s.t_max and self.localiser is None
-        rollout = collect(self.game, self.actor, s.t_max, graph=at_once)
+        at_once = p.minibatch_size >= p.num_envs * p.num_steps and self.localisation is None
+        rollout = collect(self.game, self.actor, p.num_steps, graph=at_once)
         played, value = rollout.answers(), rollout.value.detach()
         advantages = generalised_advantages(
-            rollout.reward, value, rollout.terminated, rollout.last_value, s.gamma, s.gae_lambda
+            rollout.reward, value, rollout.terminated, rollout.last_value, p.gamma, p.gae_lambda
         )
         returns = (advantages + value).flatten()
         advantages = normalised(advantages).flatten()
-        view, action, before = (
-            rollout.flat_view(),
-            rollout.action.flatten(),
-            rollout.log_prob.detach().flatten(),
-        )
-        sums: dict[str, Any] = {}
-        n_batches = 0
-        for _ in range(s.ppo.epochs):
-            for which in minibatches(len(action), s.ppo.batch, self.shuffle, self.bank.device):
-                seen = select_index(view, which)
-                if at_once and not n_batches:
+        index, action = rollout.flat_index(), rollout.action.flatten()
+        old_log_prob = rollout.log_prob.detach().flatten()
+        steps: list[dict[str, Any]] = []
+        for _ in range(p.update_epochs):
+            for which in minibatches(
+                len(action), p.minibatch_size, self.generator, self.bank.device
+            ):
+                here = select_index(index, which)
+                if at_once and not steps:
                     logits, values = (answer[which] for answer in played)
                 else:
-                    embedding = self.actor.embed(self.actor.observe(self.bank, seen))
+                    embedding = self.actor.embed(self.actor.observe(self.bank, here))
                     with self.actor.arithmetic():
                         logits, values = self.network.heads(embedding)
-                ratio = (log_prob_of(logits, action[which]) - before[which]).exp()
-                policy_loss = clipped_loss(ratio, advantages[which], s.ppo.clip)
-                # Halved here and by `value_loss` (Table 5 says 0.5), as in the reference.
+                ratio = (log_prob_of(logits, action[which]) - old_log_prob[which]).exp()
+                policy_loss = clipped_loss(ratio, advantages[which], p.clip_coef)
+                # Halved here and by `vf_coef` (Table 5 says 0.5), as in the reference.
                 value_loss = 0.5 * (returns[which] - values).square().mean()
                 entropy = entropy_of(logits).mean()
-                loss = policy_loss + s.value_loss * value_loss - s.entropy * entropy
-                aids = {}
-                if self.localiser is not None:
+                loss = policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy
+                figures = {}
+                if self.localisation is not None:
                     with self.actor.arithmetic():
-                        aids["localise_loss"] = self.localiser.loss(embedding, seen)
-                    loss = loss + s.ppo.localise_loss * aids["localise_loss"]
-                norm = self._descend(loss)
-                figures = {
-                    **{name: aid.detach() for name, aid in aids.items()},
-                    "policy_loss": policy_loss.detach(),
-                    "value_loss": value_loss.detach(),
-                    "entropy": entropy.detach(),
-                    "ratio": ratio.detach().mean(),
-                    "clipped": ((ratio - 1).abs() > s.ppo.clip).float().mean(),
-                    "gradient_norm": norm,
-                }
-                sums = {k: sums.get(k, 0) + v for k, v in figures.items()}
-                n_batches += 1
-        self.frames += len(action)
-        means = {k: v / n_batches for k, v in sums.items()}
-        return {"frames": len(action), "reward": rollout.reward.mean(), **means}
+                        localisation_loss = self.localisation.loss(embedding, here)
+                    loss = loss + p.localisation_coef * localisation_loss
+                    figures["localisation_loss"] = localisation_loss.detach()
+                norm = self.descend(loss)
+                steps.append(
+                    figures
+                    | {
+                        "policy_loss": policy_loss.detach(),
+                        "value_loss": value_loss.detach(),
+                        "entropy": entropy.detach(),
+                        "ratio": ratio.detach().mean(),
+                        "clipped": ((ratio - 1).abs() > p.clip_coef).float().mean(),
+                        "gradient_norm": norm,
+                    }
+                )
+        return {"frames": len(action), "reward": rollout.reward.mean(), **mean_figures(steps)}
 
 
 def clipped_loss(ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:

@@ -8,40 +8,43 @@ import torch
 
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import ObservationIndex, select_index
-from sfpipe.training.learner import Learner
+from sfpipe.params import ReinforceParams
+from sfpipe.training.player import PlayingLearner
 from sfpipe.training.rollout import entropy_of, log_prob_of, minibatches
 
 
-class Reinforce(Learner):
-    """Plays `n_games` games to their ends (the paper: one), then descends once on all steps."""
+class Reinforce(PlayingLearner):
+    """Plays `num_envs` games to their ends (the paper: one), then descends once on all steps."""
 
-    def update(self) -> dict[str, Any]:
+    algo = "reinforce"
+    params: ReinforceParams
+
+    def learn(self) -> dict[str, Any]:
         """Play whole games and descend once on policy, value and entropy together."""
-        s = self.schedule
-        view, action, reward, returns = self._play_to_the_end()
+        p = self.params
+        index, action, reward, returns = self._play_to_the_end()
         n = len(action)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
-        for which in minibatches(n, s.ppo.batch, None, self.bank.device):
+        for which in minibatches(n, p.minibatch_size, None, self.bank.device):
             logits, values = self.actor.forward(
-                self.actor.observe(self.bank, select_index(view, which))
+                self.actor.observe(self.bank, select_index(index, which))
             )
             advantage = returns[which] - values.detach()
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
             entropy = entropy_of(logits).sum() / n
-            (policy_loss + s.value_loss * value_loss - s.entropy * entropy).backward()
+            (policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy).backward()
             sums["policy_loss"] += policy_loss.detach()
             sums["value_loss"] += value_loss.detach()
             sums["entropy"] += entropy.detach()
-        norm = self._apply_gradients()
-        self.frames += n
+        norm = self.apply_gradients()
         return {"frames": n, "reward": reward.mean(), "gradient_norm": norm, **sums}
 
     @torch.no_grad()
     def _play_to_the_end(self) -> tuple[ObservationIndex, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Views, actions, rewards and returns of all steps of `n_games` new games, flat."""
+        """Indices, actions, rewards and returns of all steps of `num_envs` new games, flat."""
         self.network.eval()
         bank, device = self.bank, self.bank.device
         state = dynamics.start(bank, self.game.sampler.draw(self.game.n_games))
@@ -59,7 +62,7 @@ class Reinforce(Learner):
         running = torch.zeros(self.game.n_games, device=device)
         returns: list[torch.Tensor] = []
         for which, *_, reward in reversed(steps):
-            running[which] = reward + self.schedule.gamma * running[which]
+            running[which] = reward + self.params.gamma * running[which]
             returns.append(running[which])
         columns = [torch.cat(c) for c in zip(*(step[1:] for step in steps), strict=True)]
         return ObservationIndex(*columns[:4]), columns[4], columns[5], torch.cat(returns[::-1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ class Rollout:
 
     Attributes
     ----------
-    view:
+    index:
         Where the observations lie in the bank.
     action:
         int64, 0/1/2 for -1/0/+1 px/frame.
@@ -31,7 +32,7 @@ class Rollout:
         float32 [shape=(N,)].
     """
 
-    view: ObservationIndex
+    index: ObservationIndex
     action: torch.Tensor
     logits: torch.Tensor
     log_prob: torch.Tensor
@@ -40,17 +41,17 @@ class Rollout:
     terminated: torch.Tensor
     last_value: torch.Tensor
 
-    def flat_view(self) -> ObservationIndex:
-        """The views as [shape=(T N,)]."""
-        return ObservationIndex(*(field.flatten() for field in self.view))
+    def flat_index(self) -> ObservationIndex:
+        """The indices as [shape=(T N,)]."""
+        return ObservationIndex(*(field.flatten() for field in self.index))
 
     def answers(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [shape=(T N, 3)] and values [shape=(T N,)]."""
         return self.logits.flatten(0, 1), self.value.flatten()
 
 
-def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False) -> Rollout:
-    """Play `t_max` steps of all games with actions drawn from the policy (dropout off).
+def collect(game: BatchedGame, actor: Actor, num_steps: int, *, graph: bool = False) -> Rollout:
+    """Play `num_steps` steps of all games with actions drawn from the policy (dropout off).
 
     Parameters
     ----------
@@ -61,10 +62,10 @@ def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False)
     actor.network.eval()
     sound = RolloutAudioFeatures(actor, game.bank, game.n_games)
     steps: list[tuple] = []
-    for step in range(t_max):
+    for step in range(num_steps):
         at = game.observation_index()
         with torch.set_grad_enabled(graph):
-            logits, value = sound.heads(at, t_max + 1 - step)
+            logits, value = sound.heads(at, num_steps + 1 - step)
         action = actor.sample(logits.detach())
         log_prob = log_prob_of(logits, action)
         outcome = game.step(action - 1)
@@ -72,11 +73,11 @@ def collect(game: BatchedGame, actor: Actor, t_max: int, *, graph: bool = False)
         steps.append((*at, action, logits, log_prob, value, outcome.reward, terminated))
     with torch.no_grad():
         last_value = sound.heads(game.observation_index(), 1)[1]
-    *seen, action, logits, log_prob, value, reward, terminated = (
+    *index, action, logits, log_prob, value, reward, terminated = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )
     return Rollout(
-        ObservationIndex(*seen), action, logits, log_prob, value, reward, terminated, last_value
+        ObservationIndex(*index), action, logits, log_prob, value, reward, terminated, last_value
     )
 
 
@@ -89,6 +90,11 @@ def entropy_of(logits: torch.Tensor) -> torch.Tensor:
     """Entropy of each policy in nats, float32 [shape=(n,)]."""
     log_prob = logits.log_softmax(1)
     return -(log_prob.exp() * log_prob).sum(1)
+
+
+def mean_figures(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure over some optimiser steps."""
+    return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
 
 
 def minibatches(

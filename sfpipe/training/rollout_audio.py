@@ -1,7 +1,7 @@
-"""The sound of the next steps, heard at once: frames come one by one whatever the agent does.
+"""Features of the sound of the next steps, at once: frames come one by one whatever the agent does.
 
 Excerpts of successive states have 39 of 40 frames in common, and so has their change since the
-frame before. What a rollout will hear is therefore known when it begins, and its convolutions are
+frame before. The sound of a rollout is therefore known when it begins, and its convolutions are
 computed once for all steps of a game (`DenseBranch.every`) instead of once per step.
 """
 
@@ -33,62 +33,60 @@ class RolloutAudioFeatures:
         self.actor, self.bank = actor, bank
         network = actor.network
         self.branch = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
-        self._table: torch.Tensor | None = None  # features of all windows heard, a row each
-        # Of each game: frame of the first window heard, how many there are, row of the first.
+        self._table: torch.Tensor | None = None  # features of all windows so far, a row each
+        # Of each game: frame of the first window, how many there are, row of the first.
         none = torch.zeros(n_games, dtype=torch.int64, device=bank.device)
         self._first = self._count = self._row = none
 
-    def heads(self, view: ObservationIndex, left: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def heads(self, states: ObservationIndex, left: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 [shape=(n, 3)] and values float32 [shape=(n,)] of the present states.
 
         Parameters
         ----------
-        view, left:
+        states, left:
             As for `at`.
         """
-        return self.actor.heads(self.actor.score_features(self.bank, view), self.at(view, left))
+        return self.actor.heads(self.actor.score_features(self.bank, states), self.at(states, left))
 
-    def at(self, view: ObservationIndex, left: int) -> torch.Tensor:
+    def at(self, states: ObservationIndex, left: int) -> torch.Tensor:
         """Features of the sound of the present states, [shape=(n, width of the branch)].
 
         Parameters
         ----------
-        view:
-            Of the states.
         left:
-            Steps yet to be played from here, this one included: so far is listened ahead in games
+            Steps yet to be played from here, this one included: that many are computed for games
             that are new.
         """
-        unheard = self._outside(view.frame)
-        if left == 1:  # first states are heard alone, below
-            unheard &= view.previous_frame != view.frame
-        if bool(unheard.any()):
-            self._listen(unheard.nonzero().squeeze(1), view.frame[unheard], left)
+        missing = self._outside(states.frame)
+        if left == 1:  # first states are computed alone, below
+            missing &= states.previous_frame != states.frame
+        if bool(missing.any()):
+            self._extend(missing.nonzero().squeeze(1), states.frame[missing], left)
         if self._table is None:
-            return self.actor.audio_features(self.bank, view)
-        outside = self._outside(view.frame)
-        index = torch.where(outside, 0, view.frame - self._first)
-        heard = self._table[self._row + index]
+            return self.actor.audio_features(self.bank, states)
+        outside = self._outside(states.frame)
+        index = torch.where(outside, 0, states.frame - self._first)
+        features = self._table[self._row + index]
         # In the first state of a game nothing has changed since the frame before.
-        alone = outside | (view.previous_frame != view.frame - 1)
+        alone = outside | (states.previous_frame != states.frame - 1)
         if bool(alone.any()):
             which = alone.nonzero().squeeze(1)
-            features = self.actor.audio_features(self.bank, select_index(view, which))
-            heard = heard.index_copy(0, which, features.to(heard.dtype))
-        return heard
+            own = self.actor.audio_features(self.bank, select_index(states, which))
+            features = features.index_copy(0, which, own.to(features.dtype))
+        return features
 
     def _outside(self, frame: torch.Tensor) -> torch.Tensor:
         index = frame - self._first
         return (index < 0) | (index >= self._count)
 
-    def _listen(self, which: torch.Tensor, frame: torch.Tensor, left: int) -> None:
-        """Hear on from `frame` in the games `which`, as far as the bank goes."""
+    def _extend(self, which: torch.Tensor, frame: torch.Tensor, left: int) -> None:
+        """Compute on from `frame` in the games `which`, as far as the bank goes."""
         windows = self.branch.whole(left)
         width = EXCERPT + windows - 1
-        # There is a frame before the first one heard, and the last one is in the bank too.
+        # There is a frame before the first one, and the last one is in the bank too.
         least, most = EXCERPT + 1, self.bank.spectrogram.shape[1] - width + EXCERPT
         if most < least:
-            return  # in a bank so short each state is heard for itself
+            return  # in a bank so short each state is computed for itself
         first = frame.clamp(least, most)
         images = self.bank.excerpt_pairs(first, first - 1, self.actor.memory_format, width=width)
         with self.actor.arithmetic():

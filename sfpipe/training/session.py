@@ -1,26 +1,27 @@
-"""What any training needs around it: machine and data, when to stop, and the facts for its card."""
+"""What any training needs around it: machine and data, signals, and the facts for its card."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from sfpipe import __version__
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.errors import SfpipeError
-from sfpipe.params import MmLocParams, TrainParams
+from sfpipe.files import sha256
+from sfpipe.params import MachineParams, StoppingRule
 from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import augmentation, strip_height
 from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import Window, window_by_name, window_for
+from sfpipe.training.checkpoint import fingerprint, remove_checkpoint
+from sfpipe.training.trainer import Phases, Trainer, TrainerState
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Session:
         }
 
 
-def open_session(params: TrainParams | MmLocParams, scores: Path, spectrograms: Path) -> Session:
+def open_session(params: MachineParams, scores: Path, spectrograms: Path) -> Session:
     """Choose device, arithmetic and window; read the splits to train and to validate on.
 
     Raises
@@ -95,69 +96,41 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-class Timed(Protocol):
-    """What knows how long a training took, in s."""
-
-    seconds: float
-
-
-class Clock:
-    """Wall time of all runs of a training together; when to save it, and when to leave it.
-
-    Starts as it is made.
+def run_training(
+    phases: Phases,
+    rule: StoppingRule,
+    identity: dict[str, Any],
+    checkpoints: Path | None,
+    *,
+    save: Callable[[TrainerState], None],
+    **options: Any,
+) -> TrainerState:
+    """Train through all phases, in a way that signals may interrupt; save what came out.
 
     Parameters
     ----------
-    course:
-        Has the seconds that earlier runs took, and gets those of all runs.
+    identity:
+        What decides which weights come out: names the checkpoint.
     save:
-        Writes the checkpoint.
-    checkpoint:
-        Its file, for the message.
-    every:
-        Seconds between checkpoints.
-    should_stop:
-        Asked at each `tick`.
+        Called with the last state; the checkpoint is removed after it.
+    options:
+        Of the `Trainer`.
     """
+    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
+    with stop_signals() as stop:
+        trainer = Trainer(
+            phases, rule, checkpoint=checkpoint, should_stop=lambda: bool(stop), **options
+        )
+        state = trainer.run()
+    save(state)
+    if checkpoint:
+        remove_checkpoint(checkpoint)
+    return state
 
-    def __init__(
-        self,
-        course: Timed,
-        *,
-        save: Callable[[], None],
-        checkpoint: Path | None,
-        every: float,
-        should_stop: Callable[[], bool],
-    ):
-        self.save, self.checkpoint, self.every = save, checkpoint, every
-        self.should_stop = should_stop
-        self.course = course
-        self._start = time.monotonic() - course.seconds
-        self._saved = time.monotonic()
 
-    def read(self) -> None:
-        """Write the time of all runs so far into the course."""
-        self.course.seconds = time.monotonic() - self._start
-
-    def tick(self, done: str) -> None:
-        """Save if it is time to, or the training is to stop; `done` tells how much there is of it.
-
-        Raises
-        ------
-        SfpipeError
-            If the training is to stop, once it is saved.
-        """
-        stop = self.should_stop()
-        if stop or time.monotonic() - self._saved > self.every:
-            self._saved = time.monotonic()
-            self.read()
-            self.save()
-        if stop:
-            raise SfpipeError(
-                f"training interrupted after {done}",
-                file=self.checkpoint,
-                remedy="run the same command again to go on",
-            )
+def data_hashes(scores: Path, spectrograms: Path) -> dict[str, str]:
+    """SHA-256 of both stores."""
+    return {"scores": sha256(scores), "spectrograms": sha256(spectrograms)}
 
 
 def revision() -> str | None:

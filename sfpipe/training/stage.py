@@ -1,15 +1,41 @@
-"""Stage `train`, whatever the agent: one of the paper's networks, or one with a memory."""
+"""Stage `train`: both stores -> weights, `agent.json`, learning curves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sfpipe.agents.agent import WITH_MEMORY
-from sfpipe.params import TrainParams
-from sfpipe.training.agent_stage import train as train_network
-from sfpipe.training.belief_stage import train_belief
+import torch
+from torch import nn
+
+from sfpipe.agents.agent import WITH_MEMORY, find_agent, load_agent, save_agent
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.weights import WEIGHTS
+from sfpipe.belief.agent import SHAPE, load_belief
+from sfpipe.belief.network import PlaceNetwork
+from sfpipe.errors import SfpipeError
+from sfpipe.files import sha256
+from sfpipe.game.players import mean_speed
+from sfpipe.params import BeliefFilterParams, TrainParams
+from sfpipe.store.reader import strip_height
+from sfpipe.store.records import load_records
+from sfpipe.store.window import Window
+from sfpipe.training.a2c import A2C
+from sfpipe.training.belief import BeliefLearner
+from sfpipe.training.dagger import Dagger
+from sfpipe.training.log import TrainingLog
+from sfpipe.training.player import PlayingLearner
+from sfpipe.training.ppo import PPO
+from sfpipe.training.pretraining import Pretraining
+from sfpipe.training.reinforce import Reinforce
+from sfpipe.training.session import Session, data_hashes, open_session, run_training
+from sfpipe.training.trainer import Phases, TrainerState
+
+LEARNERS: dict[str, type[PlayingLearner]] = {
+    kind.algo: kind for kind in (Pretraining, Dagger, Reinforce, A2C, PPO)
+}
 
 
 def train(
@@ -23,7 +49,7 @@ def train(
     curves: Path | None = None,
     events: Path | None = None,
     checkpoints: Path | None = None,
-) -> None:
+) -> TrainerState:
     """Train an agent on the stores' training split; go on where an interrupted run stopped.
 
     Parameters
@@ -35,16 +61,188 @@ def train(
     curves, events:
         Folders for DVCLive and TensorBoard; None writes none.
     checkpoints:
-        Folder for checkpoints, one per (parameters, data); None never saves.
+        Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
+        removed when the training has ended.
 
     Raises
     ------
     SfpipeError
-        As `sfpipe.training.agent_stage.train`.
+        If a store cannot be read, a device is missing, the agent to start from does not fit, or
+        the run is interrupted.
     """
+    session = open_session(params.common, scores, spectrograms)
+    names = phase_names(algo, params)
+    identity: dict[str, Any] = {
+        "algo": algo,
+        "seed": seed,
+        "window": session.window.name,
+        "params": used_params(names, params),
+        "data": data_hashes(scores, spectrograms),
+    }
+    card: dict[str, Any] = {}
+    start = params.common.start_from
+    network: nn.Module
+    phases: Phases
     if algo == WITH_MEMORY:
-        learn: Callable[..., object] = train_belief
+        torch.manual_seed(seed)  # layers draw their first weights from no other generator
+        shape = {name: getattr(params.belief, name) for name in SHAPE}
+        memory = PlaceNetwork(session.window, dropout=params.belief.dropout, **shape)
+        if start:
+            identity["start_from"] = _start_from(memory, start)
+        network = memory.to(session.device)
+        strips, valid = load_records(scores, spectrograms, session.window, split="valid")
+        phases = {
+            algo: partial(
+                BeliefLearner, memory, session.train_bank, strips, valid, params.belief, seed=seed
+            )
+        }
+        # It decides how the agent plays, not what it learns.
+        card = {"filter": BeliefFilterParams().model_dump(), "bfloat16": False}
     else:
-        learn = partial(train_network, algo=algo)
-    logs = {"curves": curves, "events": events, "checkpoints": checkpoints}
-    learn(params, scores, spectrograms, out, seed=seed, **logs)
+        actor_critic = ActorCritic(session.window, dropout=params.common.dropout)
+        actor_critic.initialise(torch.Generator().manual_seed(seed))
+        if start:
+            identity["start_from"] = _start_from(actor_critic, start)
+        network = actor_critic.placed(session.device)
+        phases = playing_phases(
+            names,
+            actor_critic,
+            session.train_bank,
+            session.valid_bank,
+            params,
+            seed=seed,
+            bfloat16=session.bfloat16,
+        )
+    log = TrainingLog(curves, events)
+    state = run_training(
+        phases,
+        params.common,
+        identity,
+        checkpoints,
+        shares=minute_shares(names, params),
+        checkpoint_seconds=params.common.checkpoint_seconds,
+        log=log,
+        validate_first=bool(start) and algo != WITH_MEMORY,
+        save=lambda state: save_agent(
+            out, network, identity | training_facts(state, session, scores) | card
+        ),
+    )
+    log.close()
+    return state
+
+
+def phase_names(algo: str, params: TrainParams) -> list[str]:
+    """What is trained one after the other: pretraining and a warm start, if any, then `algo`."""
+    if algo == WITH_MEMORY:
+        return [algo]
+    warm = params.common.warm_start
+    before = ["pretraining"] if params.pretraining.max_frames else []
+    return [*before, *([warm] if warm and warm != algo else []), algo]
+
+
+def playing_phases(
+    names: list[str], network: ActorCritic, *arguments: Any, **options: Any
+) -> Phases:
+    """What makes the learner of each phase, by name; further arguments are the learners' own."""
+    return {
+        name: partial(LEARNERS[name], network, *arguments, phase=i, **options)
+        for i, name in enumerate(names)
+    }
+
+
+def minute_shares(names: list[str], params: TrainParams) -> dict[str, float]:
+    """When each phase ends, as a share of `max_minutes`.
+
+    Pretraining has a share of its own, for its states cost less than frames of play; the others'
+    times are as their frames. Phases have what is left where one of them has no limit.
+    """
+    own = params.pretraining.share_of_minutes
+    shares, end = {}, 0.0
+    limits = {name: getattr(params, name).max_frames for name in names if name != WITH_MEMORY}
+    played = [limit for name, limit in limits.items() if name != "pretraining"]
+    left = 1 - own if "pretraining" in names else 1.0
+    for name in names:
+        if name == "pretraining":
+            end = own
+        elif None in played:
+            end = 1.0
+        else:
+            end += left * limits.get(name, 1) / max(sum(played), 1)
+        shares[name] = end
+    return shares
+
+
+def used_params(names: list[str], params: TrainParams) -> dict[str, Any]:
+    """The values that decide what is learned: all of the sections used but the machine's."""
+    machine = {"window", "device", "precision", "threads", "checkpoint_seconds", "start_from"}
+    common = params.common.model_dump(exclude=machine)
+    sections = dict.fromkeys([*names, *(["dagger"] if "pretraining" in names else [])])
+    return {"common": common} | {name: getattr(params, name).model_dump() for name in sections}
+
+
+def training_facts(state: TrainerState, session: Session, scores: Path) -> dict[str, Any]:
+    """What the card of any agent says of its training and of what it was trained on."""
+    summary = {k: v for k, v in asdict(state).items() if k != "evaluations"}
+    return {
+        "pretraining_frames": state.pretraining_frames,
+        "frames": state.frames,
+        "hours": state.seconds / 3600,
+        "validation_r_on": state.best["r_on"],
+        **session.facts(),
+        "strip_height_px": strip_height(scores),
+        "px_per_frame": mean_speed(session.train_bank),  # of the constant-speed player
+        "state": summary,
+        "curve": [
+            [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
+            for e in state.evaluations
+        ],
+    }
+
+
+def _start_from(network: nn.Module, agent: str) -> dict[str, Any]:
+    """Give `network` an agent's weights; what a card says of the agent it began with.
+
+    Raises
+    ------
+    SfpipeError
+        If it is another kind of agent, or one with another window or shape.
+    """
+    folder = find_agent(agent)
+    if isinstance(network, PlaceNetwork):
+        memory, _, card = load_belief(folder)
+        _require_window(folder, memory.window, network.window)
+        _require_shape(folder, memory, network)
+        network.begin_with(memory)
+    else:
+        assert isinstance(network, ActorCritic)
+        other, card = load_agent(folder)
+        _require_window(folder, other.window, network.window)
+        network.load_state_dict(other.state_dict())
+    return {
+        # Its name, not its path, which means nothing on another machine.
+        "agent": Path(agent).name,
+        "weights": sha256(folder / WEIGHTS),
+        "frames": card.get("frames"),
+    }
+
+
+def _require_shape(folder: Path, theirs: PlaceNetwork, ours: PlaceNetwork) -> None:
+    """Refuse to start from an agent whose layers do not come first in the new network."""
+    for kind in SHAPE:
+        had, has = list(getattr(theirs, kind)), list(getattr(ours, kind))
+        if has[: len(had)] != had:
+            raise SfpipeError(
+                f"has {kind} {had}, not {has}",
+                file=folder,
+                remedy=f"set train.belief.{kind} to its, or let more follow them",
+            )
+
+
+def _require_window(folder: Path, theirs: Window, ours: Window) -> None:
+    """Refuse to start from an agent (of `folder`) that plays with another window."""
+    if theirs != ours:
+        raise SfpipeError(
+            f"plays with the window {theirs.name}, not {ours.name}",
+            file=folder,
+            remedy="start from an agent for these strips, or set train.common.window",
+        )

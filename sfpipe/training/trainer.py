@@ -1,188 +1,168 @@
-"""Training: phases, validation, best weights, patience and refinement, checkpoints (Table 5)."""
+"""The one trainer: phases, validation, best weights, patience and refinement, exact resume."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
-from sfpipe.agents.cached_policy import playing
-from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.policy import Actor
-from sfpipe.agents.weights import RunningAverage, copy_weights
+from sfpipe.agents.weights import copy_weights
 from sfpipe.errors import SfpipeError
-from sfpipe.game.play import mean_error, play_games, share_of_onsets
-from sfpipe.params import Schedule
+from sfpipe.params.train import StoppingRule
 from sfpipe.progress import Progress
-from sfpipe.store.bank import Bank
-from sfpipe.training.a2c import A2C
 from sfpipe.training.checkpoint import load_checkpoint, restoring, save_checkpoint
-from sfpipe.training.dagger import Dagger
-from sfpipe.training.learner import Learner
+from sfpipe.training.learner import Figures, Learner
 from sfpipe.training.log import TrainingLog
-from sfpipe.training.ppo import PPO
-from sfpipe.training.pretraining import Study
-from sfpipe.training.reinforce import Reinforce
-from sfpipe.training.session import Clock
 
 Result = TypeVar("Result")
-
-LEARNERS: dict[str, type[Learner]] = {
-    "reinforce": Reinforce,
-    "a2c": A2C,
-    "ppo": PPO,
-    "dagger": Dagger,
-    "study": Study,
-}
+Phases = Mapping[str, Callable[[], Learner[Any]]]
 
 
 @dataclass
-class Course:
+class TrainerState:
     """Where a training stands; saved in every checkpoint.
 
     Attributes
     ----------
     phase:
         Index into the trainer's phases.
-    best:
-        Highest share of tracked onsets on validation so far in this phase. Of two that track
-        equally many, the closer one is better; a tie in both is no improvement. Of the last
-        evaluation where those weights are kept.
-    best_error:
-        Mean tracking error there, px.
-    waited:
-        Evaluations since then.
-    studied:
-        States of study among the frames.
+    updates, frames:
+        So far, in all phases.
+    pretraining_frames:
+        States of pretraining among the frames.
+    phase_updates, phase_frames:
+        In this phase.
     seconds:
         Wall time of all runs together.
+    best:
+        Figures of the best validation so far (of the last one, where those weights are kept).
+    best_frames:
+        Frames then.
+    epochs_since_best:
+        Validations since then, in this phase.
+    lr_reductions:
+        How often the learning rate was reduced in this phase.
+    evaluations:
+        One row per validation.
     """
 
     phase: int = 0
     updates: int = 0
     frames: int = 0
-    studied: int = 0
+    pretraining_frames: int = 0
+    phase_updates: int = 0
     phase_frames: int = 0
     seconds: float = 0.0
-    best: float = -1.0
-    best_error: float = math.inf
+    best: Figures = field(default_factory=dict)
     best_frames: int = 0
-    waited: int = 0
-    refined: int = 0
-    evaluations: list[dict[str, float]] = field(default_factory=list)
+    epochs_since_best: int = 0
+    lr_reductions: int = 0
+    evaluations: list[Figures] = field(default_factory=list)
 
 
 class Trainer:
-    """Trains a network through its phases: an optional warm start, then the algorithm.
+    """Trains a network through its phases, e.g. pretraining, imitation, then PPO.
 
     Parameters
     ----------
-    network:
-        Trained in place; holds the best weights at the end.
-    train_bank, valid_bank:
-        Performances to train on, and to choose weights and stop by.
-    algo:
-        ``reinforce``, ``a2c``, ``ppo`` or ``dagger``.
+    phases:
+        By name, what makes each phase's learner; all learners share one network, which holds the
+        kept weights at the end.
+    rule:
+        When to stop.
+    shares:
+        Shares of `rule.max_minutes`: when each phase ends, if that is sooner than its frames.
     checkpoint:
         File to go on from and to save to; None never saves.
+    checkpoint_seconds:
+        Between two savings.
     should_stop:
         Asked after every update; when it says yes, a checkpoint is saved and `run` raises.
-    judge_start:
-        Evaluate the weights it starts with, which training must then beat to replace.
+    validate_first:
+        Validate the weights it starts with, which training must then beat to replace.
     """
 
     def __init__(
         self,
-        network: ActorCritic,
-        train_bank: Bank,
-        valid_bank: Bank,
+        phases: Phases,
+        rule: StoppingRule,
         *,
-        algo: str,
-        schedule: Schedule,
-        seed: int,
-        bfloat16: bool = False,
+        shares: Mapping[str, float] | None = None,
         checkpoint: Path | None = None,
         checkpoint_seconds: float = 60,
         log: TrainingLog | None = None,
         should_stop: Callable[[], bool] = lambda: False,
-        judge_start: bool = False,
+        validate_first: bool = False,
     ):
-        self.network, self.schedule, self.seed = network, schedule, seed
-        self.train_bank, self.valid_bank = train_bank, valid_bank
-        self.bfloat16, self.should_stop = bfloat16, should_stop
-        self.judge_start = judge_start
+        self.phases, self.rule, self.shares = phases, rule, shares or {}
+        self.names = list(phases)
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
-        self.log = log or TrainingLog(None)
-        warm = schedule.warm_start if schedule.warm_start != algo else None
-        study = "study" if schedule.study.frames else None
-        self.phases = [name for name in (study, warm, algo) if name]
-        self.course = Course()
-        self.best_weights = copy_weights(network)
-        self.learner = self._make_learner()
-        self.average = self._make_average()
+        self.log, self.should_stop = log or TrainingLog(None), should_stop
+        self.validate_first = validate_first
+        self.state = TrainerState()
+        self.learner = phases[self.names[0]]()
+        self.network = self.learner.network
+        self.best_weights = copy_weights(self.network)
 
-    def run(self) -> Course:
-        """Train until every phase has stopped; the network then holds the best weights.
+    def run(self) -> TrainerState:
+        """Train until every phase has stopped; the network then holds the kept weights.
 
         Raises
         ------
         SfpipeError
-            If interrupted (a checkpoint is saved), or the loss is not finite.
+            If interrupted (a checkpoint is saved), or something is not finite.
         """
         self._resume()
-        progress = Progress("train", self._planned_frames(), "frames")
-        progress.start_at(self.course.frames)
-        clock = Clock(
-            self.course,
-            save=self._save,
-            checkpoint=self.checkpoint,
-            every=self.checkpoint_seconds,
-            should_stop=self.should_stop,
-        )
-        if self.judge_start and not self.course.evaluations:
-            self._evaluate({})
-        while self.course.phase < len(self.phases):
-            figures = self._finite(self._update)
-            clock.read()
-            if self._to_be_judged():
-                self._finite(self._evaluate, figures)
-            self.learner.steer(self._progress())
-            progress.advance(int(figures["frames"]), self._note(figures))
-            if self._phase_over():
-                self._finite(self._next_phase, figures)
-            clock.tick(f"{self.course.frames:,} frames")
-        progress.total = progress.done
-        progress.close(f"best R_on on validation {self.course.best:.3f}")
+        self._start = time.monotonic() - self.state.seconds
+        self._saved = time.monotonic()
+        if self.validate_first and not self.state.evaluations:
+            self._validate({})
+        while self.state.phase < len(self.names):
+            self._run_phase()
         self.network.load_state_dict(self.best_weights)
-        return self.course
+        return self.state
 
-    def _make_learner(self) -> Learner:
-        kind = LEARNERS[self.phases[self.course.phase]]
-        seed = self.seed + 1000 * self.course.phase
-        return kind(self.network, self.train_bank, self.schedule, seed=seed, bfloat16=self.bfloat16)
+    def _run_phase(self) -> None:
+        state, name = self.state, self.names[self.state.phase]
+        limit = self.learner.max_updates or self.learner.max_frames
+        unit = "updates" if self.learner.max_updates else self.learner.unit
+        progress = Progress(name, limit, unit)
+        progress.start_at(
+            state.phase_updates if self.learner.max_updates else state.phase_frames, self._done()
+        )
+        over = False
+        while not over:
+            figures = self._finite(self._update)
+            self._read_clock()
+            if self._validation_due():
+                self._finite(self._validate, figures)
+                self._read_clock()
+            done = self._done()
+            self.learner.set_progress(done)
+            n = 1 if self.learner.max_updates else int(figures["frames"])
+            progress.advance(n, self._note(figures), done)
+            over = done >= 1 or self._out_of_patience()
+            if over:
+                self._finite(self._next_phase, figures)
+            self._save_if_due()
+        progress.close(self._figures(state.best))
 
-    def _make_average(self) -> RunningAverage | None:
-        """None: the present weights are judged, as always in study, whose last ones are kept."""
-        span = 0 if self._studies() else self.schedule.average_frames
-        return RunningAverage(self.network, span) if span else None
-
-    def _update(self) -> dict[str, float]:
+    def _update(self) -> Figures:
         """One update of the learner, checked and counted; its figures."""
         figures = {k: float(v) for k, v in self.learner.update().items()}
         bad = [k for k, v in figures.items() if not math.isfinite(v)]
         if bad:
             raise self._diverged(f"{bad[0]} is {figures[bad[0]]}")
-        self.course.updates += 1
-        self.course.frames += int(figures["frames"])
-        self.course.phase_frames += int(figures["frames"])
-        if self._studies():
-            self.course.studied += int(figures["frames"])
-        if self.average is not None:
-            self.average.follow(self.network, figures["frames"])
+        state, n = self.state, int(figures["frames"])
+        state.updates += 1
+        state.phase_updates += 1
+        state.frames += n
+        state.phase_frames += n
+        if self.names[state.phase] == "pretraining":
+            state.pretraining_frames += n
         return figures
 
     def _finite(self, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -196,133 +176,110 @@ class Trainer:
 
     def _diverged(self, what: str) -> SfpipeError:
         return SfpipeError(
-            f"{what} after {self.course.frames:,} frames",
+            f"{what} after {self.state.frames:,} {self.learner.unit}",
             remedy="lower the learning rate, or check the stores: sfpipe inspect",
         )
 
-    def _planned_frames(self) -> int | None:
-        planned = [self._limit(name) for name in self.phases]
-        return None if None in planned else sum(p for p in planned if p is not None)
-
-    def _limit(self, phase: str) -> int | None:
-        s = self.schedule
-        return {"study": s.study.frames, "dagger": s.dagger.frames}.get(phase, s.max_frames)
-
-    def _progress(self) -> float:
-        """Share of the present phase that is done: of its frames, or of all minutes if sooner."""
-        limit, minutes = self._limit(self.phases[self.course.phase]), self.schedule.max_minutes
-        done = 0.0 if limit is None else self.course.phase_frames / max(limit, 1)
-        if minutes is not None:
-            begin, end = self._time(self.course.phase)
-            elapsed = self.course.seconds / 60 / minutes
+    def _done(self) -> float:
+        """Share of the present phase that is done: of its limit, or of its minutes if sooner."""
+        state, learner = self.state, self.learner
+        done = 0.0
+        if learner.max_frames is not None:
+            done = state.phase_frames / max(learner.max_frames, 1)
+        if learner.max_updates is not None:
+            done = max(done, state.phase_updates / learner.max_updates)
+        if self.rule.max_minutes is not None:
+            begin = self.shares.get(self.names[state.phase - 1], 0.0) if state.phase else 0.0
+            end = self.shares.get(self.names[state.phase], 1.0)
+            elapsed = state.seconds / 60 / self.rule.max_minutes
             done = max(done, (elapsed - begin) / max(end - begin, 1e-9))
         return min(done, 1.0)
 
-    def _time(self, phase: int) -> tuple[float, float]:
-        """When a phase begins and ends, as shares of all minutes.
+    def _validation_due(self) -> bool:
+        return self.state.updates % self.learner.evaluate_every == 0
 
-        Study has a share of its own, for its states cost less than frames of play; the others'
-        times are as their planned frames. A phase without a limit has what is left.
-        """
-        study = self.schedule.study.share if self.phases[0] == "study" else 0.0
-        if self.phases[phase] == "study":
-            return 0.0, study
-        played = [self._limit(name) for name in self.phases if name != "study"]
-        if any(limit is None for limit in played):
-            return study, 1.0
-        total = max(sum(limit or 0 for limit in played), 1)
-        at = phase - (len(self.phases) - len(played))
-        before = sum(limit or 0 for limit in played[:at]) / total
-        after = before + (played[at] or 0) / total
-        return study + (1 - study) * before, study + (1 - study) * after
-
-    def _studies(self) -> bool:
-        return self.phases[self.course.phase] == "study"
-
-    def _to_be_judged(self) -> bool:
-        s = self.schedule
-        every = s.study.evaluate_every if self._studies() else s.evaluate_every
-        return self.course.updates % every == 0
-
-    def _evaluate(self, figures: dict[str, float]) -> None:
-        """R_on of the stochastic policy on validation; keep the weights if it is the best."""
-        course = self.course
-        network = self.network if self.average is None else self.average.network
-        generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = playing(Actor(network, generator, self.bfloat16), self.valid_bank)
-        games = play_games(
-            self.valid_bank,
-            player,
-            trials=self.schedule.validation_trials,
-            performances=self._validation_set(),
-        )
-        r_on, error = share_of_onsets(games), mean_error(games)
-        # How a student plays says little about what it knows: study hands on its last weights.
-        better = self._studies() or (r_on, -error) > (course.best, -course.best_error)
-        course.waited = 0 if better else course.waited + 1
-        if better or self.schedule.keep == "last":
-            course.best, course.best_error, course.best_frames = r_on, error, course.frames
-            self.best_weights = copy_weights(network)
+    def _validate(self, figures: Figures) -> None:
+        """Validate the learner's weights; keep them if they are the best, or the last are kept."""
+        state, learner = self.state, self.learner
+        result = learner.validate()
+        better = learner.better(result, state.best)
+        state.epochs_since_best = 0 if better else state.epochs_since_best + 1
+        if better or learner.keep == "last":
+            state.best, state.best_frames = result, state.frames
+            self.best_weights = copy_weights(learner.judged)
         row = {
-            "phase": float(course.phase),
-            "minutes": course.seconds / 60,
-            "validation_r_on": r_on,
-            "validation_error_px": error,
-            "best_r_on": course.best,
+            "phase": float(state.phase),
+            "minutes": state.seconds / 60,
+            **{f"validation_{k}": v for k, v in result.items()},
+            **{f"best_{k}": v for k, v in state.best.items()},
             **{k: v for k, v in figures.items() if k != "frames"},  # of one update
         }
-        course.evaluations.append({"frames": float(course.frames), **row})
-        self.log.write(course.frames, row)
+        state.evaluations.append({"frames": float(state.frames), **row})
+        self.log.write(state.frames, row)
 
-    def _validation_set(self) -> list[int] | None:
-        wanted = self.schedule.validation_pieces
-        if wanted is None or wanted >= len(self.valid_bank):
-            return None
-        generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(self.valid_bank), generator=generator)[:wanted]
-        return sorted(chosen.tolist())
-
-    def _phase_over(self) -> bool:
-        if self._progress() >= 1:
-            return True
-        course, s = self.course, self.schedule
-        if course.waited < s.patience:
+    def _out_of_patience(self) -> bool:
+        """Whether to stop; if not yet for good, go on from the best weights at a lower rate."""
+        state, rule = self.state, self.rule
+        if state.epochs_since_best < rule.patience:
             return False
-        if course.refined >= s.refinements:
+        if state.lr_reductions >= rule.lr_reductions:
             return True
-        course.refined, course.waited = course.refined + 1, 0
-        self.network.load_state_dict(self.best_weights)
-        self.average = self._make_average()
-        self.learner.refine(s.refinement_factor)
+        state.lr_reductions, state.epochs_since_best = state.lr_reductions + 1, 0
+        self.learner.refine(self.best_weights, rule.lr_reduction_factor)
         return False
 
-    def _next_phase(self, figures: dict[str, float]) -> None:
-        """Judge the last weights too, load the best, and make the next phase's learner."""
-        course = self.course
-        if not self._to_be_judged():
-            self._evaluate(figures)
+    def _next_phase(self, figures: Figures) -> None:
+        """Validate the last weights too, load those kept, and make the next phase's learner."""
+        state = self.state
+        if not self._validation_due():
+            self._validate(figures)
         self.network.load_state_dict(self.best_weights)
-        course.phase += 1
-        course.phase_frames = course.waited = course.refined = 0
-        # `best` is kept: the algorithm must beat its warm start to replace it.
-        if course.phase < len(self.phases):
-            previous, self.learner = self.learner, self._make_learner()
+        state.phase += 1
+        state.phase_updates = state.phase_frames = 0
+        state.epochs_since_best = state.lr_reductions = 0
+        # `best` stays: the algorithm must beat its warm start to replace it.
+        if state.phase < len(self.names):
+            previous, self.learner = self.learner, self.phases[self.names[state.phase]]()
             self.learner.inherit(previous)
-            self.average = self._make_average()
 
-    def _note(self, figures: dict[str, float]) -> str:
-        course = self.course
-        phase = self.phases[min(course.phase, len(self.phases) - 1)]
-        last = course.evaluations[-1]["validation_r_on"] if course.evaluations else float("nan")
-        return f"{phase}, reward {figures['reward']:.3f}, R_on {last:.3f} (best {course.best:.3f})"
+    def _note(self, figures: Figures) -> str:
+        rows = self.state.evaluations
+        best = self._figures(self.state.best) if rows else "not validated yet"
+        return f"{self.learner.note(figures)}, best {best}"
+
+    def _figures(self, figures: Figures) -> str:
+        return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+
+    def _read_clock(self) -> None:
+        """Write the time of all runs so far into the state."""
+        self.state.seconds = time.monotonic() - self._start
+
+    def _save_if_due(self) -> None:
+        """Save if it is time to, or the training is to stop.
+
+        Raises
+        ------
+        SfpipeError
+            If the training is to stop, once it is saved.
+        """
+        stop = self.should_stop()
+        if stop or time.monotonic() - self._saved > self.checkpoint_seconds:
+            self._saved = time.monotonic()
+            self._read_clock()
+            self._save()
+        if stop:
+            raise SfpipeError(
+                f"training interrupted after {self.state.frames:,} {self.learner.unit}",
+                file=self.checkpoint,
+                remedy="run the same command again to go on",
+            )
 
     def _save(self) -> None:
         if self.checkpoint is not None:
             state = {
-                "course": asdict(self.course),
+                "state": asdict(self.state),
                 "learner": self.learner.state_dict(),
                 "best_weights": self.best_weights,
-                "average": None if self.average is None else copy_weights(self.average.network),
             }
             save_checkpoint(self.checkpoint, state)
 
@@ -331,13 +288,11 @@ class Trainer:
         if saved is None:
             return
         with restoring(self.checkpoint):
-            self.course = Course(**saved["course"])
+            self.state = TrainerState(**saved["state"])
             self.best_weights = saved["best_weights"]
             self.network.load_state_dict(self.best_weights)
-            if self.course.phase < len(self.phases):
-                self.learner = self._make_learner()
+            if self.state.phase < len(self.names):
+                if self.state.phase:
+                    self.learner = self.phases[self.names[self.state.phase]]()
                 self.learner.load_state_dict(saved["learner"])
-                self.average = self._make_average()
-                if self.average is not None:
-                    self.average.network.load_state_dict(saved["average"])
-        self.log.rewind(self.course.evaluations)
+        self.log.rewind(self.state.evaluations)

@@ -58,7 +58,13 @@ def play_selected(
         If there is no such follower, or it cannot follow this piece.
     """
     sources = Sources.of(params, paths, selected.store)
-    follower = load_follower(name, sources, deterministic=deterministic, seed=params.seed)
+    follower = load_follower(
+        name,
+        sources,
+        deterministic=deterministic,
+        seed=params.seed,
+        filter=params.evaluate.filter,
+    )
     played = set_of_one(selected, follower.window)
     game = follower.play(played, quiet=True)[0]
     trace = trace_game(game, follower.label)

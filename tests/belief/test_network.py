@@ -26,7 +26,7 @@ def test_a_vector_of_length_one_for_each_place_and_frame(name):
     places = made.encode_score(torch.rand(2, 1, window.seen[0], 40 * COLUMNS))
     frames = made.encode_audio(torch.rand(2, 1, 78, 31))
     assert places.vector.shape == (2, 40, VECTOR)
-    assert places.pace.shape == (2, 40)
+    assert places.log_quarters_per_px.shape == (2, 40)
     assert frames.shape == (2, 31, VECTOR)
     for vectors in (places.vector, frames):
         assert torch.allclose(vectors.norm(dim=2), torch.ones(()), atol=1e-5)
@@ -66,7 +66,9 @@ def test_a_strip_moved_by_a_place_is_read_as_before(network):
     strip[..., 320:400] = torch.rand(40, 80)
     first, second = network.encode_score(strip), network.encode_score(strip.roll(3 * COLUMNS, 3))
     assert torch.allclose(first.vector[0, 60:120], second.vector[0, 63:123], atol=1e-5)
-    assert torch.allclose(first.pace[0, 60:120], second.pace[0, 63:123], atol=1e-5)
+    assert torch.allclose(
+        first.log_quarters_per_px[0, 60:120], second.log_quarters_per_px[0, 63:123], atol=1e-5
+    )
 
 
 @torch.no_grad()

@@ -17,11 +17,9 @@ dataset: toy
 algo: a2c
 seed: 1
 train:
-  device: cpu
-  precision: float32
-  schedule: tiny
-  schedules:
-    tiny: {n_games: 2, t_max: 3, evaluate_every: 2, max_frames: 12}
+  preset: paper
+  common: {device: cpu, precision: float32, evaluate_every: 2}
+  a2c: {num_envs: 2, num_steps: 3, max_frames: 12}
 evaluate: {trials: 2, device: cpu, precision: float32}
 """
 SCORES, SPECTROGRAMS = "data/scores/toy.h5", "data/spectrograms/toy.h5"

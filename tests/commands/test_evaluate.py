@@ -15,7 +15,7 @@ from tests.commands.conftest import CARD, PARAMS, SCORES, SPECTROGRAMS, WEIGHTS
 
 TINY_MM_LOC = """
 baselines:
-  mm_loc: {max_updates: 2, passages: 1, validation_examples: 4, device: cpu, precision: float32}
+  mm_loc: {max_updates: 2, crops: 1, validation_examples: 4, device: cpu, precision: float32}
 """
 
 

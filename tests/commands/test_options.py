@@ -44,13 +44,13 @@ def test_params_file_is_missing(refuses, command):
 
 def test_params_with_mistakes(project, refuses):
     path = project / "params.yaml"
-    path.write_text(PARAMS.replace("n_games", "n_game"))
-    line = refuses("train", file="params.yaml", says="unknown key 'train.schedules.tiny.n_game'")
-    assert line.endswith("did you mean 'train.schedules.tiny.n_games'?")
+    path.write_text(PARAMS.replace("num_envs", "num_env"))
+    line = refuses("train", file="params.yaml", says="unknown key 'train.a2c.num_env'")
+    assert line.endswith("did you mean 'train.a2c.num_envs'?")
     path.write_text(PARAMS.replace("algo: a2c", "algo: a3c"))
     refuses("train", file="params.yaml", says="'algo': Input should be 'reinforce', 'a2c'")
-    path.write_text(PARAMS.replace("schedule: tiny", "schedule: tyni"))
-    refuses("train", file="params.yaml", says="schedule 'tyni' is none of tiny")
+    path.write_text(PARAMS.replace("preset: paper", "preset: papre"))
+    refuses("train", file="params.yaml", says="preset 'papre' is none of demo, paper")
     path.write_text("seed: [")
     refuses("train", file="params.yaml", says="is not valid YAML")
     path.write_text("")

@@ -52,7 +52,7 @@ def test_the_command(tmp_path, monkeypatch):
 def test_states_of_study_are_no_frames_of_play(tmp_path):
     folder = agent(tmp_path / "a", "dagger", 3, [[600, 0.5, 0.1], [1100, 1.0, 0.05], *RISING[1:]])
     card = json.loads((folder / "agent.json").read_text())
-    card["studied"] = 1100
+    card["pretraining_frames"] = 1100
     (folder / "agent.json").write_text(json.dumps(card))
     save_curve(folder, tmp_path / "curves")
     (curve,) = read_curves(tmp_path / "curves")

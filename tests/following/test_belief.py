@@ -110,7 +110,9 @@ def test_a_break_that_few_frames_fall_on_is_crossed_in_time(prior):
     vector = np.zeros((300, 96), np.float32)
     vector[:, 0] = pace
     reading = Reading(vector, pace, 0.0)
-    steady = BeliefFilterParams(prior=prior, trust=1.0, tempo=0.09, tempo_spread=0.05)
+    steady = BeliefFilterParams(
+        place_prior_exponent=prior, likelihood_exponent=1.0, usual_tempo=0.09, usual_tempo_std=0.05
+    )
     game = Playing(reading, 700.0, 2400, WINDOWS["msmd"], 8.0, 1.0, steady)
     frame = np.eye(96, dtype=np.float32)[0]
     for n in range(50):

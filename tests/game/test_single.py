@@ -1,4 +1,4 @@
-"""The rules in plain numbers and in compiled loops against the rules on tensors, to the bit."""
+"""The rules in plain numbers against the rules on tensors, to the bit."""
 
 import numpy as np
 import pytest
@@ -64,27 +64,3 @@ def test_playing_on_after_the_end_stands_still():
     _, excerpt = game.observe()
     assert not excerpt[1].any()
     assert np.array_equal(excerpt[0], bank.spectrogram[:, 59 : 59 + 40].numpy())
-
-
-@pytest.mark.parametrize("name", WINDOWS)
-def test_compiled_loops_equal_tensor_operations(name):
-    bank = bank_of(WINDOWS[name])
-    which = torch.arange(2).repeat(50)
-    generator = torch.Generator().manual_seed(0)
-    state = dynamics.scatter(bank, which, generator, bank.window.threshold_px)
-    threshold = bank.window.threshold_px
-    for _ in range(30):
-        acceleration = torch.randn(100, generator=generator, dtype=torch.float64)
-        expected = dynamics.step_tensors(bank, state, acceleration, threshold)
-        found = dynamics.step(bank, state, acceleration, threshold)
-        for ours, theirs in zip(found, expected, strict=True):
-            for a, b in zip(ours, theirs, strict=True):
-                assert a.dtype == b.dtype and torch.equal(a, b)
-        after = expected[0]
-        at = dynamics.observation_index(bank, after)
-        assert torch.equal(at.column, bank.columns(after.performance, after.position))
-        assert torch.equal(
-            at.previous_column, bank.columns(after.performance, after.previous_position)
-        )
-        going = after.frame < bank.last_frame[which] - 1
-        state = dynamics.where(going, after, dynamics.start(bank, which))

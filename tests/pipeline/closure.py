@@ -78,7 +78,7 @@ def as_deps(files: set[str]) -> list[str]:
     return sorted(deps, key=lambda dep: (dep.endswith(".py") and dep.count("/") == 1, dep))
 
 
-if __name__ == "__main__":  # python -m tests.pipeline.closure sfpipe.training.agent_stage
+if __name__ == "__main__":  # python -m tests.pipeline.closure sfpipe.training.stage
     import sys
 
     for name in sys.argv[1:]:

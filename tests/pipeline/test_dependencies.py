@@ -158,8 +158,8 @@ def test_data_files_beside_the_code_are_deps_of_those_who_read_them():
 
 def test_tools_of_the_closure():
     """The check above sees imports inside functions, and not those for type checkers."""
-    assert "sfpipe/training/ppo.py" in closure("sfpipe.training.agent_stage")
-    assert "sfpipe/game/players.py" in closure("sfpipe.training.agent_stage")
+    assert "sfpipe/training/ppo.py" in closure("sfpipe.training.stage")
+    assert "sfpipe/game/players.py" in closure("sfpipe.training.stage")
     assert "sfpipe/game/play.py" not in imports("sfpipe/evaluation/report.py")
     assert "sfpipe/store/__init__.py" in closure("sfpipe.store.reader")
 
@@ -167,7 +167,7 @@ def test_tools_of_the_closure():
 @pytest.mark.parametrize("stage", ORDER)
 def test_params_are_those_that_the_command_passes(stage):
     passed = attributes_of(stage, "p") & set(Params.model_fields)
-    listed = set(stages()[stage]["params"])
+    listed = {key.split(".")[0] for key in stages()[stage]["params"]}
     assert listed <= set(Params.model_fields)
     # The data set is in the command and in all paths.
     assert listed - {"dataset"} == passed - {"dataset"}

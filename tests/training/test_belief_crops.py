@@ -1,4 +1,4 @@
-"""Labelled passages: the labels are those of the stores, the same seed draws the same."""
+"""Labelled crops: the labels are those of the stores, the same seed draws the same."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from sfpipe.belief.network import COLUMNS
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
-from sfpipe.training.belief_crops import BeliefCropSampler, _reverberate, pace_labels
+from sfpipe.training.belief_crops import BeliefCropCutter, _reverberate, tempo_labels
 from tests.toy import performance_record, score_record
 
 PLAIN = {"gain_db": 0.0, "equaliser_db": 0.0, "noise": 0.0}
-PARAMS = BeliefParams(passages=6, frames=30, places=64, **PLAIN)
+PARAMS = BeliefParams(crops=6, frames=30, places=64, **PLAIN)
 
 
-def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropSampler:
+def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropCutter:
     scores = {
         "a": score_record("a", [20, 60, 140], width=301, height=window.height),
         "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
@@ -24,10 +24,10 @@ def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropSampler:
         performance_record("a", [0.2, 1.2, 3.2], frames=70),
         performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
     ]
-    return BeliefCropSampler(Bank(scores, performances, window), scores, params)
+    return BeliefCropCutter(Bank(scores, performances, window), scores, params)
 
 
-def draw(of: BeliefCropSampler, seed: int = 0):
+def draw(of: BeliefCropCutter, seed: int = 0):
     return of.draw(torch.Generator().manual_seed(seed))
 
 
@@ -35,12 +35,12 @@ def draw(of: BeliefCropSampler, seed: int = 0):
 def test_shapes(name):
     window = WINDOWS[name]
     s = sampler(window)
-    passages = draw(s)
+    crops = draw(s)
     assert s.before == 66
-    assert passages.strip.shape == (6, 1, window.seen[0], 64 * COLUMNS)
-    assert passages.sound.shape == (6, 1, 78, s.before + 30)
-    assert passages.target.shape == passages.heard.shape == (6, 30)
-    assert passages.pace.shape == (6, 64)
+    assert crops.strip.shape == (6, 1, window.seen[0], 64 * COLUMNS)
+    assert crops.sound.shape == (6, 1, 78, s.before + 30)
+    assert crops.target.shape == crops.played.shape == (6, 30)
+    assert crops.log_quarters_per_px.shape == (6, 64)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -51,17 +51,17 @@ def test_sound_strip_and_target_belong_together(name):
     sound = bank.spectrogram.numpy()
     seen = 0
     for seed in range(4):
-        passages = draw(s, seed)
+        crops = draw(s, seed)
         for i in range(6):
-            first = passages.sound[i, 0, :, s.before].numpy()
+            first = crops.sound[i, 0, :, s.before].numpy()
             at = int(np.abs(sound - first[:, None]).sum(0).argmin())
             assert np.abs(sound[:, at] - first).max() < 1e-4
             assert sound[:, at].any()
             target = float(bank.targets[at])
-            begin = target - float(passages.target[i, 0])
+            begin = target - float(crops.target[i, 0])
             performance = 0 if at < int(bank.frame_base[1]) else 1
             column = int(bank.strip_base[performance] + begin / bank.window.shrink)
-            middle = passages.strip[i, 0, 8:-8, 100].numpy()  # moved by up to two rows, paler
+            middle = crops.strip[i, 0, 8:-8, 100].numpy()  # moved by up to two rows, paler
             there = bank.strip.numpy()[:, column + 100] / 255
             best = (
                 max(
@@ -76,7 +76,7 @@ def test_sound_strip_and_target_belong_together(name):
             heard = (bank.first_frame[performance] <= at - bank.frame_base[performance]) & (
                 at - bank.frame_base[performance] <= bank.last_frame[performance]
             )
-            assert bool(passages.heard[i, 0]) == bool(heard)
+            assert bool(crops.played[i, 0]) == bool(heard)
     assert seen > 5
 
 
@@ -92,15 +92,15 @@ def test_silence_precedes_every_performance_however_far_is_heard():
 
 
 def test_the_same_seed_draws_the_same_and_another_another():
-    s = sampler(WINDOWS["nottingham"], BeliefParams(passages=6, frames=30, places=64))
+    s = sampler(WINDOWS["nottingham"], BeliefParams(crops=6, frames=30, places=64))
     a, b, other = draw(s, 3), draw(s, 3), draw(s, 4)
     assert all(torch.equal(x.nan_to_num(), y.nan_to_num()) for x, y in zip(a, b, strict=True))
     assert not torch.equal(a.sound, other.sound)
 
 
 def test_half_of_the_sounds_are_changed_and_stay_sounds():
-    wild = BeliefParams(passages=64, frames=30, places=64, noise=0.1)
-    still = BeliefParams(passages=64, frames=30, places=64, **PLAIN)
+    wild = BeliefParams(crops=64, frames=30, places=64, noise=0.1)
+    still = BeliefParams(crops=64, frames=30, places=64, **PLAIN)
     changed, plain = (draw(sampler(WINDOWS["nottingham"], p)) for p in (wild, still))
     same = [
         torch.allclose(a, b, atol=1e-4) for a, b in zip(changed.sound, plain.sound, strict=True)
@@ -114,7 +114,7 @@ def test_half_of_the_sounds_are_changed_and_stay_sounds():
 def test_paces_are_quarter_notes_per_px_between_onsets():
     score = score_record("a", [20, 60, 60.5, 140, 130, 700, 720], width=800)
     # onset_quarter is 0, 1, 2, ...: onsets above the one before, or left of it, are passed over.
-    labels = pace_labels(score, 150)
+    labels = tempo_labels(score, 150)
     assert len(labels) == 800 + 300
     assert np.isnan(labels[:170]).all()
     assert labels[170:210] == pytest.approx(np.log(1 / 40))
@@ -146,8 +146,8 @@ def test_varied_performances_are_drawn_as_often_as_is_asked():
     bank = Bank({"a": score}, played, window)
 
     def share(weight: float) -> float:
-        params = BeliefParams(frames=30, places=64, varied_weight=weight)
-        lengths = BeliefCropSampler(bank, {"a": score}, params)._lengths
+        params = BeliefParams(frames=30, places=64, augmented_weight=weight)
+        lengths = BeliefCropCutter(bank, {"a": score}, params).sampler.lengths
         return float(lengths[1] / lengths.sum())
 
     assert share(1.0) == pytest.approx(0.5)
@@ -161,20 +161,20 @@ def test_a_strip_narrower_than_a_passage(name):
     scores = {"a": score_record("a", [20, 60, 140], width=200, height=window.height)}
     performances = [performance_record("a", [0.2, 1.2, 3.2], frames=70)]
     params = PARAMS.model_copy(update={"places": 160})
-    s = BeliefCropSampler(Bank(scores, performances, window), scores, params)
-    passages = draw(s)
+    s = BeliefCropCutter(Bank(scores, performances, window), scores, params)
+    crops = draw(s)
     columns = 160 * COLUMNS
     strip = s.bank.strip.numpy()
     assert columns * window.shrink > int(s.bank.strip_width[0])
     for i in range(6):
         at = int(
-            np.abs(s.bank.spectrogram.numpy() - passages.sound[i, 0, :, s.before].numpy()[:, None])
+            np.abs(s.bank.spectrogram.numpy() - crops.sound[i, 0, :, s.before].numpy()[:, None])
             .sum(0)
             .argmin()
         )
-        begin = float(s.bank.targets[at] - passages.target[i, 0])
+        begin = float(s.bank.targets[at] - crops.target[i, 0])
         column = int(begin / window.shrink)
-        shown = passages.strip[i, 0, 8:-8].numpy()
+        shown = crops.strip[i, 0, 8:-8].numpy()
         there = np.pad(strip, ((0, 0), (0, columns)))[:, column : column + columns] / 255
         best = max(
             float(np.corrcoef(shown.ravel(), np.roll(there, by, 0)[8:-8].ravel())[0, 1])

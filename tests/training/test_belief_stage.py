@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from sfpipe.agents.agent import CARD, load_agent
 from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
-from sfpipe.params import BeliefFilterParams, BeliefParams, TrainParams, override
+from sfpipe.params import BeliefFilterParams, EvaluateParams, TrainParams, override
 from sfpipe.training.stage import train
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM
@@ -20,9 +20,8 @@ dataset: toy
 algo: belief
 seed: 1
 train:
-  device: cpu
-  belief: {updates: 2, passages: 1, frames: 10, places: 64, evaluate_every: 1,
-           filter: {trust: 0.5}}
+  common: {device: cpu}
+  belief: {max_updates: 2, crops: 1, frames: 10, places: 64, evaluate_every: 1}
 evaluate: {trials: 2, device: cpu}
 """
 
@@ -51,11 +50,12 @@ def project(trained, monkeypatch):
 
 
 def test_the_stage_leaves_agent_card_and_curves(project):
-    network, assumed, card = load_belief(project / "models/agent")
+    network, own, card = load_belief(project / "models/agent")
     assert network.window == NOTTINGHAM
-    assert assumed == BeliefFilterParams(trust=0.5)
-    assert (card["algo"], card["seed"], card["course"]["updates"]) == ("belief", 1, 2)
-    assert card["filter"]["trust"] == 0.5 and "filter" not in card["schedule"]
+    assert own == BeliefFilterParams()
+    assert (card["algo"], card["seed"], card["state"]["updates"]) == ("belief", 1, 2)
+    assert card["filter"] == BeliefFilterParams().model_dump()
+    assert set(card["params"]) == {"common", "belief"}
     assert card["frames"] > 0
     assert len(card["curve"]) == 2
     assert (project / "metrics/train/plots/metrics/validation_r_on.tsv").is_file()
@@ -64,8 +64,8 @@ def test_the_stage_leaves_agent_card_and_curves(project):
 
 def test_the_same_seed_trains_the_same_agent(project, tmp_path):
     params = TrainParams(
-        device="cpu",
-        belief=BeliefParams(updates=2, passages=1, frames=10, places=64, evaluate_every=1),
+        common={"device": "cpu"},
+        belief={"max_updates": 2, "crops": 1, "frames": 10, "places": 64, "evaluate_every": 1},
     )
     stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -84,7 +84,7 @@ def test_it_is_evaluated_shown_published_and_put_into_the_tables(project, sfpipe
     assert set(results["players"]) == {"planner", "constant_speed"}
     assert sfpipe("publish", "toy-belief")[0] == 0
     card = (project / "models/pretrained/toy-belief/README.md").read_text()
-    assert "remembers" in card and "planned" in card and "Table" not in card
+    assert "with a memory" in card and "planned" in card and "Table" not in card
     code, out, err = sfpipe("tables")
     assert code == 0, err
     assert "| toy | toy-belief (belief) |" in out
@@ -97,7 +97,7 @@ def test_what_looks_into_the_paper_s_networks_refuses_it(project, sfpipe):
     for command in ("explain", "embed", "tempo"):
         code, _, err = sfpipe(command)
         assert code == 1
-        assert "models/agent/agent.json: is an agent with a memory" in err
+        assert "is no network of Tables 1 and 2" in err
         assert " -> name another agent" in err
     with pytest.raises(SfpipeError, match="with a memory"):
         load_agent(project / "models/agent")
@@ -112,17 +112,16 @@ def test_a_network_of_the_paper_is_no_agent_with_a_memory(project, tmp_path):
 
 def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
     params = TrainParams(
-        device="cpu",
-        start_from="models/agent",
-        belief=BeliefParams(
-            updates=1,
-            passages=1,
-            frames=10,
-            places=64,
-            evaluate_every=1,
-            learning_rate=1e-12,
-            final_learning_rate=1e-12,
-        ),
+        common={"device": "cpu", "start_from": "models/agent"},
+        belief={
+            "max_updates": 1,
+            "crops": 1,
+            "frames": 10,
+            "places": 64,
+            "evaluate_every": 1,
+            "learning_rate": 1e-12,
+            "final_learning_rate": 1e-12,
+        },
     )
     stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
     train(params, *stores, tmp_path / "b", algo="belief", seed=9)
@@ -137,8 +136,23 @@ def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
         train(narrow, *stores, tmp_path / "c", algo="belief", seed=9)
 
 
-def test_agents_whose_card_does_not_tell_have_the_first_steps():
+def test_published_agents_say_which_layers_they_have():
     folder = Path(__file__).parents[2] / "models/pretrained/nottingham-belief"
-    network, _, card = load_belief(folder)
-    assert "score_steps" not in card["schedule"]
+    network, own, _ = load_belief(folder)
     assert network.score_steps == (1, 2) and network.context == 35
+    assert own.likelihood_exponent == 0.06 and own.tempo_std == 0.02
+
+
+def test_a_card_that_does_not_say_is_refused(project, tmp_path):
+    card = json.loads((project / "models/agent/agent.json").read_text())
+    del card["params"]["belief"]["gains_db"]
+    (tmp_path / CARD).write_text(json.dumps(card))
+    with pytest.raises(SfpipeError, match="does not say which layers"):
+        load_belief(tmp_path)
+
+
+def test_a_filter_replaces_parts_of_the_agents_own():
+    own = BeliefFilterParams(tempo_std=0.5, usual_tempo=0.09)
+    assert own.replaced(EvaluateParams().filter) == own
+    changed = own.replaced(EvaluateParams(filter={"tempo_std": 0.2}).filter)
+    assert changed == BeliefFilterParams(tempo_std=0.2, usual_tempo=0.09)

@@ -8,23 +8,49 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
 from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.game.players import Expert
-from sfpipe.params import DaggerParams, PPOParams, Schedule
+from sfpipe.params import TrainParams
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.a2c import A2C
 from sfpipe.training.ppo import PPO, clipped_loss
 from sfpipe.training.returns import n_step_returns
 from sfpipe.training.rollout import collect, entropy_of, log_prob_of
-from sfpipe.training.trainer import LEARNERS
+from sfpipe.training.stage import LEARNERS
 from tests.toy import TinyNetwork, ramp_bank, toy_bank
 
-SCHEDULE = Schedule(
-    n_games=16,
-    t_max=15,
-    learning_rate=5e-3,
-    entropy=0.005,
-    ppo=PPOParams(epochs=4, batch=240),
-    dagger=DaggerParams(n_games=16, learning_rate=5e-3, mixture_frames=2000, temperature=1.0),
-)
+PLAY = {"num_envs": 16, "learning_rate": 5e-3, "ent_coef": 0.005}
+IMITATION = {
+    "num_envs": 16,
+    "num_steps": 15,
+    "learning_rate": 5e-3,
+    "final_learning_rate": 5e-3,
+    "warmup_steps": 0,
+    "beta_frames": 2000,
+    "temperature": 1.0,
+    "random_start": 0.0,
+    "vf_coef": 0.5,
+    "expected_cost_coef": 0.0,
+    "transcription_coef": 0.0,
+}
+PARAMS: dict = {
+    "preset": "paper",
+    "reinforce": PLAY,
+    "a2c": PLAY,
+    "ppo": PLAY | {"update_epochs": 4, "minibatch_size": 240},
+    "dagger": IMITATION,
+}
+ALGORITHMS = [name for name in LEARNERS if name != "pretraining"]
+
+
+def changed(**sections) -> TrainParams:
+    """PARAMS with some values of some sections changed."""
+    return TrainParams(**PARAMS | {k: PARAMS[k] | v for k, v in sections.items()})
+
+
+def make(algo: str, bank=None, seed: int = 1, params: TrainParams | None = None):
+    bank = bank or ramp_bank()
+    return LEARNERS[algo](TinyNetwork(), bank, bank, params or changed(), seed=seed)
+
+
 UPDATES = {"dagger": 60, "ppo": 150, "a2c": 400, "reinforce": 150}
 
 
@@ -33,10 +59,10 @@ def mean_error(bank, player):
     return share_of_onsets(games), sum(abs(g.error_px).mean() for g in games) / len(games)
 
 
-@pytest.mark.parametrize("algo", [a for a in LEARNERS if a != "study"])
+@pytest.mark.parametrize("algo", ALGORITHMS)
 def test_solves_a_tiny_game(algo):
     bank = ramp_bank()
-    learner = LEARNERS[algo](TinyNetwork(), bank, SCHEDULE, seed=1)
+    learner = make(algo, bank)
     player = AgentPlayer(learner.actor, deterministic=True)
     before, _ = mean_error(bank, player)
     assert before < 0.9
@@ -47,19 +73,16 @@ def test_solves_a_tiny_game(algo):
     assert error < 3 + mean_error(bank, Expert(bank))[1]
 
 
-def test_regret_alone_teaches_where_labels_say_nothing():
-    def error_after(regret_loss):
+def test_expected_cost_alone_teaches_where_labels_say_nothing():
+    def error_after(coef):
         # At this temperature the three labels are equal whatever they cost.
-        plan = SCHEDULE.dagger.model_copy(
-            update={"temperature": 1e6, "regret_loss": regret_loss, "mixture_frames": 0}
-        )
-        schedule = SCHEDULE.model_copy(update={"dagger": plan})
+        imitation = {"temperature": 1e6, "expected_cost_coef": coef, "beta_frames": 0}
         bank = ramp_bank()
-        learner = LEARNERS["dagger"](TinyNetwork(), bank, schedule, seed=1)
+        learner = make("dagger", bank, params=changed(dagger=imitation))
         for _ in range(60):
             figures = learner.update()
         player = AgentPlayer(learner.actor, deterministic=True)
-        return mean_error(bank, player)[0], float(figures["regret"])
+        return mean_error(bank, player)[0], float(figures["expected_cost"])
 
     without, with_it = error_after(0.0), error_after(50.0)
     assert without[0] < 0.9
@@ -67,10 +90,10 @@ def test_regret_alone_teaches_where_labels_say_nothing():
     assert with_it[1] < 0.5 * without[1]
 
 
-@pytest.mark.parametrize("algo", [a for a in LEARNERS if a != "study"])
+@pytest.mark.parametrize("algo", ALGORITHMS)
 def test_two_seeded_runs_are_bit_equal(algo):
     def run(seed):
-        learner = LEARNERS[algo](TinyNetwork(), ramp_bank(), SCHEDULE, seed=seed)
+        learner = make(algo, seed=seed)
         figures = [learner.update() for _ in range(4)]
         return learner.network.state_dict(), [float(f["reward"]) for f in figures]
 
@@ -81,25 +104,24 @@ def test_two_seeded_runs_are_bit_equal(algo):
 
 
 def test_ratio_is_one_before_the_first_update():
-    learner = PPO(TinyNetwork(), ramp_bank(), SCHEDULE, seed=0)
+    learner = make("ppo", seed=0)
     rollout = collect(learner.game, learner.actor, 15)
-    seen = learner.actor.observe(learner.bank, rollout.flat_view())
+    seen = learner.actor.observe(learner.bank, rollout.flat_index())
     logits, values = learner.actor.forward(seen)
     ratio = (log_prob_of(logits, rollout.action.flatten()) - rollout.log_prob.flatten()).exp()
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
     torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
 
 
-def reader(algo, plan):
+def with_branches(algo, params):
     """A learner whose network has both branches of the paper, on a bank it can play for a while."""
     window = WINDOWS["nottingham"]
     network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
-    return algo(network, toy_bank(window), plan, seed=0)
+    bank = toy_bank(window)
+    return algo(network, bank, bank, params, seed=0)
 
 
-PLAYED = SCHEDULE.model_copy(
-    update={"n_games": 3, "t_max": 8, "max_grad_norm": 1e9, "learning_rate": 1e-6}
-)
+PLAYED = {"num_envs": 3, "num_steps": 8, "max_grad_norm": 1e9, "learning_rate": 1e-6}
 
 
 def same_gradients(learner, twin):
@@ -111,17 +133,17 @@ def same_gradients(learner, twin):
 
 
 def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
-    plan = PLAYED
-    learner, twin = (reader(A2C, plan) for _ in range(2))
-    rollout = collect(twin.game, twin.actor, plan.t_max)
+    learner, twin = (with_branches(A2C, changed(a2c=PLAYED)) for _ in range(2))
+    plan = twin.params
+    rollout = collect(twin.game, twin.actor, plan.num_steps)
     assert not rollout.value.requires_grad
-    seen = twin.actor.observe(twin.bank, rollout.flat_view())
+    seen = twin.actor.observe(twin.bank, rollout.flat_index())
     logits, values = twin.actor.forward(seen)
     returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, plan.gamma)
     advantages = (returns - rollout.value).flatten()
     loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
-    loss = loss + plan.value_loss * (returns.flatten() - values).square().mean()
-    (loss - plan.entropy * entropy_of(logits).mean()).backward()
+    loss = loss + plan.vf_coef * (returns.flatten() - values).square().mean()
+    (loss - plan.ent_coef * entropy_of(logits).mean()).backward()
     learner.update()
     same_gradients(learner, twin)
 
@@ -129,8 +151,8 @@ def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monkeypatch):
     """A minibatch of the whole rollout, by the weights that played it, is not computed twice."""
-    plan = PLAYED.model_copy(update={"ppo": PPOParams(epochs=epochs, batch=24)})
-    learner, twin = (reader(PPO, plan) for _ in range(2))
+    params = changed(ppo=PLAYED | {"update_epochs": epochs, "minibatch_size": 24})
+    learner, twin = (with_branches(PPO, params) for _ in range(2))
     figures = learner.update()
     played = collect
     looks = []
@@ -141,7 +163,7 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
 
     def again(rollout):
         looks.append(1)
-        return twin.actor.forward(twin.actor.observe(twin.bank, rollout.flat_view()))
+        return twin.actor.forward(twin.actor.observe(twin.bank, rollout.flat_index()))
 
     monkeypatch.setattr("sfpipe.training.ppo.collect", without_graph)
     monkeypatch.setattr("sfpipe.training.rollout.Rollout.answers", again)
@@ -154,8 +176,8 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
 
 @pytest.mark.parametrize(("batch", "passes"), [(240, 0), (120, 2)])
 def test_ppo_looks_again_only_at_parts_of_a_rollout(batch, passes, monkeypatch):
-    plan = SCHEDULE.model_copy(update={"ppo": PPOParams(epochs=1, batch=batch)})
-    learner = PPO(TinyNetwork(), ramp_bank(), plan, seed=0)
+    params = changed(ppo={"update_epochs": 1, "minibatch_size": batch})
+    learner = make("ppo", seed=0, params=params)
     looks = []
     look = type(learner.actor).observe
     monkeypatch.setattr(
@@ -184,12 +206,13 @@ def test_warm_up_begins_with_short_steps():
     """Adam's first step is as long as its rate; here it is a tenth, and the rate comes back."""
     moved = []
     for warm_up in (0, 10):
-        imitation = DaggerParams(n_games=4, t_max=4, batch=16, learning_rate=1e-3, warm_up=warm_up)
-        learner = LEARNERS["dagger"](TinyNetwork(), ramp_bank(), Schedule(dagger=imitation), seed=1)
+        imitation = {"num_envs": 4, "num_steps": 4, "minibatch_size": 16, "learning_rate": 1e-3}
+        params = changed(dagger=imitation | {"warmup_steps": warm_up})
+        learner = make("dagger", params=params)
         before = [p.detach().clone() for p in learner.network.parameters()]
         learner.update()  # of one minibatch
         after = [p.detach() for p in learner.network.parameters()]
         moved.append(max(float((a - b).abs().max()) for a, b in zip(after, before, strict=True)))
         assert learner.optimiser.param_groups[0]["lr"] == pytest.approx(1e-3)
-        assert learner._warmth() == pytest.approx(1 if not warm_up else 0.2)
+        assert learner.warmth() == pytest.approx(1 if not warm_up else 0.2)
     assert moved == [pytest.approx(1e-3, rel=1e-2), pytest.approx(1e-4, rel=1e-2)]

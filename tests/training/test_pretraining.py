@@ -1,4 +1,4 @@
-"""Study: passages are states of the game; the losses of play come out the same; it teaches."""
+"""Pretraining: crops are states of the game; the losses of play come out the same; it teaches."""
 
 import copy
 
@@ -9,13 +9,14 @@ from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
-from sfpipe.params import DaggerParams, Schedule, StudyParams
+from sfpipe.params import TrainParams
 from sfpipe.store.bank import MemoryFormat
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.store.window import WINDOWS
-from sfpipe.training.crops import CropSampler
+from sfpipe.training.crops import StateCropCutter
 from sfpipe.training.dagger import Dagger
-from sfpipe.training.pretraining import Study
+from sfpipe.training.pretraining import Pretraining
+from sfpipe.training.stage import minute_shares, phase_names, playing_phases
 from sfpipe.training.trainer import Trainer
 from tests.toy import ramp_bank, stop_after, toy_bank
 
@@ -26,19 +27,19 @@ def parts(name, windows=5, excerpts=7):
     network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
     score = DenseBranch(network.score, 2, window.seen)
     sound = DenseBranch(network.spectrogram, 2, (BINS, EXCERPT))
-    sampler = CropSampler(bank, score, sound, windows, excerpts, speed_spread=8.0)
+    sampler = StateCropCutter(bank, score, sound, windows, excerpts, speed_spread=8.0)
     return bank, network, score, sound, sampler
 
 
 @pytest.mark.parametrize("name", WINDOWS)
-def test_passages_are_made_of_states_of_the_game(name):
+def test_crops_are_made_of_states_of_the_game(name):
     bank, _, _, _, sampler = parts(name)
-    passages = sampler.draw(200, torch.Generator().manual_seed(3))
-    which = passages.playable.nonzero().unbind(1)
+    crops = sampler.draw(200, torch.Generator().manual_seed(3))
+    which = crops.playable.nonzero().unbind(1)
     assert len(which[0]) > 400
-    states = passages.states(which)
+    states = crops.states(which)
     error = states.position - dynamics.target(bank, states.performance, states.frame)
-    torch.testing.assert_close(error, passages.error[which])
+    torch.testing.assert_close(error, crops.error[which])
     assert bool((error.abs() <= bank.window.threshold_px).all())
     assert bool((states.frame > bank.first_frame[states.performance]).all())
     assert bool((states.frame <= bank.last_frame[states.performance]).all())
@@ -52,25 +53,25 @@ def test_passages_are_made_of_states_of_the_game(name):
     off = (states.speed - pace).abs()
     assert float((off < 3).float().mean()) > 0.4 and float(off.max()) > 6
     # Neighbours begin one stride apart, and speeds are near the target's own.
-    assert passages.position.diff(dim=1).unique().tolist() == [sampler.step_px]
-    assert passages.frame.diff(dim=1).unique().tolist() == [sampler.step_frames]
+    assert crops.position.diff(dim=1).unique().tolist() == [sampler.step_px]
+    assert crops.frame.diff(dim=1).unique().tolist() == [sampler.step_frames]
 
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_what_is_seen_is_what_a_player_would_see(name):
     """Cut out of the wide images, every state's observation is the game's, bit by bit."""
     bank, _, score, sound, sampler = parts(name)
-    passages = sampler.draw(20, torch.Generator().manual_seed(4))
-    seen = sampler.look(passages, MemoryFormat())
-    which = passages.playable.nonzero().unbind(1)
-    states = passages.states(which)
+    crops = sampler.draw(20, torch.Generator().manual_seed(4))
+    seen = sampler.observe(crops, MemoryFormat())
+    which = crops.playable.nonzero().unbind(1)
+    states = crops.states(which)
     states = states._replace(  # the game keeps to the paper
         previous_position=states.previous_position.clamp(min=bank.window.width / 2)
     )
     observed = dynamics.observe(bank, dynamics.observation_index(bank, states))
     for i, (p, w, e) in enumerate(zip(*(x.tolist() for x in which), strict=True)):
         at = w * score.stride
-        if (passages.position[p, 0] - passages.speed[p]) < bank.window.width / 2:
+        if (crops.position[p, 0] - crops.speed[p]) < bank.window.width / 2:
             continue  # the whole passage is held where its first window is
         here = seen.score[p, :, :, at : at + bank.window.seen[1]]
         assert torch.equal(here, observed.score[i])
@@ -78,20 +79,21 @@ def test_what_is_seen_is_what_a_player_would_see(name):
         assert torch.equal(seen.spectrogram[p, :, :, at : at + EXCERPT], observed.spectrogram[i])
 
 
-def study(name="nottingham", bank=None, **changes):
+def learner_of(name="nottingham", bank=None, **changes):
     toy, network, *_ = parts(name)
-    fields = {"frames": 1, "passages": 4, "windows": 5, "excerpts": 7} | changes
-    return Study(network, bank or toy, Schedule(dropout=0, study=StudyParams(**fields)), seed=0)
+    fields = {"crops": 4, "windows": 5, "excerpts": 7} | changes
+    params = TrainParams(preset="paper", common={"dropout": 0.0}, pretraining=fields)
+    return Pretraining(network, bank or toy, toy, params, seed=0)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_embeddings_equal_those_of_the_network(name):
-    learner = study(name)
-    passages = learner.sampler.draw(3, torch.Generator().manual_seed(5))
-    which = passages.playable.nonzero().unbind(1)
-    states = passages.states(which)
+    learner = learner_of(name)
+    crops = learner.sampler.draw(3, torch.Generator().manual_seed(5))
+    which = crops.playable.nonzero().unbind(1)
+    states = crops.states(which)
     with torch.no_grad():
-        seen = learner.sampler.look(passages, learner.memory_format)
+        seen = learner.sampler.observe(crops, learner.memory_format)
         score = learner.score.dense(learner.score.cut(learner.score.maps(seen.score)))
         sound = learner.sound.dense(learner.sound.cut(learner.sound.maps(seen.spectrogram)))
         shared = learner.network.join_pairs(score, sound, which)
@@ -102,19 +104,19 @@ def test_embeddings_equal_those_of_the_network(name):
 
 
 def test_everything_is_learned():
-    """The same passages again and again: all that is asked about them can be known."""
-    learner = study(learning_rate=2e-3, passages=3)
-    passages = learner.sampler.draw(3, torch.Generator().manual_seed(6))
-    learner.sampler.draw = lambda *_: passages
+    """The same crops again and again: all that is asked about them can be known."""
+    learner = learner_of(learning_rate=2e-3, crops=3)
+    crops = learner.sampler.draw(3, torch.Generator().manual_seed(6))
+    learner.sampler.draw = lambda *_: crops
     figures = [learner.update() for _ in range(45)]
     first, last = ({k: float(v) for k, v in f.items()} for f in (figures[0], figures[-1]))
     shares = {
         "policy_loss": 0.3,
-        "regret": 0.3,
-        "match_loss": 0.5,
-        "match_px": 0.3,
-        "localise_loss": 0.5,
-        "read_loss": 0.1,
+        "expected_cost": 0.3,
+        "contrastive_loss": 0.5,
+        "contrastive_px": 0.3,
+        "localisation_loss": 0.5,
+        "transcription_loss": 0.1,
     }
     for name, share in shares.items():
         assert last[name] < share * first[name], name
@@ -123,7 +125,7 @@ def test_everything_is_learned():
 
 
 def test_it_goes_on_where_it_stopped():
-    one, other = study(), study()
+    one, other = learner_of(), learner_of()
     for _ in range(3):
         one.update()
     other.load_state_dict(one.state_dict())
@@ -131,128 +133,113 @@ def test_it_goes_on_where_it_stopped():
     assert {k: float(v) for k, v in first.items()} == {k: float(v) for k, v in second.items()}
 
 
-def course(tmp_path=None, **options):
-    """Study, then imitation, then A2C."""
-    window = WINDOWS["nottingham"]
-    plan = Schedule(
-        dropout=0,
-        warm_start="dagger",
-        evaluate_every=2,
-        n_games=2,
-        t_max=4,
-        max_frames=3 * 8,
-        study=StudyParams(frames=400, passages=2, windows=3, excerpts=4, evaluate_every=3),
-        dagger=DaggerParams(frames=4 * 8, n_games=2, t_max=4, batch=4),
+def training(pretraining=None, dagger=None, **options):
+    """Pretraining, then imitation, then A2C."""
+    games = {"num_envs": 2, "num_steps": 4}
+    small = {"max_frames": 400, "crops": 2, "windows": 3, "excerpts": 4, "evaluate_every": 3}
+    plain = {"transcription_coef": 0.0, "minibatch_size": 4, "max_frames": 4 * 8}
+    params = TrainParams(
+        preset="paper",
+        common={"dropout": 0.0, "warm_start": "dagger", "evaluate_every": 2},
+        a2c=games | {"max_frames": 3 * 8},
+        pretraining=small | (pretraining or {}),
+        dagger=games | plain | (dagger or {}),
     )
-    bank = ramp_bank(3, window)
-    network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
-    return Trainer(network, bank, bank, algo="a2c", schedule=plan, seed=1, **options)
+    bank = ramp_bank(3, WINDOWS["nottingham"])
+    network = ActorCritic(WINDOWS["nottingham"], dropout=0.0)
+    network.initialise(torch.Generator().manual_seed(0))
+    phases = playing_phases(phase_names("a2c", params), network, bank, bank, params, seed=1)
+    return Trainer(phases, params.common, **options)
 
 
-def test_study_comes_first_and_hands_on_its_last_weights():
-    trainer = course()
-    handed_on = []
-    make = trainer._make_learner
+def test_pretraining_comes_first_and_hands_on_its_last_weights():
+    trainer = training()
+    handed_on, last = {}, {}
+    make, update = trainer.phases["dagger"], trainer.learner.update
 
     def watch():
-        handed_on.append((trainer.course.phase, copy.deepcopy(trainer.network.state_dict())))
+        handed_on.update(copy.deepcopy(trainer.network.state_dict()))
         return make()
 
-    trainer._make_learner = watch
-    last = {}
-    update = trainer.learner.update
-
-    def study_update():
+    def last_weights():
         figures = update()
         last.update(copy.deepcopy(trainer.network.state_dict()))
         return figures
 
-    trainer.learner.update = study_update
+    trainer.phases = {**trainer.phases, "dagger": watch}
+    trainer.learner.update = last_weights
     done = trainer.run()
-    assert trainer.phases == ["study", "dagger", "a2c"]
+    assert trainer.names == ["pretraining", "dagger", "a2c"]
     assert {row["phase"] for row in done.evaluations} == {0, 1, 2}
-    phase, weights = handed_on[0]
-    assert phase == 1
-    assert all(torch.equal(v, weights[k]) for k, v in last.items())
+    assert all(torch.equal(v, handed_on[k]) for k, v in last.items())
 
 
 @pytest.mark.parametrize("updates", [2, 9])
-def test_a_course_with_study_resumes_exactly(tmp_path, updates):
-    whole, file = course(), tmp_path / "c.pt"
+def test_all_phases_resume_exactly(tmp_path, updates):
+    whole, file = training(), tmp_path / "c.pt"
     whole.run()
     with pytest.raises(SfpipeError, match="interrupted"):
-        course(checkpoint=file, should_stop=stop_after(updates)).run()
-    resumed = course(checkpoint=file)
+        training(checkpoint=file, should_stop=stop_after(updates)).run()
+    resumed = training(checkpoint=file)
     resumed.run()
-    assert resumed.course.frames == whole.course.frames
+    assert resumed.state.frames == whole.state.frames
     weights = resumed.network.state_dict()
     assert all(torch.equal(v, weights[k]) for k, v in whole.network.state_dict().items())
 
 
 def test_time_is_shared_between_the_phases():
-    """Study has its share of the minutes, the others what is left, by their frames."""
-    plan = Schedule(
-        warm_start="dagger",
-        max_minutes=10,
-        max_frames=100,
-        study=StudyParams(frames=10**9, share=0.4),
-        dagger=DaggerParams(frames=500),
+    """Pretraining has its share of the minutes, the others what is left, by their frames."""
+    params = TrainParams(
+        preset="paper",
+        common={"warm_start": "dagger"},
+        ppo={"max_frames": 100},
+        pretraining={"max_frames": 10**9, "share_of_minutes": 0.4},
+        dagger={"max_frames": 500},
     )
-    bank = ramp_bank(3, WINDOWS["nottingham"])
-    trainer = Trainer(
-        ActorCritic(WINDOWS["nottingham"]), bank, bank, algo="ppo", schedule=plan, seed=1
-    )
-    assert [trainer._time(phase) for phase in range(3)] == [
-        pytest.approx((0, 0.4)),
-        pytest.approx((0.4, 0.9)),
-        pytest.approx((0.9, 1)),
-    ]
-    trainer.course.seconds = 2 * 60
-    assert trainer._progress() == pytest.approx(0.5)
-    trainer.course.phase, trainer.course.seconds = 1, 6.5 * 60
-    assert trainer._progress() == pytest.approx(0.5)
-    trainer.course.phase_frames = 400
-    assert trainer._progress() == pytest.approx(0.8)
+    shares = minute_shares(phase_names("ppo", params), params)
+    assert shares == pytest.approx({"pretraining": 0.4, "dagger": 0.9, "ppo": 1.0})
+    trainer = training(shares=shares)
+    trainer.rule = trainer.rule.model_copy(update={"max_minutes": 10})
+    trainer.state.seconds = 2 * 60
+    assert trainer._done() == pytest.approx(0.5)
+    trainer.state.phase, trainer.state.seconds = 1, 6.5 * 60
+    trainer.learner = trainer.phases["dagger"]()
+    assert trainer._done() == pytest.approx(0.5)
+    trainer.state.phase_frames = 24  # of 32
+    assert trainer._done() == pytest.approx(0.75)
 
 
-def test_the_states_of_study_are_counted_apart():
-    trainer = course()
-    done = trainer.run()
+def test_the_states_of_pretraining_are_counted_apart():
+    done = training().run()
     ended = next(row["frames"] for row in done.evaluations if row["phase"] == 1)
-    assert 400 <= done.studied < ended < done.frames
-    assert done.frames - done.studied == 4 * 8 + 3 * 8  # what dagger and A2C played
+    assert 400 <= done.pretraining_frames < ended < done.frames
+    assert done.frames - done.pretraining_frames == 4 * 8 + 3 * 8  # what dagger and A2C played
 
 
-def test_dagger_goes_on_with_the_aids_of_study():
-    trainer = course()
-    aids = trainer.schedule.dagger.model_copy(update={"read_loss": 1.0, "localise_loss": 1.0})
-    trainer.schedule = trainer.schedule.model_copy(update={"dagger": aids})
-    study = trainer.learner
-
-    def dagger_begins() -> bool:
-        return trainer.course.phase == 1
-
-    trainer.should_stop = dagger_begins
+def test_dagger_goes_on_with_what_pretraining_trained_beside():
+    trainer = training(dagger={"transcription_coef": 1.0, "localisation_coef": 1.0})
+    pretraining = trainer.learner
+    trainer.should_stop = lambda: trainer.state.phase == 1
     with pytest.raises(SfpipeError, match="interrupted"):
         trainer.run()
-    assert isinstance(study, Study) and isinstance(trainer.learner, Dagger)
-    for name in ("reader", "localiser"):
-        taught, found = (getattr(who, name).state_dict() for who in (study, trainer.learner))
-        assert all(torch.equal(taught[k], found[k]) for k in taught)
+    assert isinstance(pretraining, Pretraining) and isinstance(trainer.learner, Dagger)
+    for name in ("transcription", "localisation"):
+        taught, taken = (x.auxiliary[name].state_dict() for x in (pretraining, trainer.learner))
+        assert all(torch.equal(taught[k], taken[k]) for k in taught)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
-def test_no_passage_leaves_the_last_strip(name):
+def test_no_crop_leaves_the_last_strip(name):
     """At its right end the previous state, ahead of the present one, is held within it."""
     bank, _, _, _, sampler = parts(name)
-    passages = sampler.draw(500, torch.Generator().manual_seed(3))
-    wide = sampler.seen[0] * bank.window.shrink
-    end = bank.strip_width[passages.performance] - wide - 2 + bank.window.width / 2
-    passages = passages._replace(
+    crops = sampler.draw(500, torch.Generator().manual_seed(3))
+    wide = sampler.image_columns[0] * bank.window.shrink
+    end = bank.strip_width[crops.performance] - wide - 2 + bank.window.width / 2
+    crops = crops._replace(
         position=end[:, None] + torch.arange(sampler.windows) * sampler.step_px,
-        speed=torch.full_like(passages.speed, -60.0),
+        speed=torch.full_like(crops.speed, -60.0),
     )
-    seen = sampler.look(passages, MemoryFormat())
+    seen = sampler.observe(crops, MemoryFormat())
     # The previous state is one column further to the right, not 60.
     ink = seen.score[:, 0]
     if bank.window.shrink == 1:

@@ -6,11 +6,11 @@ import torch
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
 from sfpipe.game.batched import BatchedGame
-from sfpipe.params import DaggerParams, PPOParams, Schedule
+from sfpipe.params import TrainParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.rollout_audio import RolloutAudioFeatures
-from sfpipe.training.trainer import LEARNERS
+from sfpipe.training.stage import LEARNERS
 from tests.toy import performance_record, score_record, toy_bank
 
 
@@ -113,9 +113,16 @@ def test_learners_hear_their_rollouts_ahead(algo):
     """The first layer is given a handful of wide images, not an excerpt per state."""
     window = WINDOWS["nottingham"]
     network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
-    plan = DaggerParams(n_games=4, t_max=15, batch=60, mixture_frames=10**9, scatter=0, warm_up=0)
-    schedule = Schedule(n_games=4, t_max=15, ppo=PPOParams(batch=60), dagger=plan)
-    learner = LEARNERS[algo](network, toy_bank(window), schedule, seed=3)
+    size = {"num_envs": 4, "num_steps": 15}
+    still = {"minibatch_size": 60, "beta_frames": 10**9, "random_start": 0.0}
+    params = TrainParams(
+        preset="paper",
+        a2c=size,
+        ppo=size | {"minibatch_size": 60},
+        dagger=size | still | {"transcription_coef": 0.0},
+    )
+    bank = toy_bank(window)
+    learner = LEARNERS[algo](network, bank, bank, params, seed=3)
     for _ in range(2):
         learner.game.step(torch.zeros(4))
     sizes = count(learner.actor)

@@ -1,1 +1,1 @@
-"""Auxiliary losses: they teach the convolutions to read and to hear; not used in play."""
+"""Auxiliary losses: they form the features of both branches; not used in play."""

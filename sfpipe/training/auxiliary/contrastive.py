@@ -1,4 +1,4 @@
-"""Matching sound and picture: a training aid for the convolutions of both branches.
+"""Matching sound and picture: an auxiliary loss for the convolutions of both branches.
 
 Each column of the score's feature map gets a vector for every few pixels it stands for, each
 excerpt of the sound gets one, and their cosines must single out the place where the newest frame
@@ -46,40 +46,40 @@ class ContrastiveHead(nn.Module):
         self.margin_px = self.half_px - columns * PLACES * self.place_px / 2
 
     def loss(
-        self, maps: torch.Tensor, heard: torch.Tensor, passages: Crops
+        self, maps: torch.Tensor, cut: torch.Tensor, crops: Crops
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cross-entropy of each excerpt's place among all places of its passage.
+        """Cross-entropy of each excerpt's place among all places of its crop.
 
         Parameters
         ----------
         maps:
             Feature maps of the score [shape=(n, channels, rows, columns)].
-        heard:
+        cut:
             Flattened feature maps of the excerpts [shape=(n, e, features)].
-        passages:
+        crops:
             Where they are from.
 
         Returns
         -------
         tuple
             The loss, relative to the labels' own entropy, and the median distance between the
-            likeliest place and the target, px. Excerpts whose target is beyond the passage's
+            likeliest place and the target, px. Excerpts whose target is beyond the crop's
             places do not count.
         """
         n, _, _, columns = maps.shape
         places = self.score(maps.permute(0, 3, 1, 2).flatten(2)).float()
         places = F.normalize(places.view(n, columns * PLACES, VECTOR), dim=2)
-        excerpts = F.normalize(self.sound(heard).float(), dim=2)
+        excerpts = F.normalize(self.sound(cut).float(), dim=2)
         cosines = excerpts @ places.transpose(1, 2)  # (n, e, places)
-        begin = passages.position[:, :1] - self.half_px + self.margin_px
-        target = passages.position[:, :1] - passages.error[:, 0]
+        begin = crops.position[:, :1] - self.half_px + self.margin_px
+        target = crops.position[:, :1] - crops.error[:, 0]
         x = target - begin
         count, width = columns * PLACES, columns * PLACES * self.place_px
-        here = (x >= 0) & (x < width) & passages.heard
-        said = (cosines[here] * self.sharpness.exp()).log_softmax(1)
-        wanted = soft_buckets(x[here], count, width)
-        n_here = max(len(said), 1)
-        found = (said.argmax(1) + 0.5) * self.place_px
-        distance = (found - x[here]).abs()
-        median = distance.median() if len(said) else distance.sum()
-        return F.kl_div(said, wanted, reduction="sum") / n_here, median
+        here = (x >= 0) & (x < width) & crops.played
+        log_share = (cosines[here] * self.sharpness.exp()).log_softmax(1)
+        labels = soft_buckets(x[here], count, width)
+        n_here = max(len(log_share), 1)
+        likeliest = (log_share.argmax(1) + 0.5) * self.place_px
+        distance = (likeliest - x[here]).abs()
+        median = distance.median() if len(log_share) else distance.sum()
+        return F.kl_div(log_share, labels, reduction="sum") / n_here, median

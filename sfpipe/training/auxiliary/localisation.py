@@ -1,11 +1,11 @@
-"""Learning where the music is: a training aid that needs no playing.
+"""Learning where the music is: an auxiliary loss that needs no playing.
 
 Any piece, frame and position make an example of *where in the window the newest frame is*, and
 labels cost nothing. From the joint embedding a linear map names that place, as a distribution
 over parts of the window (buckets, as in Dorfer et al. 2016), and the speed of the state. The
 policy's label, one of three actions, says far less about a state.
-An aid of dagger and PPO; with `scattered_share: 1` dagger is a phase of nothing but such examples.
-The map is dropped after training; the network of Tables 1 and 2 is unchanged.
+A loss of dagger and PPO; with `random_state_share: 1` dagger is a phase of nothing but such
+examples. The map is dropped after training; the network of Tables 1 and 2 is unchanged.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class LocalisationHead(nn.Module):
         entropy, so that the least is 0.
         """
         place, speed = self.labels(view)
-        said = self.head(embedding).float()
+        predicted = self.head(embedding).float()
         return F.kl_div(
-            said[:, :BUCKETS].log_softmax(1), place, reduction="batchmean"
-        ) + F.smooth_l1_loss(said[:, BUCKETS], speed)
+            predicted[:, :BUCKETS].log_softmax(1), place, reduction="batchmean"
+        ) + F.smooth_l1_loss(predicted[:, BUCKETS], speed)
 
 
 def window_starts(bank: Bank, frame: torch.Tensor, column: torch.Tensor) -> torch.Tensor:

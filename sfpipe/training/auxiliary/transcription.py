@@ -1,7 +1,7 @@
-"""Learning to read and to hear notes: a training aid that lets features form sooner.
+"""Learning where notes are in picture and sound: an auxiliary loss.
 
 Matching sound and picture is hard to learn from the policy's three-way label alone, because
-neither branch is told that there are notes. Here both are: from the score branch's features, a
+neither branch has a label for notes. Here both have: from the score branch's features, a
 linear map must say which staff heights have a note head in which part of the window, and from
 the spectrogram branch's, which pitches began in which part of the excerpt (of scores whose note
 heads are not known, at which staff heights, one per onset). The maps are dropped after training;
@@ -79,31 +79,31 @@ class TranscriptionHead(nn.Module):
         """
         return self._loss(score, audio, view.column, view.frame)
 
-    def passages_loss(
-        self, score: torch.Tensor, audio: torch.Tensor, passages: Crops
-    ) -> torch.Tensor:
-        """`loss` of all windows and excerpts of passages.
+    def crops_loss(self, score: torch.Tensor, audio: torch.Tensor, crops: Crops) -> torch.Tensor:
+        """`loss` of all windows and excerpts of crops.
 
         Parameters
         ----------
         score, audio:
             Branch features [shape=(n, windows, width)] and [shape=(n, excerpts, width)].
         """
-        performance = passages.performance[:, None]
-        column = self.bank.columns(performance, passages.position).flatten()
-        frame = (self.bank.frame_base[performance] + passages.frame).flatten()
+        performance = crops.performance[:, None]
+        column = self.bank.columns(performance, crops.position).flatten()
+        frame = (self.bank.frame_base[performance] + crops.frame).flatten()
         return self._loss(score.flatten(0, 1), audio.flatten(0, 1), column, frame)
 
     def _loss(
         self, score: torch.Tensor, audio: torch.Tensor, column: torch.Tensor, frame: torch.Tensor
     ) -> torch.Tensor:
-        seen, heard = self._score_labels(column), self._sound_labels(frame)
-        return _presence_loss(self.score(score), seen) + _presence_loss(self.audio(audio), heard)
+        in_score, in_sound = self._score_labels(column), self._sound_labels(frame)
+        return _presence_loss(self.score(score), in_score) + _presence_loss(
+            self.audio(audio), in_sound
+        )
 
 
-def _presence_loss(said: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    said = said.float().view_as(labels)
-    return labels.shape[1] * F.binary_cross_entropy_with_logits(said, labels)
+def _presence_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    logits = logits.float().view_as(labels)
+    return labels.shape[1] * F.binary_cross_entropy_with_logits(logits, labels)
 
 
 def note_rolls(bank: Bank) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ import torch
 from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
-from sfpipe.params import DaggerParams, PPOParams, Schedule
+from sfpipe.params import TrainParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.auxiliary.localisation import BUCKETS, LocalisationHead, window_starts
@@ -62,41 +62,44 @@ def test_labels_by_hand():
     assert speed.tolist() == [3.0]
 
 
-def dagger(bank, schedule, seed=0):
+def dagger(bank, params, seed=0):
     network = ActorCritic(NOTTINGHAM, dropout=0.0).initialise(torch.Generator().manual_seed(0))
-    return Dagger(network, bank, schedule, seed=seed)
+    return Dagger(network, bank, bank, params, seed=seed)
 
 
-def plan(**changes) -> Schedule:
-    fields = {"n_games": 4, "t_max": 8, "batch": 16, "scattered_share": 0.5}
-    return Schedule(dropout=0, dagger=DaggerParams(**fields | changes))
+def plan(**changes) -> TrainParams:
+    fields = {"num_envs": 4, "num_steps": 8, "minibatch_size": 16, "random_state_share": 0.5}
+    still = {"transcription_coef": 0.0, "warmup_steps": 0, "temperature": 4.0, "vf_coef": 0.5}
+    common = {"dropout": 0.0}
+    return TrainParams(preset="paper", common=common, dagger=fields | still | changes)
 
 
-def test_the_aid_teaches_and_is_saved():
+def test_it_teaches_and_is_saved():
     bank = toy_bank()
-    learner = dagger(bank, plan(localise_loss=1.0, learning_rate=1e-3, read_loss=0.5))
-    losses = [float(learner.update()["localise_loss"]) for _ in range(12)]  # on scattered states
+    learner = dagger(bank, plan(localisation_coef=1.0, learning_rate=1e-3, transcription_coef=0.5))
+    losses = [float(learner.update()["localisation_loss"]) for _ in range(12)]  # on random states
     assert losses[-1] < 0.8 * losses[0]
     learner.progress = 0.9
-    assert "localise_loss" in learner.update()  # and in play
-    again = dagger(bank, plan(localise_loss=1.0, read_loss=0.5), seed=1)
+    assert "localisation_loss" in learner.update()  # and in play
+    again = dagger(bank, plan(localisation_coef=1.0, transcription_coef=0.5), seed=1)
     saved = copy.deepcopy(learner.state_dict())
     learner.update()
     again.progress = 0.9
     again.load_state_dict(saved)
     again.update()
-    for a, b in zip(learner.localiser.parameters(), again.localiser.parameters(), strict=True):
+    for a, b in zip(
+        learner.localisation.parameters(), again.localisation.parameters(), strict=True
+    ):
         assert torch.equal(a, b)
-    assert not any("localiser" in name for name in learner.network.state_dict())
+    assert not any("localisation" in name for name in learner.network.state_dict())
 
 
 def test_it_reaches_both_branches():
     bank = toy_bank()
-    learner = dagger(bank, plan(localise_loss=1.0))
-    view = learner._draw()[0]
+    learner = dagger(bank, plan(localisation_coef=1.0))
+    at = learner._draw().at
     network = learner.network
-    localiser = learner.localiser
-    loss = localiser.loss(network.embed(*learner.actor.observe(bank, view)), view)
+    loss = learner.localisation.loss(network.embed(*learner.actor.observe(bank, at)), at)
     loss.backward()
     for branch in (network.score, network.spectrogram):
         assert all(p.grad.abs().sum() > 0 for p in branch.parameters())
@@ -106,26 +109,27 @@ def test_it_reaches_both_branches():
 @pytest.mark.parametrize("batch", [16, 32])
 def test_ppo_takes_it_along_and_goes_on_exactly(batch):
     bank = toy_bank()
-    ppo = PPOParams(batch=batch, localise_loss=1.0)
-    schedule = Schedule(n_games=4, t_max=8, learning_rate=1e-3, entropy=0.0, dropout=0.0, ppo=ppo)
+    play = {"num_envs": 4, "num_steps": 8, "learning_rate": 1e-3, "ent_coef": 0.0}
+    ppo = play | {"minibatch_size": batch, "localisation_coef": 1.0}
+    params = TrainParams(preset="paper", common={"dropout": 0.0}, ppo=ppo)
 
     def learner(seed):
         network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
-        return PPO(network, bank, schedule, seed=seed)
+        return PPO(network, bank, bank, params, seed=seed)
 
     one, other = learner(0), learner(1)
-    losses = [float(one.update()["localise_loss"]) for _ in range(6 * batch // 16)]
+    losses = [float(one.update()["localisation_loss"]) for _ in range(6 * batch // 16)]
     assert losses[-1] < losses[0]
     other.load_state_dict(copy.deepcopy(one.state_dict()))
-    assert float(one.update()["localise_loss"]) == float(other.update()["localise_loss"])
-    for a, b in zip(one.localiser.parameters(), other.localiser.parameters(), strict=True):
+    assert float(one.update()["localisation_loss"]) == float(other.update()["localisation_loss"])
+    for a, b in zip(one.localisation.parameters(), other.localisation.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("algo", [Dagger, PPO])
 def test_without_it_there_is_none(algo):
     network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
-    learner = algo(network, toy_bank(), plan(), seed=0)
-    assert learner.localiser is None and "localiser" not in learner.state_dict()
+    learner = algo(network, toy_bank(), toy_bank(), plan(), seed=0)
+    assert learner.localisation is None and not learner.state_dict()["auxiliary"]
     n_weights = sum(len(group["params"]) for group in learner.optimiser.param_groups)
     assert n_weights == len(list(network.parameters()))

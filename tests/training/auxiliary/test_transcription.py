@@ -5,7 +5,7 @@ import torch
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game import dynamics
-from sfpipe.params import DaggerParams, Schedule
+from sfpipe.params import TrainParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.heads import Heads
 from sfpipe.store.window import WINDOWS
@@ -60,27 +60,38 @@ def test_labels_of_both_phases_of_a_shrunk_window():
     assert even.sum() == odd.sum() == 3
 
 
-def test_the_aid_teaches_both_branches_and_is_saved():
+SMALL = {
+    "num_envs": 4,
+    "num_steps": 8,
+    "minibatch_size": 16,
+    "warmup_steps": 0,
+    "expected_cost_coef": 0.0,
+}
+
+
+def test_it_teaches_both_branches_and_is_saved():
     bank = toy_bank()
-    schedule = Schedule(dropout=0, dagger=DaggerParams(n_games=4, t_max=8, read_loss=1.0, batch=16))
+    params = TrainParams(preset="paper", common={"dropout": 0.0}, dagger=SMALL)
     network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
-    learner = Dagger(network, bank, schedule, seed=0)
-    losses = [float(learner.update()["read_loss"]) for _ in range(6)]
+    learner = Dagger(network, bank, bank, params, seed=0)
+    losses = [float(learner.update()["transcription_loss"]) for _ in range(6)]
     assert losses[-1] < 0.7 * losses[0]
-    again = Dagger(ActorCritic(NOTTINGHAM), bank, schedule, seed=1)
+    again = Dagger(ActorCritic(NOTTINGHAM), bank, bank, params, seed=1)
     saved = copy.deepcopy(learner.state_dict())
     learner.update()
     again.load_state_dict(saved)
     again.update()
-    for a, b in zip(learner.reader.parameters(), again.reader.parameters(), strict=True):
+    for a, b in zip(
+        learner.transcription.parameters(), again.transcription.parameters(), strict=True
+    ):
         assert torch.equal(a, b)
 
 
-def test_scattered_states_come_first_and_are_not_played():
+def test_random_states_come_first_and_are_not_played():
     bank = toy_bank()
-    schedule = Schedule(dagger=DaggerParams(n_games=4, t_max=8, scattered_share=0.5, batch=16))
+    params = TrainParams(dagger=SMALL | {"random_state_share": 0.5})
     network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
-    learner = Dagger(network, bank, schedule, seed=0)
+    learner = Dagger(network, bank, bank, params, seed=0)
     before = learner.game.state
     assert "agreement" not in learner.update()
     assert all(torch.equal(a, b) for a, b in zip(before, learner.game.state, strict=True))

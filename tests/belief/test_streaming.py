@@ -1,11 +1,11 @@
-"""Hearing frame by frame is hearing all at once."""
+"""Frame by frame gives what the whole recording gives."""
 
 import numpy as np
 import pytest
 import torch
 
 from sfpipe.belief.network import PlaceNetwork
-from sfpipe.belief.streaming_conv import Hearing
+from sfpipe.belief.streaming import StreamingEncoder
 from sfpipe.following.belief import hear_all
 from sfpipe.store.window import WINDOWS
 
@@ -29,8 +29,8 @@ def sound(n_frames: int, seed: int = 0) -> np.ndarray:
     return made
 
 
-def frame_by_frame(hearing: Hearing, spectrogram: np.ndarray) -> np.ndarray:
-    return np.stack([hearing.add(frame) for frame in spectrogram.T])
+def frame_by_frame(encoder: StreamingEncoder, spectrogram: np.ndarray) -> np.ndarray:
+    return np.stack([encoder.add(frame) for frame in spectrogram.T])
 
 
 @pytest.mark.parametrize("gains_db", [[0.0], [0.0, 30.0]])
@@ -38,23 +38,23 @@ def frame_by_frame(hearing: Hearing, spectrogram: np.ndarray) -> np.ndarray:
 def test_each_frame_has_the_vector_it_has_in_the_whole(gains_db, sound_steps):
     network = trained(gains_db=gains_db, sound_steps=sound_steps)
     heard = sound(network.context * 2 + 20)
-    vectors = frame_by_frame(Hearing(network), heard)
+    vectors = frame_by_frame(StreamingEncoder(network), heard)
     assert vectors.dtype == np.float32
     assert np.allclose(vectors, hear_all(network, heard), atol=2e-6)
 
 
 def test_what_it_forgot_is_as_if_it_had_never_sounded():
     network, heard = trained(), sound(80)
-    hearing = Hearing(network)
-    first = frame_by_frame(hearing, heard)
-    hearing.forget()
-    assert np.array_equal(frame_by_frame(hearing, heard), first)
+    encoder = StreamingEncoder(network)
+    first = frame_by_frame(encoder, heard)
+    encoder.reset()
+    assert np.array_equal(frame_by_frame(encoder, heard), first)
 
 
 def test_a_frame_that_is_changed_afterwards_was_heard_as_it_was():
-    hearing, frame = Hearing(trained()), np.ones(78, np.float32)
-    once = hearing.add(frame)
-    again = Hearing(trained())
+    encoder, frame = StreamingEncoder(trained()), np.ones(78, np.float32)
+    once = encoder.add(frame)
+    again = StreamingEncoder(trained())
     assert np.array_equal(again.add(frame), once)
     frame[:] = 5
-    assert np.array_equal(hearing.add(np.ones(78, np.float32)), again.add(np.ones(78, np.float32)))
+    assert np.array_equal(encoder.add(np.ones(78, np.float32)), again.add(np.ones(78, np.float32)))

@@ -17,36 +17,42 @@ from safetensors.torch import load_file
 from sfpipe.agents.agent import load_agent
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.params import AugmentParams, DaggerParams, Schedule, TrainParams
+from sfpipe.params import AugmentParams, TrainParams
 from sfpipe.store.bank import Bank
-from sfpipe.training.agent_stage import train
 from sfpipe.training.checkpoint import load_checkpoint
 from sfpipe.training.session import Session
+from sfpipe.training.stage import train
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, performance_record, score_record
 
 TIMEOUT = 1200  # s, for machines that are busy with other things
 
-TINY = Schedule(
-    warm_start="dagger",
-    n_games=2,
-    t_max=3,
-    evaluate_every=3,
-    max_frames=60,
-    dagger=DaggerParams(frames=60, n_games=2, t_max=3, mixture_frames=30, batch=6),
-)
+GAMES = {"num_envs": 2, "num_steps": 3}
+TINY: dict = {
+    "preset": "paper",
+    "common": {
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 1,
+        "checkpoint_seconds": 0,
+        "warm_start": "dagger",
+        "evaluate_every": 3,
+    },
+    "a2c": GAMES | {"max_frames": 60},
+    "dagger": GAMES
+    | {
+        "max_frames": 60,
+        "beta_frames": 30,
+        "minibatch_size": 6,
+        "transcription_coef": 0.0,
+    },
+}
 
 
-def params(**changes) -> TrainParams:
-    plan = TINY.model_copy(update=changes)
-    return TrainParams(
-        device="cpu",
-        precision="float32",
-        threads=1,
-        schedule="tiny",
-        schedules={"tiny": plan},
-        checkpoint_seconds=0,
-    )
+def params(common: dict | None = None, **a2c) -> TrainParams:
+    """TINY with some values of `common` and of `a2c` changed."""
+    changes = {"common": TINY["common"] | (common or {}), "a2c": TINY["a2c"] | a2c}
+    return TrainParams(**TINY | changes)
 
 
 @pytest.fixture
@@ -70,24 +76,25 @@ def run_stage(root: Path, settings: TrainParams, seed: int = 1, out: str = "mode
 
 
 def test_the_stage_leaves_agent_card_and_curves(project):
-    course = run_stage(project, params(), curves=project / "metrics/train")
+    state = run_stage(project, params(), curves=project / "metrics/train")
     network, card = load_agent(project / "models/agent")
     assert network.window.name == "nottingham"
     assert (card["algo"], card["seed"], card["window"]) == ("a2c", 1, "nottingham")
-    assert card["schedule"] == TINY.model_dump()
+    assert card["params"]["a2c"] == params().a2c.model_dump()
+    assert set(card["params"]) == {"common", "dagger", "a2c"}
     assert card["data"] == {
         kind: sha256(project / f"data/{kind}/toy.h5") for kind in ("scores", "spectrograms")
     }
-    assert card["frames"] == course.frames == 120
-    assert card["validation_r_on"] == course.best
+    assert card["frames"] == state.frames == 120
+    assert card["validation_r_on"] == state.best["r_on"]
     assert (card["training_pieces"], card["training_performances"]) == (1, 1)
     assert card["augmented_performances"] == 0
     assert card["strip_height_px"] == 40
     # 70 px in 22 frames, from onset frame 2 to 24
     assert card["px_per_frame"] == pytest.approx(70 / 22)
-    assert {"versions", "revision", "device", "bfloat16", "course"} <= set(card)
+    assert {"versions", "revision", "device", "bfloat16", "state"} <= set(card)
     assert [frames for frames, *_ in card["curve"]] == [18, 36, 54, 60, 72, 90, 108, 120]
-    assert max(r_on for *_, r_on in card["curve"]) == pytest.approx(course.best, abs=1e-4)
+    assert max(r_on for *_, r_on in card["curve"]) == pytest.approx(state.best["r_on"], abs=1e-4)
     assert not list((project / "models/checkpoints").glob("*"))
     curve = (project / "metrics/train/plots/metrics/validation_r_on.tsv").read_text().splitlines()
     assert curve[0].split("\t") == ["step", "validation_r_on"]
@@ -116,12 +123,12 @@ def test_a_checkpoint_of_other_parameters_is_not_used(project):
     thread.join()
     left = list((project / "models/checkpoints").glob("*.pt"))
     assert len(left) == 1
-    stored = load_checkpoint(left[0])["course"]["frames"]
+    stored = load_checkpoint(left[0])["state"]["frames"]
     assert stored > 0
     assert run_stage(project, params(max_frames=66)).frames == 126
     assert run_stage(project, params(), seed=2).frames == 120
     assert list((project / "models/checkpoints").glob("*.pt")) == left
-    assert load_checkpoint(left[0])["course"]["frames"] == stored
+    assert load_checkpoint(left[0])["state"]["frames"] == stored
 
 
 def test_killed_and_terminated_command_ends_with_the_same_weights(project):
@@ -130,10 +137,10 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
         "dataset": "toy",
         "algo": "a2c",
         "seed": 1,
-        "train": params().model_dump(),
+        "train": json.loads(json.dumps(TINY)),
     }
-    settings["train"]["schedules"]["tiny"].update(max_frames=600)
-    settings["train"]["schedules"]["tiny"]["dagger"].update(frames=600)
+    settings["train"]["a2c"].update(max_frames=150)
+    settings["train"]["dagger"].update(max_frames=150)
     (project / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
     command = [sys.executable, "-c", "from sfpipe.cli import main; main()", "train", "--out"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -146,8 +153,8 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
     def frames_saved() -> int:
         found = list((project / "models/checkpoints").glob("[!.]*.pt"))
         try:
-            return load_checkpoint(found[0])["course"]["frames"] if found else -1
-        except SfpipeError:  # its parts are being replaced at this moment
+            return load_checkpoint(found[0])["state"]["frames"] if found else -1
+        except SfpipeError:  # removed at this moment
             return -1
 
     def interrupt(number: int, after: int) -> str:
@@ -166,7 +173,7 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
     curve = project / "metrics/train/plots/metrics/validation_r_on.tsv"
     expected = curve.read_text()
     interrupt(signal.SIGKILL, 12)
-    last = interrupt(signal.SIGTERM, 100).splitlines()[-1]
+    last = interrupt(signal.SIGTERM, 60).splitlines()[-1]
     assert last.startswith("sfpipe: models/checkpoints/")
     assert "training interrupted after" in last
     assert not (project / "interrupted").exists()
@@ -183,9 +190,10 @@ def test_killed_and_terminated_command_ends_with_the_same_weights(project):
 def test_training_starts_from_another_agents_weights(project):
     """With a learning rate of nearly nothing they are what comes out, unless beaten."""
     run_stage(project, params(), out="models/pretrained/toy-a2c")
-    still = params(warm_start=None, learning_rate=1e-12)
-    by_name = still.model_copy(update={"start_from": "toy-a2c"})
-    course = run_stage(project, by_name, seed=9)
+    still = params({"warm_start": None}, learning_rate=1e-12)
+    cold = {"warm_start": None, "start_from": "toy-a2c"}
+    by_name = params(cold, learning_rate=1e-12)
+    state = run_stage(project, by_name, seed=9)
     before, _ = load_agent("models/pretrained/toy-a2c")
     after, card = load_agent("models/agent")
     for name, weight in before.state_dict().items():
@@ -194,8 +202,8 @@ def test_training_starts_from_another_agents_weights(project):
     started = {"agent": "toy-a2c", "weights": sha256(weights), "frames": 120}
     assert card["start_from"] == started
     # What it starts with is judged first: it must be beaten.
-    assert course.evaluations[0]["frames"] == 0
-    assert card["curve"][0][2] == pytest.approx(course.evaluations[0]["validation_r_on"], abs=1e-4)
+    assert state.evaluations[0]["frames"] == 0
+    assert card["curve"][0][2] == pytest.approx(state.evaluations[0]["validation_r_on"], abs=1e-4)
     fresh = run_stage(project, still, seed=9)
     assert fresh.evaluations[0]["frames"] > 0
     other, card = load_agent("models/agent")
@@ -205,14 +213,14 @@ def test_training_starts_from_another_agents_weights(project):
 
 def test_an_agent_that_cannot_be_started_from(project):
     settings = params()
-    missing = settings.model_copy(update={"start_from": "nobody"})
+    missing = params({"start_from": "nobody"})
     with pytest.raises(SfpipeError, match="nobody"):
         run_stage(project, missing)
     run_stage(project, settings, out="small")
     card = json.loads((project / "small/agent.json").read_text())
     (project / "small/agent.json").write_text(json.dumps(card | {"window": "msmd"}))
     with pytest.raises(SfpipeError, match="weights"):
-        run_stage(project, settings.model_copy(update={"start_from": "small"}))
+        run_stage(project, params({"start_from": "small"}))
 
 
 def test_the_card_counts_the_varied_performances():
@@ -231,3 +239,12 @@ def test_the_card_says_how_performances_were_varied(project):
         file.attrs["params"] = json.dumps({"augment": made})
     run_stage(project, params())
     assert load_agent(project / "models/agent")[1]["augment"] == made
+
+
+def test_a_card_of_an_earlier_version_names_the_new_key(project):
+    run_stage(project, params(), out="old")
+    card = json.loads((project / "old/agent.json").read_text())
+    card["schedule"] = card.pop("params")
+    (project / "old/agent.json").write_text(json.dumps(card))
+    with pytest.raises(SfpipeError, match=r"'schedule': it is 'params' now"):
+        load_agent(project / "old")

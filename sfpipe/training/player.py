@@ -1,0 +1,121 @@
+"""What the learners that play have in common: games, an actor, validation by playing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from sfpipe.agents.cached_policy import playing
+from sfpipe.agents.networks import ActorCritic
+from sfpipe.agents.policy import Actor
+from sfpipe.game.batched import BatchedGame
+from sfpipe.game.play import mean_error, play_games, share_of_onsets
+from sfpipe.params import TrainParams
+from sfpipe.store.bank import Bank
+from sfpipe.training.auxiliary.localisation import LocalisationHead
+from sfpipe.training.learner import Figures, Learner, closer
+
+
+class PlayingLearner(Learner[ActorCritic]):
+    """A learner of an actor-critic.
+
+    Parameters
+    ----------
+    network:
+        Trained in place.
+    bank, valid_bank:
+        Performances to train on, and to choose weights and stop by.
+    params:
+        Of all algorithms; a learner reads its own section, and `common`.
+    phase:
+        Number of the phase, from which another seed is made.
+    bfloat16:
+        Forward and backward convolutions in bfloat16.
+    """
+
+    algo: str
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        bank: Bank,
+        valid_bank: Bank,
+        params: TrainParams,
+        *,
+        seed: int,
+        phase: int = 0,
+        bfloat16: bool = False,
+    ):
+        self.params = getattr(params, self.algo)
+        self.common, self.bank, self.valid_bank = params.common, bank, valid_bank
+        self.seed, self.bfloat16 = seed, bfloat16  # validation is the same in all phases
+        seed += 1000 * phase
+        p = self.params
+        rates = p.learning_rate, getattr(p, "final_learning_rate", p.learning_rate)
+        super().__init__(
+            network,
+            seed=seed,
+            device=bank.device,
+            learning_rate=rates,
+            max_grad_norm=p.max_grad_norm,
+            warmup_steps=getattr(p, "warmup_steps", 0),
+            average_span=self.common.average_frames,
+        )
+        self.max_frames = p.max_frames
+        self.evaluate_every = getattr(p, "evaluate_every", self.common.evaluate_every)
+        self.keep = self.common.keep
+        self.game = BatchedGame(bank, bank.window, getattr(p, "num_envs", 1), seed)
+        generator = torch.Generator(bank.device).manual_seed(seed + 1)
+        self.actor = Actor(network, generator, bfloat16)
+        self.localisation: LocalisationHead | None = None
+        if getattr(p, "localisation_coef", 0):
+            self.localisation = LocalisationHead(bank, network.width)
+            self.train_beside(localisation=self.localisation)
+
+    def validate(self) -> Figures:
+        """R_on and mean error of the stochastic policy on validation, the same draws every time."""
+        generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
+        player = playing(Actor(self.judged, generator, self.bfloat16), self.valid_bank)
+        games = play_games(
+            self.valid_bank,
+            player,
+            trials=self.common.validation_trials,
+            performances=self._validation_set(),
+        )
+        return {"r_on": share_of_onsets(games), "error_px": mean_error(games)}
+
+    def better(self, figures: Figures, best: Figures) -> bool:
+        """As `closer`."""
+        return closer(figures, best)
+
+    def note(self, figures: Figures) -> str:
+        """The mean reward per frame."""
+        return f"reward {figures['reward']:.3f}"
+
+    def _validation_set(self) -> list[int] | None:
+        n = self.common.validation_pieces
+        if n is None or n >= len(self.valid_bank):
+            return None
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = torch.randperm(len(self.valid_bank), generator=generator)[:n]
+        return sorted(chosen.tolist())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The games and the actor's generator too."""
+        played = {"game": self.game.state_dict(), "actor": self.actor.generator.get_state()}
+        return super().state_dict() | played
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken.
+
+        On another kind of device actions are drawn from a fresh generator, seeded with the frames
+        played: the states of a processor's and a GPU's generators are not exchangeable.
+        """
+        super().load_state_dict(saved)
+        self.game.load_state_dict(saved["game"])
+        generator, state = self.actor.generator, saved["actor"]
+        if len(state) == len(generator.get_state()):
+            generator.set_state(state)
+        else:
+            generator.manual_seed(generator.initial_seed() + saved["frames"])
