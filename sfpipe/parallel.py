@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -68,7 +71,12 @@ def accepted_pieces(clean: Path) -> dict[str, str]:
 
 
 def map_pieces(
-    function: Callable[[Item], Any], items: Sequence[Item], *, label: str, jobs: int = -1
+    function: Callable[[Item], Any],
+    items: Sequence[Item],
+    *,
+    label: str,
+    jobs: int = -1,
+    seconds: Callable[[Item], float] | None = None,
 ) -> list[Outcome[Item]]:
     """Apply `function` to every item in worker processes; outcomes come in the order of `items`.
 
@@ -82,7 +90,10 @@ def map_pieces(
     function:
         Picklable callable of one item.
     jobs:
-        Number of processes; -1 is one per core; 1 stays in this process.
+        Number of processes; -1 is one per core; 1 stays in this process, which ends if a piece
+        crashes it.
+    seconds:
+        How long an item may take before its worker is ended; not in this process or on a cluster.
 
     Raises
     ------
@@ -91,13 +102,18 @@ def map_pieces(
     """
     if jobs == 0:
         raise SfpipeError("0 processes can do nothing", remedy="give --jobs 1, or -1 for all cores")
+    if jobs < 0:
+        jobs = max(2, _count(jobs))  # also on one core: an item must not end this process
+    limits = [seconds(item) if seconds and _is_local(jobs) else None for item in items]
     progress = Progress(label, len(items))
     outcomes: dict[int, Outcome[Item]] = {}
     todo = list(range(len(items)))
     while todo:
         crashed = False
         try:
-            for index, value, error in _run(function, [(i, items[i]) for i in todo], jobs):
+            for index, value, error in _run(
+                function, [(i, items[i], limits[i]) for i in todo], jobs
+            ):
                 outcomes[index] = Outcome(items[index], value, error)
                 progress.advance()
         except _worker_death():
@@ -106,7 +122,7 @@ def map_pieces(
         if crashed:
             # The killer is among the items that were in flight; try those one by one.
             for index in todo[: 4 * _count(jobs)]:
-                outcomes[index] = _alone(function, items[index])
+                outcomes[index] = _alone(function, items[index], limits[index])
                 progress.advance()
             todo = [i for i in todo if i not in outcomes]
     failed = sum(o.error is not None for o in outcomes.values())
@@ -126,29 +142,63 @@ def _worker_death() -> type[BaseException]:
     return TerminatedWorkerError
 
 
-def _run(function: Callable, pairs: list, jobs: int) -> Iterator[tuple[int, Any, str | None]]:
+def _run(function: Callable, items: list, jobs: int) -> Iterator[tuple[int, Any, str | None]]:
     import joblib
 
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_guarded)(function, i, item) for i, item in pairs)
+    yield from parallel(joblib.delayed(_guarded)(function, *item) for item in items)
 
 
-def _guarded(function: Callable, index: int, item: Any) -> tuple[int, Any, str | None]:
+def _is_local(jobs: int) -> bool:
+    """Whether items run in processes of their own on this machine."""
+    from joblib.parallel import get_active_backend
+
+    return jobs != 1 and type(get_active_backend()[0]).__name__ == "LokyBackend"
+
+
+def _guarded(
+    function: Callable, index: int, item: Any, seconds: float | None
+) -> tuple[int, Any, str | None]:
     try:
-        return index, function(item), None
+        with _ending_after(seconds):
+            return index, function(item), None
     except StorageError:
         raise
     except SfpipeError as error:
         return index, None, str(error)
+    except MemoryError:
+        return index, None, "it needs more memory than there is"
+    except RecursionError:
+        return index, None, "it is nested too deeply"
 
 
-def _alone(function: Callable[[Item], Any], item: Item) -> Outcome[Item]:
+@contextmanager
+def _ending_after(seconds: float | None) -> Iterator[None]:
+    """End this process if the block takes longer, be it in code that Python cannot interrupt."""
+    if seconds is None:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _alone(
+    function: Callable[[Item], Any], item: Item, seconds: float | None = None
+) -> Outcome[Item]:
+    start = time.monotonic()
     with ProcessPoolExecutor(max_workers=1) as pool:
         try:
-            _, value, error = pool.submit(_guarded, function, 0, item).result()
+            _, value, error = pool.submit(_guarded, function, 0, item, seconds).result()
             return Outcome(item, value, error)
         except BrokenProcessPool:
-            return Outcome(item, error="the worker process crashed on this piece")
+            reason = "the worker process crashed on this piece"
+            if seconds is not None and time.monotonic() - start >= seconds:
+                reason = f"it took longer than {seconds:g} s"
+            return Outcome(item, error=reason)
 
 
 @contextmanager

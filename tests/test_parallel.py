@@ -32,6 +32,29 @@ def fragile(n: int) -> int:
     return n
 
 
+def ending(n: int) -> int:
+    faulthandler.disable()
+    if n == 1:
+        os._exit(0)
+    if n == 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if n == 3:
+        os.abort()
+    return n
+
+
+def stuck(n: int) -> int:
+    if n == 1:
+        ctypes.PyDLL(None).sleep(300)  # holds the interpreter's lock, as an engraver does
+    return n
+
+
+def greedy(n: int) -> int:
+    if n == 0:
+        return len(bytearray(1 << 62))
+    return greedy(n) if n == 1 else n
+
+
 def buggy(n: int) -> int:
     return 1 // (n - 2)
 
@@ -79,6 +102,33 @@ def test_a_worker_that_dies_costs_only_its_piece():
     assert {o.error for o in outcomes if o.error} == {"the worker process crashed on this piece"}
     assert [o.value for o in outcomes if o.error is None] == [
         n for n in range(20) if n not in (3, 7)
+    ]
+
+
+@pytest.mark.parametrize("jobs", [-1, 2])
+def test_a_worker_may_end_in_any_way(jobs, monkeypatch):
+    monkeypatch.setattr("sfpipe.parallel._count", lambda jobs: 1)  # as on a machine with one core
+    outcomes = map_pieces(ending, range(5), label="end", jobs=jobs)
+    assert [o.item for o in outcomes if o.error is None] == [0, 4]
+    assert {o.error for o in outcomes if o.error} == {"the worker process crashed on this piece"}
+
+
+def test_a_piece_that_takes_too_long_is_reported():
+    start = time.monotonic()
+    outcomes = map_pieces(
+        stuck, range(6), label="stuck", jobs=2, seconds=lambda n: 60.0 if n == 5 else 3.0
+    )
+    assert [o.error for o in outcomes] == [None, "it took longer than 3 s", *[None] * 4]
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_piece_that_is_too_large_or_too_deep_is_reported(jobs):
+    outcomes = map_pieces(greedy, range(3), label="greedy", jobs=jobs)
+    assert [o.error for o in outcomes] == [
+        "it needs more memory than there is",
+        "it is nested too deeply",
+        None,
     ]
 
 

@@ -20,6 +20,7 @@ from sfpipe.files import remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
 
+PIANO_SECONDS, MELODY_SECONDS = 900.0, 60.0
 MADE = (".png", ".mid", ".csv", ".json")  # what an engraved piece consists of
 
 
@@ -53,7 +54,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
         else:
             todo.append(piece)
     work = functools.partial(_one, params=params, raw=raw, out=out)
-    for outcome in map_pieces(work, todo, label="engrave", jobs=jobs):
+    for outcome in map_pieces(work, todo, label="engrave", jobs=jobs, seconds=seconds_of):
         if outcome.error is None:
             report.done.append(outcome.item.id)
         else:
@@ -69,6 +70,11 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
             remedy=f"correct the sources; all reasons are in {out / 'report.json'}",
         )
     return report
+
+
+def seconds_of(piece: Piece) -> float:
+    """How long engraving a piece may take; the slowest of LilyPond's need some minutes."""
+    return PIANO_SECONDS if _is_lilypond(piece) else MELODY_SECONDS
 
 
 def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:

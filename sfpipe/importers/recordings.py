@@ -8,6 +8,7 @@ without it only coverage can be reported (`sfpipe.evaluation.coverage`). A name 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +21,12 @@ from sfpipe.audio.midi import read_midi
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.tunes import XML_SUFFIXES
+from sfpipe.engraving.files import read_noteheads
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.piece import engrave_piece
-from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
+from sfpipe.parallel import map_pieces
 from sfpipe.params import EngraveParams
 from sfpipe.real_performances.alignment import align, place_notes
 from sfpipe.real_performances.conditions import RECORDED_SUFFIXES
@@ -47,6 +49,7 @@ def import_recordings(
     *,
     melody: EngraveParams | None = None,
     unconfined: bool = False,
+    jobs: int = -1,
 ) -> list[str]:
     """Engrave the scores, align the recordings, and write both stores.
 
@@ -57,6 +60,8 @@ def import_recordings(
         piano music, drawn by LilyPond like that of the MSMD.
     unconfined:
         LilyPond may draw also where the system cannot confine it.
+    jobs:
+        Number of processes; -1 is one per core.
 
     Returns
     -------
@@ -79,30 +84,35 @@ def import_recordings(
         require_walls(unconfined=unconfined)
     about: dict[str, Any] = {"dataset": dataset, "params": {"import": "recordings"}}
     tools = {name: version(name) for name in ("sfpipe", "soundfile")}
+    # In processes of their own: a file that crashes its reader is reported like any other.
+    draw = functools.partial(
+        _engrave, folder=folder, engraved=engraved, melody=melody, unconfined=unconfined
+    )
+    read = functools.partial(_read_performance, engraved=engraved)
     told: list[str] = []
     usable = 0
     with (
         write_scores(scores_out, **about, tools=tools) as scores,
         write_spectrograms(performances_out, **about, tools=tools) as played,
     ):
-        for path in pieces:
-            try:
-                strip, description = _engrave(path, folder, engraved, melody, unconfined)
-            except SfpipeError as error:
-                told.append(f"{path.name}: left out: {error}")
-                scores.skip(path.name, str(error))
+        for drawn in map_pieces(draw, pieces, label="engrave", jobs=jobs):
+            path = drawn.item
+            if drawn.error is not None:
+                told.append(f"{path.name}: left out: {drawn.error}")
+                scores.skip(path.name, drawn.error)
                 continue
+            strip, description = drawn.value
             add_strip(scores, path.name, "test", path.name, strip, description)
-            for recording in _recordings(path):
-                name = f"{path.name}/{recording.name}"
-                try:
-                    performance, line = _read_performance(recording, path, engraved / path.name)
-                    played.add(path.name, split="test", **performance)
-                    usable += 1
-                    told.append(f"{name}: {line}")
-                except SfpipeError as error:
-                    told.append(f"{name}: left out: {error}")
-                    played.skip(name, str(error))
+            for outcome in map_pieces(read, _recordings(path), label=path.name, jobs=jobs):
+                name = f"{path.name}/{outcome.item.name}"
+                if outcome.error is not None:
+                    told.append(f"{name}: left out: {outcome.error}")
+                    played.skip(name, outcome.error)
+                    continue
+                performance, line = outcome.value
+                played.add(path.name, split="test", **performance)
+                usable += 1
+                told.append(f"{name}: {line}")
         if not usable:
             raise SfpipeError(
                 f"not one recording is usable ({told[0] if told else 'there are none'})",
@@ -170,8 +180,10 @@ def _engrave(
     return unroll_piece(engraved / path.name, None)
 
 
-def _read_performance(recording: Path, path: Path, engraved: Path) -> tuple[dict[str, Any], str]:
+def _read_performance(recording: Path, engraved: Path) -> tuple[dict[str, Any], str]:
     """Arguments for the store, and what to tell about it."""
+    path = recording.parent
+    engraved /= path.name
     samples = load_audio(recording)
     spec = spectrogram(samples, SAMPLE_RATE)
     duration = len(samples) / SAMPLE_RATE

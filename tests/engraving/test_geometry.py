@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from sfpipe.engraving.read import System
 
 from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row
-from sfpipe.engraving.read import System
 from sfpipe.errors import SfpipeError
 
 SYSTEM = System(1, "a.png", 0, 100, 400, 150.0, 250.0)  # staves from row 150 to 250

@@ -12,7 +12,7 @@ from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 
 
-def test_a_folder_of_ones_own(tiny, soundfont, lilypond, tmp_path):  # pytest's way
+def test_a_folder_of_ones_own(tiny, soundfont, lilypond, tmp_path):
     piece = tmp_path / "in" / "tiny"
     piece.mkdir(parents=True)
     shutil.copy(tiny.score, piece)

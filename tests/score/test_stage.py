@@ -4,10 +4,10 @@ from importlib.metadata import version as version_of
 
 import numpy as np
 import pytest
+from sfpipe.engraving.read import read_noteheads
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.engraving.layout import verovio_version
-from sfpipe.engraving.read import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams, ScoresParams
 from sfpipe.score.stage import scores

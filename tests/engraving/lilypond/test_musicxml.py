@@ -3,11 +3,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from sfpipe.engraving.read import read_description, read_noteheads
 
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.musicxml import mark_upbeat, mend
 from sfpipe.engraving.lilypond.piece import engrave_source
-from sfpipe.engraving.read import read_description, read_noteheads
 from sfpipe.errors import SfpipeError
 from tests.real_performances.conftest import ONSETS, musicxml
 

@@ -4,11 +4,11 @@ import shutil
 import mido
 import numpy as np
 import pytest
+from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index
 from sfpipe.engraving.lilypond.piece import engrave_source
-from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams, EngraveParams, ScoresParams

@@ -2,8 +2,8 @@ import shutil
 
 import numpy as np
 import pytest
-
 from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
+
 from sfpipe.errors import SfpipeError
 
 
