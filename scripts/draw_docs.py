@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from sfpipe.engraving.read import read_image, read_noteheads, read_systems
 
+from sfpipe.engraving.files import read_image, read_noteheads, read_systems
 from sfpipe.inspection.figures import AGENT, GREY, TARGET, bare, new_figure, plain, save
 from sfpipe.inspection.tables import numbers, read_rows
 from sfpipe.params import load_params

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_geometry
-from sfpipe.engraving.read import (
+from sfpipe.engraving.files import (
     NoteHeads,
     System,
     read_description,
@@ -23,6 +22,7 @@ from sfpipe.engraving.read import (
     read_noteheads,
     read_systems,
 )
+from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_geometry
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams
 

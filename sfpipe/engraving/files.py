@@ -1,19 +1,35 @@
-"""Reading an engraved piece back: note heads, systems, image, description."""
+"""Files of an engraved piece, written and read: note heads, systems, image, description.
+
+Whoever reads an engraved piece imports this module, and no engraver with it.
+"""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.piece import NOTEHEADS, SYSTEMS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name, read_json
 
 REMEDY = "run: sfpipe engrave"
+CM_PER_PX = 0.035277778  # 72 px per inch, as the 2019 reference converts (section 5)
+NOTEHEADS = (
+    "system",
+    "x_px",
+    "y_px",
+    "staff",
+    "midi_pitch",
+    "onset_s",
+    "onset_quarter",
+    "tied",
+    "grace",
+)
+SYSTEMS = ("system", "file", "x_px", "width_px", "height_px", "staff_top_px", "staff_bottom_px")
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,14 @@ class System:
     height_px: int
     staff_top_px: float
     staff_bottom_px: float
+
+
+def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with a header line."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
 
 
 def read_noteheads(folder: Path) -> NoteHeads:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.read import NoteHeads, System
+from sfpipe.engraving.files import NoteHeads, System
 from sfpipe.errors import SfpipeError
 
 HEAD_SPACES = 0.6  # staff spaces from the centre of a note head to its edge

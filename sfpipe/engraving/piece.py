@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import statistics
-from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
+from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
 from sfpipe.engraving.layout import Layout, engrave_part, verovio_version
 from sfpipe.engraving.melody import TICKS, Melody, prepare
 from sfpipe.engraving.midi import sounding_notes, write_midi
@@ -22,19 +21,6 @@ from sfpipe.files import replacing
 from sfpipe.params import EngraveParams
 
 FORMAT = 1  # raise it when what this module writes changes, so that old pieces are made again
-CM_PER_PX = 0.035277778  # 72 px per inch, as the 2019 reference converts (section 5)
-NOTEHEADS = (
-    "system",
-    "x_px",
-    "y_px",
-    "staff",
-    "midi_pitch",
-    "onset_s",
-    "onset_quarter",
-    "tied",
-    "grace",
-)
-SYSTEMS = ("system", "file", "x_px", "width_px", "height_px", "staff_top_px", "staff_bottom_px")
 TOLERANCE = 0.02  # quarters; Verovio keeps tuplets as rounded decimals
 GRACE_TOLERANCE = 0.5  # quarters
 
@@ -105,14 +91,6 @@ def check_agreement(melody: Melody, layout: Layout) -> None:
             f"{len(moved)} of {len(struck)} onsets differ between image and score, the first at "
             f"quarter {moved[0].written / TICKS:g}"
         )
-
-
-def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file with a header line."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
 
 
 def _write_image(path: Path, raster: Raster) -> None:

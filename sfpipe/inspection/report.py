@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.read import read_noteheads
+from sfpipe.engraving.files import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import read_json, replacing

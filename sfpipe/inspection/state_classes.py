@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.engraving.read import read_systems
+from sfpipe.engraving.files import read_systems
 from sfpipe.game.dynamics import GameState
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord

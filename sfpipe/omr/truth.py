@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sfpipe.engraving.files import read_description, read_noteheads, read_systems
 from sfpipe.engraving.geometry import head_places, strip_geometry
-from sfpipe.engraving.read import read_description, read_noteheads, read_systems
 from sfpipe.omr.accuracy import Truth
 
 

@@ -1,7 +1,7 @@
 """Performed onset -> note head: where on the strip the music is at each onset of a performance.
 
 A score onset is what the strip calls one: the struck heads that begin together
-(`sfpipe.engraving.read.NoteHeads.onsets`). It is performed when the *median* of its notes is: the
+(`sfpipe.engraving.files.NoteHeads.onsets`). It is performed when the *median* of its notes is: the
 notes of a chord are never struck at once (melody first, hands apart, arpeggios), and one note that
 is early, late or wrongly matched does not move the median. (The first note would put the onsets of
 Vienna 4x22 out of order 2.5 times as often: 124 against 50 of 14,949.) An onset of which no note
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sfpipe.engraving.read import NoteHeads
+from sfpipe.engraving.files import NoteHeads
 from sfpipe.errors import SfpipeError
 from sfpipe.real_performances.notes import Match, ScoreNote
 

@@ -17,7 +17,7 @@ from sfpipe.audio.performances import MADE, made_files, score_onsets, write_onse
 from sfpipe.audio.soundfonts import SoundFont, resolve
 from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
-from sfpipe.engraving.read import read_noteheads
+from sfpipe.engraving.files import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.files import remove_others, sha256, write_json
 from sfpipe.parallel import StageReport, accepted_pieces, map_pieces

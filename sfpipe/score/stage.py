@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
 from sfpipe.engraving.geometry import strip_geometry
-from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.parallel import StageReport, accepted_pieces
 from sfpipe.params import ScoresParams

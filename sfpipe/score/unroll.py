@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sfpipe.engraving.files import NoteHeads, System
 from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_tops
-from sfpipe.engraving.read import NoteHeads, System
 from sfpipe.errors import SfpipeError
 from sfpipe.store.heads import Heads
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sfpipe.engraving.read import System, read_image, read_noteheads, read_systems
+from sfpipe.engraving.files import System, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.viewing.select_performance import SelectedPerformance
 

@@ -7,7 +7,7 @@ import mido
 import numpy as np
 import pytest
 
-from sfpipe.engraving.piece import NOTEHEADS
+from sfpipe.engraving.files import NOTEHEADS
 
 DATA = Path(__file__).parents[1] / "data"
 TICKS = 960

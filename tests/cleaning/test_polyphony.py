@@ -7,7 +7,7 @@ import pytest
 
 from sfpipe.cleaning.checks import read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
-from sfpipe.engraving.piece import NOTEHEADS
+from sfpipe.engraving.files import NOTEHEADS
 from sfpipe.params import CleanParams
 from tests.cleaning.test_checks import edit_heads
 

@@ -1,9 +1,11 @@
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 
+from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 
 
@@ -41,3 +43,27 @@ def test_missing_and_damaged_files_are_named(folder, name, read, damage):
         path.write_bytes({"empty": b"", "garbage": b"\x00\x01nonsense", "cut": b"{"}[damage])
     with pytest.raises(SfpipeError, match=rf"{name}: .*-> run: sfpipe engrave"):
         read(folder)
+
+
+READERS = (
+    "engraving.files",
+    "engraving.geometry",
+    "cleaning.stage",
+    "score.stage",
+    "omr.truth",
+    "real_performances.alignment",
+    "viewing.system_layout",
+)
+
+
+def test_readers_of_engraved_pieces_import_no_engraver():
+    code = f"""
+import sys
+from importlib import import_module
+for reader in {READERS}:
+    import_module(f"sfpipe.{{reader}}")
+    engravers = {{"verovio", "music21", "resvg_py", "sfpipe.engraving.lilypond"}}
+    print(*sorted(engravers & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [""] * len(READERS)

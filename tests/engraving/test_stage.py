@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pretty_midi
 import pytest
-from sfpipe.engraving.read import read_image, read_noteheads, read_systems
 
 from sfpipe.datasets.index import read_index
-from sfpipe.engraving.piece import NOTEHEADS, SYSTEMS, engrave_piece, fingerprint, is_done
+from sfpipe.engraving.files import NOTEHEADS, SYSTEMS, read_image, read_noteheads, read_systems
+from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams

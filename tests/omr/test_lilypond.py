@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from sfpipe.engraving.read import read_noteheads
 
+from sfpipe.engraving.files import read_noteheads
 from sfpipe.evaluation.omr_accuracy import read_split, reading_table, spread
 from sfpipe.omr.accuracy import accuracy
 from sfpipe.omr.reader import read_strip

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sfpipe.engraving.read import NoteHeads
 
+from sfpipe.engraving.files import NoteHeads
 from sfpipe.real_performances.notes import import_partitura
 
 QUARTER_S = 0.5

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from sfpipe.datasets.index import Index, Piece, write_index
-from sfpipe.engraving.piece import NOTEHEADS, write_rows
+from sfpipe.engraving.files import NOTEHEADS, write_rows
 from sfpipe.errors import SfpipeError
 from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.stage import performances

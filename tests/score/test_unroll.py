@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from sfpipe.engraving.read import NoteHeads, System
 
+from sfpipe.engraving.files import NoteHeads, System
 from sfpipe.errors import SfpipeError
 from sfpipe.score.unroll import unroll
 

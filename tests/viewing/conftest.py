@@ -13,7 +13,7 @@ from sfpipe.agents.agent import save_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.audio.files import write_flac
 from sfpipe.audio.spectrogram import spectrogram
-from sfpipe.engraving.piece import NOTEHEADS, SYSTEMS
+from sfpipe.engraving.files import NOTEHEADS, SYSTEMS
 from sfpipe.params import Params, parse_params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import SAMPLE_RATE

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
+from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
 from sfpipe.engraving.lilypond.musicxml import MUSICXML_FORMAT
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
@@ -27,7 +28,6 @@ from sfpipe.engraving.lilypond.sound import (
     write_joined,
 )
 from sfpipe.engraving.lilypond.source import prepare
-from sfpipe.engraving.piece import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 from sfpipe.sandbox.jail import (

@@ -6,6 +6,7 @@ import pytest
 from sfpipe.engraving.read import read_description, read_noteheads
 
 from sfpipe.datasets.index import Piece
+from sfpipe.engraving.files import read_description, read_noteheads
 from sfpipe.engraving.lilypond.musicxml import mark_upbeat, mend
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.errors import SfpipeError

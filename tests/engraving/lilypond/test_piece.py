@@ -8,6 +8,7 @@ from sfpipe.engraving.read import read_description, read_image, read_noteheads, 
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index
+from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
