@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sfpipe.engraving.read import System
 
 from sfpipe.engraving.files import System
 from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row

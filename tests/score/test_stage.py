@@ -4,7 +4,6 @@ from importlib.metadata import version as version_of
 
 import numpy as np
 import pytest
-from sfpipe.engraving.read import read_noteheads
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.engraving.files import read_noteheads

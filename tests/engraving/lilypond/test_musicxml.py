@@ -3,7 +3,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from sfpipe.engraving.read import read_description, read_noteheads
 
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.files import read_description, read_noteheads

@@ -4,7 +4,6 @@ import shutil
 import mido
 import numpy as np
 import pytest
-from sfpipe.engraving.read import read_description, read_image, read_noteheads, read_systems
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index
