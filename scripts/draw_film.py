@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sfpipe.agents.agent import find_agent, load_agent
 from sfpipe.datasets.index import read_index
+from sfpipe.engraving.files import read_image, read_noteheads, read_systems
 from sfpipe.engraving.piece import engrave_piece
-from sfpipe.engraving.read import read_image, read_noteheads, read_systems
 from sfpipe.following.agent import AgentFollower
 from sfpipe.game.follower import follow
 from sfpipe.params import EngraveParams
