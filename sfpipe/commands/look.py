@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, in_group, setting
+from sfpipe.commands.options import AGENT, PARAMS, Dataset, ParamsFile, in_group, setting
 
 command = in_group("look")
 
@@ -19,12 +19,15 @@ def report(
     metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
     pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
     out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
+    follow: Annotated[
+        Path | None, typer.Option(help="A page too, on which the trained agent follows a tune.")
+    ] = None,
 ) -> None:
     """Write a page about the results: report.html."""
-    from sfpipe.inspection.report import report as write
+    from sfpipe.viewing.overview import overview as stage
 
-    _, _, paths = setting(params, dataset)
-    print(write(metrics, out, engraved=paths.engraved, pages=pages))
+    p, _, paths = setting(params, dataset)
+    print(stage(p, paths, metrics, out, pages=pages, agent=AGENT, follow=follow))
 
 
 @command()

@@ -8,15 +8,21 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sfpipe"
 
 
-def closure(module: str) -> set[str]:
-    """Paths relative to the project of `module` and all it imports from sfpipe."""
+def closure(module: str, without: frozenset[str] = frozenset()) -> set[str]:
+    """Paths relative to the project of `module` and all it imports from sfpipe.
+
+    `without` names functions, as ``file.py:name``, that are not called.
+    """
     found: set[str] = set()
     todo = [module]
     while todo:
         file = file_of(todo.pop())
         if file not in found:
             found.add(file)
-            todo += imports(file)
+            skipped = {
+                name for path, _, name in (x.partition(":") for x in without) if path == file
+            }
+            todo += imports(file, frozenset(skipped))
     return found
 
 
@@ -28,17 +34,21 @@ def file_of(module: str) -> str:
 
 
 @cache
-def imports(file: str) -> tuple[str, ...]:
-    """Modules of sfpipe that a file imports anywhere, but for ``if TYPE_CHECKING``."""
-    visitor = _Imports(file)
+def imports(file: str, skipped: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Modules that a file imports anywhere but for ``if TYPE_CHECKING`` and `skipped` functions."""
+    visitor = _Imports(file, skipped)
     visitor.visit(ast.parse((ROOT / file).read_text("utf-8")))
     return tuple(visitor.found)
 
 
 class _Imports(ast.NodeVisitor):
-    def __init__(self, file: str):
-        self.file = file
+    def __init__(self, file: str, skipped: frozenset[str]):
+        self.file, self.skipped = file, skipped
         self.found: list[str] = []
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if node.name not in self.skipped:
+            self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
         test = node.test

@@ -105,8 +105,7 @@ class Project:
     def ran(self, output: str) -> list[str]:
         """The stages that a `dvc repro` or `dvc exp run` ran, in their order."""
         lines = (line.strip() for line in output.splitlines())
-        ran = [x.split("'")[1] for x in lines if x.startswith("Running stage '")]
-        return [name.partition("@")[0] for name in ran]
+        return [x.split("'")[1] for x in lines if x.startswith("Running stage '")]
 
 
 def write_tunes(folder: Path) -> None:

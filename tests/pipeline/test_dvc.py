@@ -4,6 +4,7 @@ The tests follow one another in one project, as a user would.
 """
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -22,9 +23,12 @@ def made(project):
     """The project after its first `dvc repro`."""
     output = project.dvc("repro")
     # A baseline needs no agent: it may run before there is one.
-    ran = [stage for stage in project.ran(output) if stage != "baseline"]
+    ran = [stage for stage in project.ran(output) if stage != "midi-odtw"]
     assert ran == sorted(ran, key=ORDER.index)
     assert set(project.ran(output)) == set(ORDER)
+    assert project.ran(output)[-1] == "report"
+    end = output[output.index("Open in a browser:") :]
+    assert "report.html" in end and "follow.html" in end
     project.commit("first run")
     return project
 
@@ -78,12 +82,12 @@ def test_second_run_does_nothing(made):
 # Parameters, and the stages whose own inputs they are; those behind them follow by their outputs.
 CHANGED = {
     "algo": ("a2c", {"train"}),
-    "seed": (5, {"download", "synthesize", "train", "evaluate", "baseline"}),
+    "seed": (5, {"download", "synthesize", "train", "evaluate", "midi-odtw", "report"}),
     "download.max_pieces": (8, {"download"}),
     "engrave.staff_space_px": (4.0, {"engrave"}),
     "clean.min_onsets": (10, {"clean"}),
-    "synthesize.gain": (0.3, {"synthesize", "baseline"}),
-    "synthesize.train.per_piece": (2, {"synthesize", "baseline"}),
+    "synthesize.gain": (0.3, {"synthesize", "midi-odtw", "report"}),
+    "synthesize.train.per_piece": (2, {"synthesize", "midi-odtw", "report"}),
     "scores.height_px": (48, {"clean", "scores"}),
     "train.ppo.gamma": (0.8, {"train"}),
     "train.common.dropout": (0.1, {"train"}),
@@ -91,9 +95,13 @@ CHANGED = {
     # Another algorithm's value retrains nothing, nor does the filter of an agent with a memory.
     "train.a2c.max_frames": (50, set()),
     "train.belief.max_updates": (50, set()),
-    "evaluate.filter": ({"tempo_std": 0.1}, {"evaluate", "baseline"}),
-    "evaluate.deterministic": (True, {"evaluate", "baseline"}),
-    "baselines.odtw.fading": (0.5, {"baseline"}),
+    "evaluate.filter": ({"tempo_std": 0.1}, {"evaluate"}),
+    "evaluate.deterministic": (True, {"evaluate"}),
+    "evaluate.trials": (3, {"evaluate", "midi-odtw"}),
+    "evaluate.real_trials": (3, set()),
+    "baselines.odtw.fading": (0.5, {"midi-odtw"}),
+    "baselines.omr.stay": (0.5, set()),
+    "baselines.mm_loc.max_minutes": (1, set()),
 }
 
 # In one process: starting DVC takes longer than its answers.
@@ -112,7 +120,7 @@ for key, value in json.loads(sys.argv[1]).items():
     with open("params.yaml", "w", encoding="utf-8") as file:
         yaml.dump(data, file)
     with Repo(".") as repo:
-        found[key] = sorted({name.partition('@')[0] for name in repo.status()})
+        found[key] = sorted(repo.status())
 with open("params.yaml", "w", encoding="utf-8") as file:
     file.write(text)
 print(json.dumps(found))
@@ -145,7 +153,7 @@ def test_every_key_of_the_schema_belongs_to_a_stage(made):
 
 def test_evaluation_parameters_rerun_the_evaluation_only(made):
     made.set("evaluate.trials", 2)
-    assert set(made.ran(made.dvc("repro"))) == {"evaluate", "baseline"}
+    assert set(made.ran(made.dvc("repro"))) == {"evaluate", "midi-odtw", "report"}
     results = json.loads((made.root / "metrics/eval.json").read_text())
     assert results["trials"] == 2
     made.commit("two trials")
@@ -179,7 +187,7 @@ def test_an_experiment_without_a_git_identity(made):
         "--name",
         "actor-critic",
     )
-    assert made.ran(output) == ["train", "evaluate"]
+    assert made.ran(output) == ["train", "evaluate", "report"]
     after = json.loads((made.root / file).read_text())
     assert json.loads((made.root / "metrics/eval.json").read_text())["meta"]["algo"] == "a2c"
 
@@ -211,3 +219,20 @@ def test_plots(made):
     errors = listed.get("errors", [])
     assert errors == []
     assert any("error_histogram.csv" in name for name in listed["data"])
+
+
+@pytest.mark.slow
+def test_the_baselines_that_take_longer_are_a_pipeline_of_their_own(made):
+    """OMR-ODTW reads images, MM-Loc trains: its weights are an output like an agent's."""
+    file = "pipelines/baselines/dvc.yaml"
+    (made.root / file).parent.mkdir(parents=True)
+    shutil.copy(ROOT / file, made.root / file)
+    made.set("baselines.mm_loc", {"max_updates": 4, "evaluate_every": 2, "device": "cpu"})
+    try:
+        assert made.ran(made.dvc("repro", file)) == [f"{file}:omr-odtw", f"{file}:mm-loc"]
+        assert (made.root / "models/baselines/mm-loc/weights.safetensors").is_file()
+        made.set("baselines.omr.stay", 0.5)
+        assert set(status(made)) == {f"{file}:omr-odtw"}
+    finally:
+        shutil.rmtree(made.root / "pipelines")
+        made.git("checkout", "-q", "params.yaml")

@@ -101,7 +101,13 @@ def test_python_of_the_readme(reader):
 
 LEAVES = {
     "README": ("pages/*.html",),
-    "tutorial": ("report.html", "mine/report.html", "alignment/*.png", "inspection/tempo.png"),
+    "tutorial": (
+        "report.html",
+        "follow.html",
+        "mine/report.html",
+        "alignment/*.png",
+        "inspection/tempo.png",
+    ),
     "inspection": ("inspection/embedding.html", "inspection/policy.png", "inspection/tempo.csv"),
     "pipeline": ("metrics/plots/lost.png",),
 }
