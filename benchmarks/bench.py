@@ -20,7 +20,7 @@ import torch
 from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.playing import Plan, eight, many, single
-from benchmarks.table import Bench, Row, rate
+from benchmarks.table import Bench, Row, put_into, rate
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.networks import ActorCritic
@@ -349,6 +349,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--windows", nargs="*", default=list(WINDOWS))
     parser.add_argument("--data", type=Path, help="folder to keep the engraved tunes in")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--page", type=Path, help="put the table into it: docs/benchmarks.md")
     options = parser.parse_args(arguments)
     once = {"sound": bench_sound, "odtw": bench_odtw}  # whatever the window
     known = [*MEASURES, *once]
@@ -358,8 +359,9 @@ def main(arguments: list[str] | None = None) -> None:
     keep_memory()
     bench = Bench(options.seconds, options.rounds)
     with data(options.data) as (root, took):
-        print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads\n")
-        print(f"{'':44s} {'sfpipe':>12s} {'2019 style':>12s} {'ratio':>8s}")
+        machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+        head = f"{'':44s} {'sfpipe':>12s} {'2019 style':>12s} {'ratio':>8s}"
+        print(f"{machine}\n\n{head}")
         for stage, seconds in took.items():
             bench.show(Row(f"stage {stage}", "pieces/s", [PIECES / seconds]))
         played = banks(root)
@@ -372,6 +374,8 @@ def main(arguments: list[str] | None = None) -> None:
             for name in options.windows:
                 MEASURES[part](bench, name, *played[name], root)
                 torch.set_num_threads(threads)
+    if options.page:
+        put_into(options.page, [machine, "", head, *(row.text() for row in bench.rows)])
     if options.json:
         rows = [
             {"name": r.name, "unit": r.unit, "sfpipe": r.ours, "style": r.theirs}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Work = Callable[[], float]  # does some work and returns how much it was
 
@@ -67,3 +69,10 @@ class Bench:
         """Print a finished row."""
         self.rows.append(row)
         print(row.text(), flush=True)
+
+
+def put_into(page: Path, lines: list[str]) -> None:
+    """Replace the table of a Markdown page, its first block of text, by these lines."""
+    block = "\n".join(["```text", *lines, "```"])
+    text = page.read_text("utf-8")
+    page.write_text(re.sub(r"```text\n.*?```", lambda _: block, text, count=1, flags=re.S), "utf-8")

@@ -6,6 +6,7 @@ import torch
 
 from benchmarks import reference_style as reference
 from benchmarks.bench import main
+from benchmarks.table import Row, put_into
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.game.single import SingleGame
 from sfpipe.store.bank import Bank
@@ -76,3 +77,12 @@ def test_every_part_is_measured(tmp_path, capsys):
     ):
         assert part in printed
     assert out.exists()
+
+
+def test_the_page_of_the_documentation_gets_the_new_table(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Speed\n\n```text\nold 1\n```\n\nWhy.\n\n```text\nother\n```\n")
+    put_into(page, ["a machine", Row("game", "steps/s", [8.0], [2.0]).text()])
+    text = page.read_text()
+    assert text.startswith("# Speed\n\n```text\na machine\ngame  ") and "4.00x  steps/s" in text
+    assert text.endswith("```\n\nWhy.\n\n```text\nother\n```\n") and "old" not in text
