@@ -140,14 +140,14 @@ class TwoBranches(nn.Module):
         score, spectrogram:
             [shape=(n, windows, width)] and [shape=(n, excerpts, width)].
         which:
-            Passage, window and excerpt of each pair, int64 [shape=(m,)].
+            Crop, window and excerpt of each pair, int64 [shape=(m,)].
         """
         linear = self.joint[0]
         assert isinstance(linear, nn.Linear)
         to_score, to_sound = linear.weight.split(self.branch_widths, dim=1)
-        passage, window, excerpt = which
-        summed = F.linear(score, to_score, linear.bias)[passage, window]
-        return self.joint[1](summed + F.linear(spectrogram, to_sound)[passage, excerpt])
+        crop, window, excerpt = which
+        summed = F.linear(score, to_score, linear.bias)[crop, window]
+        return self.joint[1](summed + F.linear(spectrogram, to_sound)[crop, excerpt])
 
 
 class ActorCritic(TwoBranches):

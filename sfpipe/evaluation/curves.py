@@ -17,7 +17,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name, read_json, replacing
 
-COLUMNS = ("frames", "minutes", "r_on", "studied")
+COLUMNS = ("frames", "minutes", "r_on", "pretraining")
 LEVELS = (0.9, 0.99)
 CARD = "agent.json"
 
@@ -30,14 +30,14 @@ class Curve:
     ----------
     points:
         (frames, minutes, R_on) of each evaluation, in order. Frames are those of games.
-    studied:
+    pretraining:
         States learnt from before the first game; the minutes contain them.
     """
 
     name: str
     seed: str
     points: tuple[tuple[int, float, float], ...]
-    studied: int = 0
+    pretraining: int = 0
 
     def reaches(self, level: float) -> tuple[int, float] | None:
         """Frames and minutes of the first evaluation with R_on >= level; None if there is none."""
@@ -72,12 +72,12 @@ def save_curve(agent: Path, out: Path, name: str | None = None) -> Path:
 
 
 def _played(card: Mapping[str, Any]) -> list[tuple[int, float, float, int]]:
-    """Rows of a curve, the states of study told apart from the frames of games."""
-    all_studied = card.get("pretraining_frames", 0)
+    """Rows of a curve, the states of pretraining apart from the frames of games."""
+    pretraining_frames = card.get("pretraining_frames", 0)
     rows = []
     for counted, minutes, r_on in card["curve"]:
-        studied = min(counted, all_studied)
-        rows.append((counted - studied, minutes, r_on, studied))
+        pretraining = min(counted, pretraining_frames)
+        rows.append((counted - pretraining, minutes, r_on, pretraining))
     return rows
 
 
@@ -102,8 +102,8 @@ def read_curves(folder: Path) -> list[Curve]:
             ) from None
         if match is None or not points:
             raise SfpipeError("is no learning curve of a named seed", file=path, remedy="remove it")
-        studied = max(int(row.get("studied") or 0) for row in rows)
-        curves.append(Curve(match[1], match[2], points, studied))
+        pretraining = max(int(row.get("pretraining") or 0) for row in rows)
+        curves.append(Curve(match[1], match[2], points, pretraining))
     if not curves:
         raise SfpipeError("holds no learning curves", file=folder, remedy="sfpipe curves AGENT")
     return curves
@@ -121,14 +121,17 @@ def table(curves: Sequence[Curve]) -> str:
     """Frames and minutes until R_on first reached each level, per training: Markdown."""
     heads = [f"frames (minutes) to {level:g}" for level in LEVELS]
     lines = [
-        f"| training | seed | states studied | frames | {' | '.join(heads)} | best |",
+        f"| training | seed | states of pretraining | frames | {' | '.join(heads)} | best |",
         "|---" * (5 + len(LEVELS)) + "|",
     ]
     for name, group in by_name(curves).items():
         for curve in group:
             reached = [curve.reaches(level) for level in LEVELS]
             cells = ["not reached" if r is None else f"{r[0]:,} ({r[1]:.1f})" for r in reached]
-            seen = [f"{curve.studied:,}" if curve.studied else "-", f"{curve.points[-1][0]:,}"]
+            seen = [
+                f"{curve.pretraining:,}" if curve.pretraining else "-",
+                f"{curve.points[-1][0]:,}",
+            ]
             cells = [*seen, *cells, f"{curve.best:.3f}"]
             lines.append(f"| {name} | {curve.seed} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Players that need no learning: the planner (ceiling) and constant speed (floor).
+"""Players that need no learning: the expert (ceiling) and constant speed (floor).
 
 A player maps states to accelerations; agents implement the same call.
 """

@@ -87,7 +87,7 @@ class BeliefLearner(Learner[PlaceNetwork]):
 
     def validate(self) -> Figures:
         """R_on and mean error where the agent follows validation, with the filter's defaults."""
-        games = play_all(self.judged, BeliefFilterParams(), self.scores, self.validation)
+        games = play_all(self.evaluated, BeliefFilterParams(), self.scores, self.validation)
         return {"r_on": share_of_onsets(games), "error_px": mean_error(games)}
 
     def better(self, figures: Figures, best: Figures) -> bool:

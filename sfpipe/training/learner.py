@@ -96,7 +96,7 @@ class Learner(ABC, Generic[Network]):
 
     @abstractmethod
     def validate(self) -> Figures:
-        """How good the weights in `judged` are, the same way every time."""
+        """How good the weights in `evaluated` are, the same way every time."""
 
     @abstractmethod
     def better(self, figures: Figures, best: Figures) -> bool:
@@ -107,7 +107,7 @@ class Learner(ABC, Generic[Network]):
         return f"loss {figures['policy_loss']:.3f}"
 
     @property
-    def judged(self) -> Network:
+    def evaluated(self) -> Network:
         """The network whose weights are validated and kept: the average, if there is one."""
         return self.network if self.average is None else self.average.network
 

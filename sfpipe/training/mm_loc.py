@@ -63,7 +63,7 @@ class MmLocLearner(Learner[MmLoc]):
     @torch.no_grad()
     def validate(self) -> Figures:
         """Loss (nats above that of the soft targets themselves) and median distance, px."""
-        network = self.judged.eval()
+        network = self.evaluated.eval()
         loss, distances = 0.0, []
         n = len(self.valid_drawn.x)
         for at in range(0, n, 256):

@@ -76,7 +76,7 @@ class PlayingLearner(Learner[ActorCritic]):
     def validate(self) -> Figures:
         """R_on and mean error of the stochastic policy on validation, the same draws every time."""
         generator = torch.Generator(self.valid_bank.device).manual_seed(self.seed + 77)
-        player = playing(Actor(self.judged, generator, self.bfloat16), self.valid_bank)
+        player = playing(Actor(self.evaluated, generator, self.bfloat16), self.valid_bank)
         games = play_games(
             self.valid_bank,
             player,

@@ -26,7 +26,7 @@ from sfpipe.training.trainer import Phases, Trainer, TrainerState
 
 @dataclass(frozen=True)
 class Session:
-    """Where a training computes, and what it learns from and is judged on.
+    """Where a training computes, and what it learns from and is validated on.
 
     Attributes
     ----------

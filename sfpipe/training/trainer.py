@@ -1,4 +1,4 @@
-"""The one trainer: phases, validation, best weights, patience and refinement, exact resume."""
+"""The one trainer: phases, validation, best weights, patience, exact resume."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ class Trainer:
         state.epochs_since_best = 0 if better else state.epochs_since_best + 1
         if better or learner.keep == "last":
             state.best, state.best_frames = result, state.frames
-            self.best_weights = copy_weights(learner.judged)
+            self.best_weights = copy_weights(learner.evaluated)
         row = {
             "phase": float(state.phase),
             "minutes": state.seconds / 60,

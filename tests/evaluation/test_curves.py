@@ -56,7 +56,7 @@ def test_states_of_study_are_no_frames_of_play(tmp_path):
     (folder / "agent.json").write_text(json.dumps(card))
     save_curve(folder, tmp_path / "curves")
     (curve,) = read_curves(tmp_path / "curves")
-    assert curve.studied == 1100
+    assert curve.pretraining == 1100
     assert [point[0] for point in curve.points] == [0, 0, 900, 1900, 2900]
     assert curve.reaches(0.9) == (900, 3.0)
     assert table([curve]).splitlines()[2].startswith("| dagger | 3 | 1,100 | 2,900 | 900 (3.0) |")

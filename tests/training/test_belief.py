@@ -26,11 +26,11 @@ def test_weights_kept_are_the_best_or_the_last(keep):
         warmup_steps=0,
     )
     state = session.run()
-    judged = [(e["validation_r_on"], -e["validation_error_px"]) for e in state.evaluations]
-    assert judged.index(max(judged)) < 13, "the last is the best: the test shows nothing"
-    kept = max(judged) if keep == "best" else judged[-1]
+    evaluated = [(e["validation_r_on"], -e["validation_error_px"]) for e in state.evaluations]
+    assert evaluated.index(max(evaluated)) < 13, "the last is the best: the test shows nothing"
+    kept = max(evaluated) if keep == "best" else evaluated[-1]
     assert (state.best["r_on"], -state.best["error_px"]) == kept
-    last = session.learner.judged.state_dict()
+    last = session.learner.evaluated.state_dict()
     left = session.network.state_dict()
     assert all(torch.equal(v, last[k]) for k, v in left.items()) == (keep == "last")
 
