@@ -1,6 +1,6 @@
 """A user's own scores and recordings, for `evaluate --real-performances`.
 
-``FOLDER/<piece>/`` holds one score (MusicXML) and recordings ``<name>.wav`` (.flac, .mp3, ...). A
+``FOLDER/<piece>/`` holds one score (MusicXML) and recordings ``<name>.wav`` (.mp3, .m4a, ...). A
 ``<name>.match`` or ``<name>.mid`` beside a recording, in its time, says when each note was played;
 without it only coverage can be reported (`sfpipe.evaluation.coverage`). A name that ends in
 ``-direct`` or ``-room`` is of that condition, all others are of condition ``recording``.
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.audio.decoding import AUDIO_SUFFIXES
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.spectrogram import spectrogram
@@ -29,7 +30,6 @@ from sfpipe.errors import SfpipeError
 from sfpipe.parallel import map_pieces
 from sfpipe.params import EngraveParams
 from sfpipe.real_performances.alignment import align, place_notes
-from sfpipe.real_performances.conditions import RECORDED_SUFFIXES
 from sfpipe.real_performances.notes import PlayedNote, read_match, read_score_notes
 from sfpipe.real_performances.pairing import pair_notes
 from sfpipe.score.stage import add_strip, unroll_piece
@@ -37,6 +37,7 @@ from sfpipe.store.schema import FPS, SAMPLE_RATE
 from sfpipe.store.writer import write_scores, write_spectrograms
 
 CONDITION = "recording"
+NOTES_SUFFIXES = (".match", ".mid", ".midi")
 SILENCE_DB = 40  # below the loudest frame: silence
 
 
@@ -103,7 +104,7 @@ def import_recordings(
                 continue
             strip, description = drawn.value
             add_strip(scores, path.name, "test", path.name, strip, description)
-            for outcome in map_pieces(read, _recordings(path), label=path.name, jobs=jobs):
+            for outcome in map_pieces(read, _recordings(path, told), label=path.name, jobs=jobs):
                 name = f"{path.name}/{outcome.item.name}"
                 if outcome.error is not None:
                     told.append(f"{name}: left out: {outcome.error}")
@@ -154,8 +155,16 @@ def _score(folder: Path) -> Path | None:
     return next(files, None)
 
 
-def _recordings(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.iterdir()) if p.suffix.lower() in RECORDED_SUFFIXES]
+def _recordings(folder: Path, told: list[str]) -> list[Path]:
+    """The recordings of a piece; what is neither score, notes nor recording is told."""
+    files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
+    known = (*XML_SUFFIXES, *NOTES_SUFFIXES, *AUDIO_SUFFIXES)
+    told += [
+        f"{folder.name}/{p.name}: left out: '{p.suffix}' is none of {', '.join(AUDIO_SUFFIXES)}"
+        for p in files
+        if p.suffix.lower() not in known
+    ]
+    return [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
 
 
 def _engrave(
@@ -184,7 +193,8 @@ def _read_performance(recording: Path, engraved: Path) -> tuple[dict[str, Any], 
     """Arguments for the store, and what to tell about it."""
     path = recording.parent
     engraved /= path.name
-    samples = load_audio(recording)
+    notices: list[str] = []
+    samples = load_audio(recording, tell=notices.append)
     spec = spectrogram(samples, SAMPLE_RATE)
     duration = len(samples) / SAMPLE_RATE
     ending = recording.stem.rpartition("-")[2]
@@ -222,19 +232,21 @@ def _read_performance(recording: Path, engraved: Path) -> tuple[dict[str, Any], 
         "duration_s": duration,
         "condition": condition,
         "aligned": match is not None,
-    }, line
+    }, "; ".join([line, *notices])
 
 
 def _match(recording: Path, stem: str, path: Path) -> Any:
     """From a match file, else from a MIDI file, of the recording or of its name."""
-    for name in (recording.stem, stem):
-        if (path / f"{name}.match").is_file():
-            return read_match(path / f"{name}.match")
-    for name in (recording.stem, stem):
-        if (path / f"{name}.mid").is_file():
-            midi = read_midi(path / f"{name}.mid")
-            played = [PlayedNote(f"p{i}", n.start_s, n.pitch) for i, n in enumerate(midi.notes)]
-            source = _score(path)
-            assert source is not None
-            return pair_notes(read_score_notes(source), played)
+    beside = {p.name.lower(): p for p in path.iterdir()}
+    for suffix in NOTES_SUFFIXES:
+        for name in (recording.stem, stem):
+            file = beside.get(f"{name}{suffix}".lower())
+            if file is None:
+                continue
+            if suffix == ".match":
+                return read_match(file)
+            played = [
+                PlayedNote(f"p{i}", n.start_s, n.pitch) for i, n in enumerate(read_midi(file).notes)
+            ]
+            return pair_notes(read_score_notes(_score(path) or path), played)
     return None

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.audio.decoding import AUDIO_SUFFIXES
 from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
@@ -33,7 +34,6 @@ LABELS = {
     "room": "room",
 }
 SIMULATED = ("direct", "room")  # unless recorded
-RECORDED_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def find_recording(folders: Mapping[Any, str], condition: str, name: str) -> Pat
     folder = folders.get(condition)
     if folder is None:
         return None
-    found = (Path(folder).expanduser() / f"{name}{suffix}" for suffix in RECORDED_SUFFIXES)
-    return next((path for path in found if path.is_file()), None)
+    same = (p for p in sorted(Path(folder).expanduser().iterdir()) if p.stem == name)
+    return next((p for p in same if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()), None)
 
 
 def shown(label: str, simulated: bool) -> str:

@@ -10,31 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sfpipe.audio.decoding import find_ffmpeg
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 from sfpipe.store.schema import SAMPLE_RATE
 
 _SOUND = ("-c:a", "aac", "-b:a", "128k")
 _PICTURES = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p")
-
-
-def ffmpeg() -> str:
-    """The ffmpeg program.
-
-    Raises
-    ------
-    SfpipeError
-        If there is none.
-    """
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
-        raise SfpipeError(
-            "there is no ffmpeg for this machine",
-            remedy="install ffmpeg, or name one in IMAGEIO_FFMPEG_EXE",
-        ) from None
 
 
 def write_video(
@@ -106,7 +88,16 @@ def _encode(
     file: Path | None = None,
 ) -> int:
     """Run ffmpeg with `frames` on its standard input; how many they were. Errors name `file`."""
-    command = [ffmpeg(), "-y", "-loglevel", "error", *options, "-movflags", "+faststart", str(out)]
+    command = [
+        find_ffmpeg(),
+        "-y",
+        "-loglevel",
+        "error",
+        *options,
+        "-movflags",
+        "+faststart",
+        str(out),
+    ]
     count = 0
     with (
         tempfile.TemporaryFile() as log,

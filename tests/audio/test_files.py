@@ -1,7 +1,10 @@
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
 
+from sfpipe.audio.decoding import find_ffmpeg
 from sfpipe.audio.files import load_audio, to_int16, write_flac
 from sfpipe.errors import SfpipeError
 
@@ -78,3 +81,74 @@ def test_cut_off_flac(tmp_path):
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
     with pytest.raises(SfpipeError):
         load_audio(tmp_path / "a.flac", exact=True)
+
+
+def test_channels_of_opposite_sign_are_told_and_the_louder_one_is_used(tmp_path):
+    left, told = tone(RATE), []
+    soundfile.write(tmp_path / "a.wav", np.stack([-0.98 * left, left], axis=1), RATE)
+    samples = load_audio(tmp_path / "a.wav", tell=told.append)
+    np.testing.assert_allclose(samples, left * 32768, atol=2)
+    assert len(told) == 1 and "cancel" in told[0] and "a.wav" in told[0]
+    soundfile.write(tmp_path / "b.wav", np.stack([left, np.zeros_like(left)], axis=1), RATE)
+    load_audio(tmp_path / "b.wav", tell=told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_that_promises_more_than_there_is_is_told(tmp_path, channels):
+    told = []
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(RATE, 3)] * channels, axis=1), RATE)
+    whole = (tmp_path / "a.wav").read_bytes()
+    load_audio(tmp_path / "a.wav", tell=told.append)
+    assert told == []
+    (tmp_path / "a.wav").write_bytes(whole[: 44 + 2 * channels * 287])
+    assert len(load_audio(tmp_path / "a.wav", tell=told.append)) == 287
+    assert len(told) == 1 and "0.01 s of the 3.00 s" in told[0]
+    # A recorder that did not know the length has not promised anything.
+    streamed = bytearray(whole)
+    streamed[40:44] = b"\xff" * 4
+    (tmp_path / "a.wav").write_bytes(streamed)
+    load_audio(tmp_path / "a.wav", tell=told.append)
+    assert len(told) == 1
+
+
+def encode(path, *options) -> None:
+    wav = path.with_name("source.wav")
+    soundfile.write(wav, tone(44_100, 3), 44_100)
+    subprocess.run([find_ffmpeg(), "-v", "error", "-y", "-i", wav, *options, path], check=True)
+
+
+CODECS = {".m4a": "aac", ".aac": "aac", ".mp4": "aac", ".webm": "libopus", ".opus": "libopus"}
+CODECS |= {".oga": "libvorbis", ".OGG": "libvorbis", ".aif": "pcm_s16be", ".mp3": "libmp3lame"}
+
+
+@pytest.mark.parametrize(("suffix", "codec"), CODECS.items())
+def test_what_phones_and_browsers_record(tmp_path, suffix, codec):
+    path = tmp_path / f"a{suffix}"
+    encode(path, "-c:a", codec)
+    samples = load_audio(path) / 32768
+    assert abs(len(samples) / RATE - 3) < 0.1
+    assert np.abs(samples[RATE : 2 * RATE]).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_streams_are_read_to_their_end(tmp_path):
+    vbr, joined, flac = (tmp_path / name for name in ("vbr.mp3", "joined.ogg", "unknown.flac"))
+    encode(vbr, "-c:a", "libmp3lame", "-q:a", "7", "-write_xing", "0")
+    encode(joined, "-c:a", "libvorbis")
+    joined.write_bytes(joined.read_bytes() * 2)
+    encode(flac, "-c:a", "flac")
+    content = bytearray(flac.read_bytes())
+    content[21] &= 0xF0  # STREAMINFO's number of samples: 36 bits, 0 is unknown
+    content[22:26] = bytes(4)
+    flac.write_bytes(content)
+    for path, seconds in ((vbr, 3), (joined, 6), (flac, 3)):
+        assert abs(len(load_audio(path)) / RATE - seconds) < 0.1, path
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a"])
+def test_what_ffmpeg_cannot_read_is_one_line(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"not audio at all" * 100)
+    with pytest.raises(SfpipeError, match="cannot be read as audio") as error:
+        load_audio(path)
+    assert "\n" not in str(error.value)
