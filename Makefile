@@ -39,7 +39,7 @@ bench: setup
 	@python -m benchmarks.bench $(ARGS)
 
 lint: setup
-	@command -v ruff mypy >/dev/null || python -m pip install -q -e ".[dev]"
+	@python -c "import mypy, ruff" 2>/dev/null || python -m pip install -q "ruff>=0.6" "mypy>=1.10"
 	ruff check .
 	ruff format --check .
 	mypy sfpipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class SfpipeError(Exception):
@@ -29,7 +30,7 @@ class SfpipeError(Exception):
         then = f" -> {self.remedy}" if self.remedy else ""
         return f"{where}{self.what}{then}"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # The default would call __init__(what, file, remedy) positionally; workers pickle errors.
         return (_rebuild, (type(self), self.what, self.file, self.remedy))
 

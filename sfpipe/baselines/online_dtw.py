@@ -95,7 +95,15 @@ class OnlineDtw:
 
 
 @njit(**_OPTIONS)
-def _step(features, reference, heard, cost, state, max_run, stay):
+def _step(
+    features: np.ndarray,
+    reference: np.ndarray,
+    heard: np.ndarray,
+    cost: np.ndarray,
+    state: np.ndarray,
+    max_run: int,
+    stay: float,
+) -> None:
     width = len(cost)
     row, column = state[0] + 1, state[1]
     heard[row % width] = features
@@ -118,7 +126,9 @@ def _step(features, reference, heard, cost, state, max_run, stay):
 
 
 @njit(**_OPTIONS)
-def _choose(row, column, at_row, at_column, state, max_run):
+def _choose(
+    row: int, column: int, at_row: int, at_column: int, state: np.ndarray, max_run: int
+) -> int:
     """What to extend: where the best path ends, unless that went on for too long."""
     following = BOTH
     if state[3] >= max_run and state[4] != BOTH:
@@ -133,21 +143,34 @@ def _choose(row, column, at_row, at_column, state, max_run):
 
 
 @njit(**_OPTIONS)
-def _add_row(row, column, reference, heard, cost, stay):
+def _add_row(
+    row: int, column: int, reference: np.ndarray, heard: np.ndarray, cost: np.ndarray, stay: float
+) -> None:
     width = len(cost)
     for j in range(max(0, column - width + 1), column + 1):
         _fill(row, j, row, column, reference, heard, cost, stay)
 
 
 @njit(**_OPTIONS)
-def _add_column(row, column, reference, heard, cost, stay):
+def _add_column(
+    row: int, column: int, reference: np.ndarray, heard: np.ndarray, cost: np.ndarray, stay: float
+) -> None:
     width = len(cost)
     for i in range(max(0, row - width + 1), row + 1):
         _fill(i, column, row, column, reference, heard, cost, stay)
 
 
 @njit(**_OPTIONS)
-def _fill(i, j, row, column, reference, heard, cost, stay):
+def _fill(
+    i: int,
+    j: int,
+    row: int,
+    column: int,
+    reference: np.ndarray,
+    heard: np.ndarray,
+    cost: np.ndarray,
+    stay: float,
+) -> None:
     """Cost of the cheapest path to a cell; what the rings no longer hold is not on a path."""
     width = len(cost)
     a, b = heard[i % width], reference[j]
@@ -170,7 +193,7 @@ def _fill(i, j, row, column, reference, heard, cost, stay):
 
 
 @njit(**_OPTIONS)
-def _best(row, column, cost):
+def _best(row: int, column: int, cost: np.ndarray) -> tuple[int, int]:
     """Where the cheapest path ends; of equal ones that nearest to the corner."""
     width = len(cost)
     at_row, at_column = row, column

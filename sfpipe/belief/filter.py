@@ -139,7 +139,15 @@ class Belief:
 
 
 @njit(**_OPTIONS)
-def _evidence(logits, x_px, place_px, begin, end, trust, doubt):
+def _evidence(
+    logits: np.ndarray,
+    x_px: np.ndarray,
+    place_px: float,
+    begin: int,
+    end: int,
+    trust: float,
+    doubt: float,
+) -> np.ndarray:
     """Likelihood of each cell, on average 1 inside of the window; `doubt` is its least."""
     n = len(x_px)
     out = np.empty(n, np.float32)
@@ -167,7 +175,19 @@ def _evidence(logits, x_px, place_px, begin, end, trust, doubt):
 
 
 @njit(**_OPTIONS)
-def _advance(table, old_low, old_high, low, high, shift, drift, jump, blur, prior, evidence):
+def _advance(
+    table: np.ndarray,
+    old_low: int,
+    old_high: int,
+    low: int,
+    high: int,
+    shift: np.ndarray,
+    drift: float,
+    jump: float,
+    blur: float,
+    prior: np.ndarray,
+    evidence: np.ndarray,
+) -> np.ndarray:
     """The belief one frame later between two cells, not normalised."""
     n_tempi, n = table.shape[0], high - low
     moved = np.zeros((n_tempi, n), np.float32)

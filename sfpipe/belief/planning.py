@@ -13,7 +13,7 @@ _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
 @njit(**_OPTIONS)
-def best_move(position, speed, aims, first, last):
+def best_move(position: float, speed: float, aims: np.ndarray, first: int, last: int) -> int:
     """The move that leads to the least sum of distances from `aims`.
 
     All 27 sequences of three moves are followed, the speed held after the third, as

@@ -20,6 +20,7 @@ from sfpipe.commands.options import (
     setting,
 )
 from sfpipe.errors import SfpipeError
+from sfpipe.params import EvaluateParams, Params
 
 command = in_group("evaluate")
 
@@ -129,7 +130,12 @@ def omr_accuracy(
 
 
 def _evaluate_real(
-    p, dataset: str | None, chosen, agent: Path, names: list[str] | None, out: Path
+    p: Params,
+    dataset: str | None,
+    chosen: EvaluateParams,
+    agent: Path,
+    names: list[str] | None,
+    out: Path,
 ) -> None:
     """Human performances instead of a split of the data set."""
     from sfpipe.evaluation.real import evaluate_real

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from sfpipe.commands.options import (
     in_group,
     setting,
 )
+from sfpipe.paths import Paths
 
 command = in_group("explain")
 
@@ -81,7 +82,9 @@ def embed(
         print(path)
 
 
-def _agent_on_bank(agent: Path, paths, seed: int, *, split: str, piece: str | None = None):
+def _agent_on_bank(
+    agent: Path, paths: Paths, seed: int, *, split: str, piece: str | None = None
+) -> tuple[Any, Any]:
     """The agent, and the performances it plays."""
     from sfpipe.inspection.states import load_agent_on_bank
 

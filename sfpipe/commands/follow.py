@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,8 @@ from sfpipe.commands.options import (
     setting,
 )
 from sfpipe.errors import SfpipeError
+from sfpipe.params import Params
+from sfpipe.paths import Paths
 
 command = in_group("follow")
 
@@ -105,7 +107,7 @@ def _shown(
     split: str,
     piece: str | None,
     performance: str | None,
-):
+) -> tuple[Params, Paths, Any]:
     """The parameters, the paths, and which performance is looked at."""
     from sfpipe.viewing.select_performance import Selection
 

@@ -15,7 +15,15 @@ _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath
 
 
 @njit(**_OPTIONS)
-def score_places(dark, sums, kernel, flat, first, corner, inset):
+def score_places(
+    dark: np.ndarray,
+    sums: np.ndarray,
+    kernel: np.ndarray,
+    flat: np.ndarray,
+    first: int,
+    corner: int,
+    inset: int,
+) -> np.ndarray:
     """Best correlation of a template at each column, within `SHIFT` px of its row.
 
     Places without enough of the glyph's ink are not compared: the ink in the kernel's box, which
@@ -60,7 +68,9 @@ def score_places(dark, sums, kernel, flat, first, corner, inset):
 
 
 @njit(**_OPTIONS)
-def _covered(dark, sums, kernel, top, left, enough):
+def _covered(
+    dark: np.ndarray, sums: np.ndarray, kernel: np.ndarray, top: int, left: int, enough: float
+) -> bool:
     bottom = min(top + kernel.shape[0], dark.shape[0])
     right = min(left + kernel.shape[1], dark.shape[1])
     box = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
@@ -74,7 +84,7 @@ def _covered(dark, sums, kernel, top, left, enough):
 
 
 @njit(**_OPTIONS)
-def _correlation(dark, flat, top, left):
+def _correlation(dark: np.ndarray, flat: np.ndarray, top: int, left: int) -> float:
     total = np.float32(0.0)
     squares = np.float32(0.0)
     product = np.float32(0.0)

@@ -16,7 +16,9 @@ _HALF = np.uint32(16)  # bits: two bfloat16 make a word
 
 
 @njit(**_OPTIONS)
-def _planes(image, first, second, scale, out):
+def _planes(
+    image: np.ndarray, first: np.ndarray, second: np.ndarray, scale: float, out: np.ndarray
+) -> None:
     n, _, height, width = out.shape
     for i in range(n):
         a, b = first[i], second[i]
@@ -31,7 +33,9 @@ def _planes(image, first, second, scale, out):
 
 
 @njit(**_OPTIONS)
-def _interleaved_bfloat16(image, first, second, scale, out):
+def _interleaved_bfloat16(
+    image: np.ndarray, first: np.ndarray, second: np.ndarray, scale: float, out: np.ndarray
+) -> None:
     n, height, width = out.shape
     for i in range(n):
         a, b = first[i], second[i]
@@ -45,7 +49,7 @@ def _interleaved_bfloat16(image, first, second, scale, out):
 
 
 @njit(**_OPTIONS)
-def _single(image, first, scale, out):
+def _single(image: np.ndarray, first: np.ndarray, scale: float, out: np.ndarray) -> None:
     n, height, width = out.shape
     for i in range(n):
         a = first[i]
@@ -56,7 +60,7 @@ def _single(image, first, scale, out):
 
 
 @njit(**_OPTIONS)
-def _single_bfloat16(image, first, scale, out):
+def _single_bfloat16(image: np.ndarray, first: np.ndarray, scale: float, out: np.ndarray) -> None:
     n, height, width = out.shape
     for i in range(n):
         a = first[i]
