@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from sfpipe.commands.options import (
     in_group,
     setting,
 )
+
+if TYPE_CHECKING:
+    from sfpipe.inspection.states import AgentOnBank
 from sfpipe.paths import Paths
 
 command = in_group("explain")
@@ -84,7 +87,7 @@ def embed(
 
 def _agent_on_bank(
     agent: Path, paths: Paths, seed: int, *, split: str, piece: str | None = None
-) -> tuple[Any, Any]:
+) -> AgentOnBank:
     """The agent, and the performances it plays."""
     from sfpipe.inspection.states import load_agent_on_bank
 
