@@ -19,10 +19,10 @@ from sfpipe.commands.options import (
     in_group,
     setting,
 )
+from sfpipe.paths import Paths
 
 if TYPE_CHECKING:
     from sfpipe.inspection.states import AgentOnBank
-from sfpipe.paths import Paths
 
 command = in_group("explain")
 
