@@ -12,6 +12,7 @@ LONGEST = 30  # words of a sentence
 PRIVATE = re.compile(
     r"\b(stud(?:y|ied|ies)|passages?|yardsticks?|entrants?|examinees?|contestants?|programmes?"
     r"|closeups?|var(?:y_?midi|ied performances?)|(?:regret|match|localise|read|value|pace)_loss"
+    r"|hears?|heard|sees|seen|wanted|found out"  # programs do not
     r"|n_games|t_max|warm_up|mixture_frames|scattered_share|varied_weight|train\.schedules?)\b"
 )
 
