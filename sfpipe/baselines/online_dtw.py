@@ -12,6 +12,7 @@ all that time; the rule holds from the first frame here.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,8 @@ def _step(
 ) -> None:
     width = len(cost)
     row, column = state[0] + 1, state[1]
-    heard[row % width] = features
+    for k in range(len(features)):  # an assignment of arrays takes seconds to compile
+        heard[row % width, k] = features[k]
     if column < 0:
         column = 0
         state[2] = ROW
@@ -173,11 +175,11 @@ def _fill(
 ) -> None:
     """Cost of the cheapest path to a cell; what the rings no longer hold is not on a path."""
     width = len(cost)
-    a, b = heard[i % width], reference[j]
     distance = 0.0
-    for k in range(len(a)):
-        distance += (a[k] - b[k]) ** 2
-    distance = np.sqrt(distance)
+    for k in range(reference.shape[1]):
+        difference = heard[i % width, k] - reference[j, k]
+        distance += difference * difference
+    distance = math.sqrt(distance)
     up = i > 0 and i > row - width + 1
     left = j > 0 and j > column - width + 1
     best = np.inf
