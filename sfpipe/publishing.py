@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sfpipe.agents.agent import CARD as AGENT
 from sfpipe.agents.agent import PRETRAINED
 from sfpipe.agents.weights import WEIGHTS
@@ -35,7 +37,13 @@ AUGMENTED_LIMITS = (
 
 
 def publish(
-    name: str, agent: Path, results: Path, out: Path = PRETRAINED, *, real: Path | None = None
+    name: str,
+    agent: Path,
+    results: Path,
+    out: Path = PRETRAINED,
+    *,
+    real: Path | None = None,
+    half: bool = True,
 ) -> Path:
     """Put an agent and its test figures under ``models/pretrained/<name>/``.
 
@@ -49,6 +57,9 @@ def publish(
         ``eval.json`` of this agent; ``pieces.csv`` beside it, if it is there, is published too.
     real:
         Its ``real.json``, if human performances were played to it.
+    half:
+        Keep the weights in float16, half as large; the card then has the figures of the float32
+        ones too. Evaluate what was published and publish it again to have both.
 
     Raises
     ------
@@ -66,9 +77,8 @@ def publish(
     except ValueError as error:
         raise SfpipeError(str(error), remedy="name it <dataset>-<algo>") from None
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / WEIGHTS) as temporary:
-        shutil.copyfile(agent / WEIGHTS, temporary)
-    write_json(folder / AGENT, card)
+    told = _copy_weights(agent / WEIGHTS, folder / WEIGHTS, card, evaluation, half)
+    write_json(folder / AGENT, told)
     write_json(folder / RESULTS, evaluation)
     pieces = results.with_name(PIECES)
     if pieces.is_file():
@@ -81,8 +91,33 @@ def publish(
     else:
         (folder / REAL).unlink(missing_ok=True)
     with replacing(folder / CARD) as temporary:
-        temporary.write_text(text(name, card, evaluation, human, out), encoding="utf-8")
+        temporary.write_text(text(name, told, evaluation, human, out), encoding="utf-8")
     return folder
+
+
+def _copy_weights(
+    source: Path, target: Path, card: dict[str, Any], evaluation: Mapping[str, Any], half: bool
+) -> dict[str, Any]:
+    """Copy weights, in float16 if `half`; the card, which then tells what they were before."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(str(source))
+    whole = any(w.dtype == torch.float32 for w in weights.values())
+    if not (half and whole):
+        content = source.read_bytes()
+        with replacing(target) as temporary:
+            temporary.write_bytes(content)
+        return {k: v for k, v in card.items() if k != "float32"} if whole else card
+    halved = {k: w.half() if w.is_floating_point() else w for k, w in weights.items()}
+    before = {
+        "weights": sha256(source),
+        "r_tue": evaluation["r_tue"],
+        "r_on": evaluation["r_on"],
+        "abs_dx_cm": evaluation["abs_dx_cm"]["mean"],
+    }
+    with replacing(target) as temporary:
+        save_file(halved, str(temporary))
+    return {**card, "float32": before}
 
 
 def _results_of(agent: Path, card: Mapping[str, Any], results: Path) -> dict[str, Any]:
@@ -137,6 +172,7 @@ def text(
         f"| network | window `{card['window']}`, {network} |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
+        *([f"| weights | {_describe_half(card['float32'])} |"] if "float32" in card else ()),
         f"| frames | {card['frames']:,}"
         f"{f', {pretrained_on:,} states of pretraining among them' if pretrained_on else ''} |",
         f"| hours | {card['hours']:.2f} on {card['device']}"
@@ -175,9 +211,22 @@ def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
     name, frames = started["agent"], f"{started['frames']:,} frames"
     # Looked up, not joined: the name is from a file.
     published = {path.parent.name: path for path in pretrained.glob(f"*/{WEIGHTS}")}
-    if name not in published or sha256(published[name]) == started["weights"]:
+    if name not in published or started["weights"] in _digests(published[name]):
         return f"`{name}` ({frames})"
     return f"an earlier `{name}` ({frames}; no longer published)"
+
+
+def _digests(weights: Path) -> tuple[str, ...]:
+    """Of published weights, and of the float32 ones that they were made from."""
+    card = read_json(weights.with_name(AGENT), remedy="publish it again")
+    return sha256(weights), card.get("float32", {}).get("weights", "")
+
+
+def _describe_half(before: Mapping[str, Any]) -> str:
+    return (
+        f"float16; those trained, in float32, reach R_tue {before['r_tue']:.3f},"
+        f" R_on {before['r_on']:.3f}, abs dx {before['abs_dx_cm']:.3f} cm"
+    )
 
 
 def _augmentation(params: Mapping[str, Any] | None) -> str:

@@ -24,7 +24,6 @@ COMMANDS = (
     "tables",
     "publish",
     "summary",
-    "curves",
     "pack",
     "unpack",
     "inspect",
@@ -81,7 +80,7 @@ def test_help_has_the_commands_in_groups(sfpipe):
         block.partition(":\n")[0]: re.findall(r"^  ([a-z-]+)  ", block, re.M) for block in blocks
     }
     assert list(titles)[-7:] == list(GROUPS.values())
-    assert titles["Train"] == ["train", "curves", "publish"]
+    assert titles["Train"] == ["train", "publish"]
     assert titles["Follow a piece"] == ["page", "watch", "play"]
 
 

@@ -4,11 +4,14 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from sfpipe.agents.agent import PRETRAINED, find_agent
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
+from sfpipe.following.registry import load_follower
 from sfpipe.params import AugmentParams
 from sfpipe.publishing import publish, text
 from tests.pipeline.closure import ROOT
@@ -18,7 +21,8 @@ from tests.pipeline.closure import ROOT
 def trained(tmp_path):
     agent, results = tmp_path / "agent", tmp_path / "eval.json"
     agent.mkdir()
-    (agent / "weights.safetensors").write_bytes(b"weights")
+    weights = {"w": torch.tensor([1.0, 1 / 3]), "n": torch.tensor([7])}
+    save_file(weights, str(agent / "weights.safetensors"))
     card = {
         "algo": "ppo",
         "seed": 1,
@@ -74,13 +78,15 @@ def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
 def test_the_card_says_so_if_that_agent_is_another_one_now(trained, tmp_path):
     agent, results = trained
     out = tmp_path / "pretrained"
-    began = {"agent": "nottingham-dagger", "weights": sha256(agent / WEIGHTS), "frames": 654321}
+    whole = sha256(agent / WEIGHTS)  # what trained, and not the float16 ones that are published
+    began = {"agent": "nottingham-dagger", "weights": whole, "frames": 654321}
     card = json.loads((agent / "agent.json").read_text())
     publish("nottingham-dagger", agent, results, out=out)
     (agent / "agent.json").write_text(json.dumps(card | {"start_from": began}))
     same = (publish("nottingham-ppo", agent, results, out=out) / "README.md").read_text()
     assert "from the weights of `nottingham-dagger` (654,321 frames) |" in same
-    (out / "nottingham-dagger" / WEIGHTS).write_bytes(b"other weights")
+    save_file({"w": torch.tensor([2.0])}, str(agent / WEIGHTS))
+    publish("nottingham-dagger", agent, results, out=out)
     other = (publish("nottingham-ppo", agent, results, out=out) / "README.md").read_text()
     says = "an earlier `nottingham-dagger` (654,321 frames; no longer published) |"
     assert f"from the weights of {says}" in other
@@ -152,7 +158,7 @@ def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_pa
         find_agent(folder.relative_to(tmp_path / "pretrained"), tmp_path / "pretrained") == folder
     )
     assert find_agent(trained[0], tmp_path / "pretrained") == trained[0]
-    assert (folder / "weights.safetensors").read_bytes() == b"weights"
+    assert load_file(str(folder / WEIGHTS))["w"].tolist() == [1.0, 0.333251953125]
     card = (folder / "README.md").read_text()
     for said in (
         "123,456",
@@ -210,3 +216,33 @@ def test_without_weights_nothing_is_published(trained, tmp_path):
     with pytest.raises(SfpipeError, match=r"weights\.safetensors: no such file -> train an agent"):
         publish("x", agent, results, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_are_published_in_float16_with_both_figures(trained, tmp_path):
+    agent, results = trained
+    folder = publish("x", agent, results, out=tmp_path / "out")
+    halved = load_file(str(folder / WEIGHTS))
+    assert halved["w"].tolist() == [1.0, 0.333251953125] and halved["w"].dtype == torch.float16
+    assert halved["n"].tolist() == [7]
+    # The agent that was published is evaluated, and published again with its own figures.
+    evaluation = json.loads(results.read_text())
+    results.write_text(json.dumps(evaluation | {"r_on": 0.94}))
+    publish("x", folder, results, out=tmp_path / "out")
+    says = "float16; those trained, in float32, reach R_tue 0.900, R_on 0.950, abs dx 0.060 cm |"
+    text = (folder / "README.md").read_text()
+    assert says in text
+    assert "| 0.940 [0.800-0.990] |" in text
+    whole = publish("x", agent, results, out=tmp_path / "whole", half=False)
+    assert load_file(str(whole / WEIGHTS))["w"].dtype == torch.float32
+    assert "| weights |" not in (whole / "README.md").read_text()
+
+
+def test_all_published_agents_are_small_and_load(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
+    assert sum(file.stat().st_size for file in files) < 40 << 20
+    for file in PRETRAINED.glob(f"*/{WEIGHTS}"):
+        follower = load_follower(file.parent.name)
+        assert follower.name == file.parent.name
+        network = follower.network or follower.frames.network
+        assert {w.dtype for w in network.parameters()} == {torch.float32}

@@ -1,4 +1,4 @@
-"""Training, its curves, and publishing what was trained."""
+"""Training, and publishing what was trained."""
 
 from __future__ import annotations
 
@@ -37,23 +37,6 @@ def train(
 
 
 @command()
-def curves(
-    agents: Annotated[list[Path] | None, typer.Argument(help="Agents whose curves to add.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of these trainings.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the curves.")] = Path("metrics/curves"),
-) -> None:
-    """Draw learning curves, and say when each reached R_on 0.9 and 0.99."""
-    from sfpipe.agents.agent import find_agent
-    from sfpipe.evaluation.curves import draw, read_curves, save_curve, table
-
-    for agent in agents or []:
-        save_curve(find_agent(agent), out, name)
-    found = read_curves(out)
-    print(table(found), end="")
-    print(draw(found, out / "curves.png"))
-
-
-@command()
 def publish(
     name: Annotated[str, typer.Argument(help="Name, e.g. nottingham-ppo.")],
     agent: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
@@ -63,8 +46,9 @@ def publish(
     real: Annotated[
         Path | None, typer.Option(help="Its results on human performances: metrics/real.json.")
     ] = None,
+    half: Annotated[bool, typer.Option("--float16/--float32", help="Of the weights.")] = True,
 ) -> None:
     """Put an agent and its figures into models/pretrained/."""
     from sfpipe.publishing import publish as put
 
-    print(put(name, agent, results, real=real))
+    print(put(name, agent, results, real=real, half=half))
