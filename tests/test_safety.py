@@ -15,7 +15,6 @@ from sfpipe.datasets.index import read_index, validate
 from sfpipe.datasets.stage import download
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.curves import save_curve
 from sfpipe.files import plain_name, plain_path, read_json, remove_made, replacing
 from sfpipe.params import (
     CleanParams,
@@ -232,17 +231,10 @@ def test_names_in_stores(tmp_path, name):
         read_performances(tmp_path / "c.h5")
 
 
-def test_an_agents_card_names_no_other_folder(project):
+def test_publishing_names_no_other_folder(project):
     agent = project / "agent"
     agent.mkdir()
-    card = {"algo": "../../canary/keep.txt", "seed": 1, "curve": [[1, 1.0, 0.5]]}
-    (agent / "agent.json").write_text(json.dumps(card))
-    with pytest.raises(SfpipeError, match="cannot name a curve"):
-        save_curve(agent, project / "data/curves")
-    (agent / "agent.json").write_text(json.dumps(card | {"algo": "ppo", "seed": "../x"}))
-    with pytest.raises(SfpipeError, match="cannot name a curve"):
-        save_curve(agent, project / "data/curves")
-    assert not (project / "data/curves").exists()
+    (agent / "agent.json").write_text(json.dumps({"algo": "ppo"}))
     (agent / "weights.safetensors").write_bytes(b"")
     (project / "eval.json").write_text(json.dumps({"meta": {"algo": "ppo"}}))
     with pytest.raises(SfpipeError, match="cannot be the name"):

@@ -1,0 +1,26 @@
+"""The example of CONTRIBUTING.md, run as it stands there."""
+
+import re
+
+import pytest
+
+from sfpipe.following.evaluation_set import load_evaluation_set
+from sfpipe.following.registry import FOLLOWERS, Sources
+from tests.pipeline.closure import ROOT
+from tests.projects import write_stores
+from tests.toy import NOTTINGHAM
+
+
+def test_a_new_follower_is_one_entry(tmp_path, monkeypatch):
+    section = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("## A new follower")[1]
+    code = re.search(r"```python\n(.*?)```", section, re.S)[1]
+    write_stores(tmp_path)
+    stores = tmp_path / "data/scores/toy.h5", tmp_path / "data/spectrograms/toy.h5"
+    played = load_evaluation_set(*stores, NOTTINGHAM, split="test")
+    monkeypatch.setattr("sfpipe.following.registry.FOLLOWERS", dict(FOLLOWERS))
+    names = {"sources": Sources(*stores), "evaluation_set": played}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    # The toy tune goes from x 20 to 90 in 22 frames; this one is at 86 after them.
+    (game,) = names["games"]
+    assert not game.lost and game.onsets_reached == len(game.onset_frames) == 3
+    assert game.position_px[-1] == pytest.approx(20 + 3 * 22)
