@@ -1,0 +1,408 @@
+"""MusicXML 4.0 (score-partwise): the one part of a melody to a score.
+
+What sounds and when is read from notes, rests, ``<forward>`` and ``<backup>``, ``<transpose>``,
+``<sound>``, ``<metronome>`` and the signs of repeats; layout is passed over.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import pairwise
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from sfpipe.errors import SfpipeError
+from sfpipe.notation.abc_fields import read_endings
+from sfpipe.notation.score import (
+    LETTERS,
+    MIDI_PITCHES,
+    Bar,
+    Clef,
+    Event,
+    Key,
+    Metre,
+    Note,
+    Score,
+    semitone,
+)
+
+MAX_BYTES = 16 << 20
+MAX_NOTES = 20_000
+TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th")
+QUARTERS = {name: Fraction(8, 2**n) for n, name in enumerate(TYPES)} | {"long": Fraction(16)}
+ROUNDED = Fraction(1, 24)  # quarters by which <duration> may differ from the printed value
+ARTICULATIONS = {"accent": "acc", "staccato": "stacc", "tenuto": "ten", "staccatissimo": "stacciss"}
+ARTICULATIONS |= {"up-bow": "upbow", "down-bow": "dnbow"}
+_WORDS = (
+    (r"d\.? ?c\b|da capo", "dacapo"),
+    (r"d\.? ?s\b|dal segno", "dalsegno"),
+    (r"^ *fine *\.?$", "fine"),
+    (r"^ *to coda\b", "tocoda"),
+)
+
+
+def unpack_mxl(content: bytes) -> bytes:
+    """The MusicXML document inside a compressed ``.mxl`` file.
+
+    Raises
+    ------
+    SfpipeError
+        If it would be larger than 16 MiB.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        container = parse(_member(archive, "META-INF/container.xml"))
+        root = next(e for e in container.iter() if e.tag.endswith("rootfile"))
+        return _member(archive, root.attrib["full-path"])
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    size = archive.getinfo(name).file_size
+    if size > MAX_BYTES:
+        raise SfpipeError(f"holds {size:,} bytes, at most {MAX_BYTES:,} are read as MusicXML")
+    with archive.open(name) as file:
+        return file.read(MAX_BYTES)
+
+
+def parse(content: bytes) -> Element:
+    """The root of an XML document.
+
+    Raises
+    ------
+    SfpipeError
+        If it is larger than 16 MiB, or declares entities (which can grow without limit).
+    """
+    if len(content) > MAX_BYTES:
+        raise SfpipeError(
+            f"holds {len(content):,} bytes, at most {MAX_BYTES:,} are read as MusicXML"
+        )
+    if b"<!ENTITY" in content:
+        raise SfpipeError("declares XML entities, which are not read")
+    return ElementTree.fromstring(content)
+
+
+def read_musicxml(content: bytes) -> Score:
+    """The score of a document with one part of one staff.
+
+    Raises
+    ------
+    SfpipeError
+        If it is another kind of XML, has more parts or staves, or what it asks for is not
+        supported; the message names the bar.
+    """
+    root = parse(content)
+    if root.tag != "score-partwise":
+        raise SfpipeError(f"has the root element <{root.tag}>, expected <score-partwise>")
+    parts = root.findall("part")
+    if len(parts) != 1:
+        raise SfpipeError(f"has {len(parts)} parts, expected 1", remedy="export the melody alone")
+    reader = _Part()
+    for measure in parts[0].findall("measure"):
+        reader.measure(measure)
+    title = root.findtext("work/work-title") or root.findtext("movement-title") or ""
+    bars = reader.bars
+    if not any(e.notes for bar in bars for e in bar.events):
+        raise SfpipeError("holds no notes")
+    if not any(set(bar.jumps) & {"dacapo", "dalsegno"} for bar in bars):
+        for bar, words in zip(bars, reader.words, strict=True):
+            bar.jumps |= words
+    for number, bar in enumerate(bars, 1):
+        bar.number = number
+    return Score(bars, title.strip(), beamed=any(e.beam for b in bars for e in b.events))
+
+
+@dataclass
+class _Measure:
+    """What has been read of a measure; positions are in quarters from its beginning."""
+
+    at: Fraction = Fraction(0)
+    length: Fraction = Fraction(0)
+    events: list[Event] = field(default_factory=list)
+    signatures: dict[Fraction, dict[str, Clef | Key | Metre | None]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    tempi: dict[Fraction, tuple[bool, Fraction]] = field(default_factory=dict)
+    jumps: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+
+
+class _Part:
+    """The measures of a part, one after the other."""
+
+    def __init__(self) -> None:
+        self.bars: list[Bar] = []
+        self.words: list[frozenset[str]] = []
+        self.divisions = Fraction(1)
+        self.key, self.clef = Key(), Clef()
+        self.metre: Metre | None = None
+        self.transpose = 0
+        self.number = ""
+        self.repeated = 0  # measures that a repeat sign stands for
+        self.count = 0
+        self.late: dict[Fraction, tuple[bool, Fraction]] = {}  # a tempo mark at the last bar's end
+
+    def measure(self, element: Element) -> None:
+        """Read one measure."""
+        self.number = element.get("number", "")
+        found = _Measure(tempi=dict(self.late))
+        for child in element:
+            if child.tag == "note":
+                self._note(child, found)
+            elif child.tag in ("backup", "forward"):
+                step = self._quarters(child.findtext("duration"))
+                found.at += step if child.tag == "forward" else -step
+                if found.at < 0:
+                    raise self._error("goes back beyond its beginning")
+            elif child.tag == "attributes":
+                self._attributes(child, found)
+            elif child.tag in ("direction", "sound"):
+                self._direction(child, found)
+            found.length = max(found.length, found.at)
+        if not found.length:
+            found.length = self.metre.quarters if self.metre else Fraction(4)
+        if self.repeated and not found.events:
+            found.events = self._again()
+        self._finish(found, element)
+
+    def _error(self, what: str) -> SfpipeError:
+        return SfpipeError(f"measure {self.number} {what}")
+
+    def _quarters(self, text: str | None) -> Fraction:
+        try:
+            value = Fraction(text or "") / self.divisions
+        except (ValueError, ZeroDivisionError):
+            raise self._error(f"has a duration '{text}'") from None
+        if not 0 <= value <= 1000:
+            raise self._error(f"has a duration of {float(value):g} quarters")
+        return value
+
+    # Signatures
+
+    def _attributes(self, element: Element, found: _Measure) -> None:
+        if divisions := element.findtext("divisions"):
+            self.divisions = Fraction(divisions)
+            if self.divisions <= 0:
+                raise self._error("has divisions that are not positive")
+        if int(element.findtext("staves") or 1) > 1:
+            raise SfpipeError("has more than one staff", remedy="export the melody alone")
+        now = found.signatures[found.at]
+        if (fifths := element.findtext("key/fifths")) is not None:
+            now["key"] = Key.of(max(-14, min(14, int(fifths))))
+        if (time := element.find("time")) is not None:
+            now["metre"] = self.metre = _metre(time)  # also what an empty measure lasts
+        if (clef := element.find("clef")) is not None:
+            now["clef"] = self._clef(clef)
+        if (transpose := element.find("transpose")) is not None:
+            self.transpose = int(transpose.findtext("chromatic") or 0)
+            self.transpose += 12 * int(transpose.findtext("octave-change") or 0)
+        for style in element.findall("measure-style"):
+            repeat = style.find("measure-repeat")
+            if repeat is not None:
+                begins = repeat.get("type") == "start"
+                self.repeated = int(repeat.text or 1) if begins else 0
+            if style.find("beat-repeat") is not None or style.find("slash") is not None:
+                raise self._error("is written with slashes or repeated beats")
+
+    def _clef(self, element: Element) -> Clef:
+        sign = element.findtext("sign", "G")
+        if sign in ("percussion", "TAB", "jianpu"):
+            raise self._error(f"has a clef for {sign}")
+        usual = {"G": 2, "F": 4, "C": 3}
+        if sign not in usual:
+            return Clef()
+        line = int(element.findtext("line") or usual[sign])
+        return Clef(sign, line, int(element.findtext("clef-octave-change") or 0))
+
+    # Directions
+
+    def _direction(self, element: Element, found: _Measure) -> None:
+        at = found.at
+        offset = element.find("offset")
+        if offset is not None and (offset.get("sound") == "yes" or element.tag == "sound"):
+            at = max(Fraction(0), at + Fraction(offset.text or 0) / self.divisions)
+        sounds = [element] if element.tag == "sound" else element.findall("sound")
+        for sound in sounds:
+            if sound.get("tempo"):
+                self._tempo(found, at, Fraction(sound.get("tempo", "")), said=True)
+            for name in ("segno", "coda", "tocoda", "fine", "dacapo", "dalsegno"):
+                if sound.get(name, "no") != "no":
+                    found.jumps.add(name)
+        for metronome in element.iter("metronome"):
+            beat, rate = metronome.findtext("beat-unit"), metronome.findtext("per-minute")
+            number = re.search(r"\d+(?:\.\d+)?", rate or "")
+            if beat in QUARTERS and number:
+                dots = len(metronome.findall("beat-unit-dot"))
+                quarters = QUARTERS[beat] * (2 - Fraction(1, 2**dots))
+                self._tempo(found, at, Fraction(number[0]) * quarters, said=False)
+        for kind in element.iter("direction-type"):
+            found.words |= {n for n in ("segno", "coda") if kind.find(n) is not None}
+            text = " ".join(w.text or "" for w in kind.findall("words")).lower()
+            for pattern, name in _WORDS:
+                if re.search(pattern, text):
+                    found.words.add(name)
+
+    def _tempo(self, found: _Measure, at: Fraction, pace: Fraction, *, said: bool) -> None:
+        """A tempo; what `<sound>` says counts more than what is printed beside it."""
+        if not 1 <= pace <= 2000:
+            raise self._error(f"asks for {float(pace):g} quarters a minute")
+        if said or not found.tempi.get(at, (False,))[0]:
+            found.tempi[at] = (said, pace)
+
+    # Notes
+
+    def _note(self, element: Element, found: _Measure) -> None:
+        self.count += 1
+        if self.count > MAX_NOTES:
+            raise SfpipeError(f"has more than {MAX_NOTES:,} notes")
+        grace = element.find("grace") is not None
+        quarters = Fraction(0) if grace else self._length(element)
+        chord = element.find("chord") is not None and found.events
+        notes = []
+        if element.find("rest") is None:
+            notes = [self._pitch(element)]
+        if chord:
+            found.events[-1].notes += notes
+            return
+        event = Event(
+            quarters,
+            notes,
+            start=found.at,
+            voice=int(re.sub(r"\D", "", element.findtext("voice") or "") or 1),
+            staff=int(element.findtext("staff") or 1),
+            grace=grace,
+            cue=element.find("cue") is not None,
+            hidden=element.get("print-object") == "no",
+            beam=element.findtext("beam[@number='1']", element.findtext("beam") or "")
+            in ("begin", "continue"),
+        )
+        event.marks = tuple(
+            name
+            for group in element.findall("notations/*")
+            for mark in group
+            if (name := ARTICULATIONS.get(mark.tag))
+        )
+        found.events.append(event)
+        found.at += quarters
+
+    def _length(self, element: Element) -> Fraction:
+        """The duration; as printed where the divisions of a quarter could not say it exactly."""
+        quarters = self._quarters(element.findtext("duration"))
+        kind = element.findtext("type")
+        if kind not in QUARTERS or element.find("rest") is not None:
+            return quarters
+        printed = QUARTERS[kind] * (2 - Fraction(1, 2 ** len(element.findall("dot"))))
+        actual = int(element.findtext("time-modification/actual-notes") or 1)
+        normal = int(element.findtext("time-modification/normal-notes") or 1)
+        printed *= Fraction(normal, actual)
+        return printed if abs(printed - quarters) < ROUNDED else quarters
+
+    def _pitch(self, element: Element) -> Note:
+        pitch = element.find("pitch")
+        if pitch is None:
+            raise self._error("has notes without a pitch")
+        alter = Fraction(pitch.findtext("alter") or 0)
+        if alter.denominator != 1:
+            raise self._error("has quarter tones")
+        octave = int(pitch.findtext("octave") or "")
+        step = LETTERS.index(pitch.findtext("step") or "?") + 7 * octave
+        midi = semitone(step, int(alter)) + self.transpose
+        if midi not in MIDI_PITCHES:
+            raise self._error("has a note beyond the range of MIDI")
+        tie = any(t.get("type") == "start" for t in element.findall("tie"))
+        name = element.get("id") or ""
+        return Note(step, int(alter), midi, tie, name if re.fullmatch(r"[A-Za-z]\w*", name) else "")
+
+    def _again(self) -> list[Event]:
+        """The notes of the measure that a repeat sign stands for."""
+        if len(self.bars) < self.repeated:
+            raise self._error("repeats a measure that is not there")
+        return [
+            replace(e, notes=[replace(n, id="") for n in e.notes])
+            for e in self.bars[-self.repeated].events
+        ]
+
+    # Bars
+
+    def _finish(self, found: _Measure, element: Element) -> None:
+        """Cut the measure where key, clef or metre change in it, and add its bar lines' signs."""
+        cuts = sorted(t for t, s in found.signatures.items() if s and 0 < t < found.length)
+        cuts = [t for t in cuts if not any(_over(e, t) for e in found.events)]
+        edges = [Fraction(0), *cuts, found.length]
+        first = len(self.bars)
+        for low, high in pairwise(edges):
+            last = high == found.length
+            self._signatures(found, low, low)
+            bar = Bar(length=high - low, key=self.key, metre=self.metre, clef=self.clef)
+            bar.events = [
+                e for e in found.events if low <= e.start < high or (last and e.start == high)
+            ]
+            for event in bar.events:
+                event.start -= low
+                for note in event.notes:
+                    note.step -= 7 * self.clef.octaves
+            bar.tempi = [
+                (t - low, p) for t, (_, p) in sorted(found.tempi.items()) if low <= t < high
+            ]
+            bar.line = "single" if last else "invis"
+            self.bars.append(bar)
+            self.words.append(frozenset())
+            self._signatures(found, low, high)
+        late = [found.tempi[t] for t in sorted(found.tempi) if t >= found.length]
+        self.late = {Fraction(0): late[-1]} if late else {}
+        begins = {"segno", "coda"}
+        self.bars[first].jumps = frozenset(found.jumps & begins)
+        self.bars[-1].jumps |= found.jumps - begins
+        self.words[first] = frozenset(found.words & begins)
+        self.words[-1] |= found.words - begins
+        for line in element.findall("barline"):
+            self._bar_line(line, self.bars[first], self.bars[-1])
+
+    def _signatures(self, found: _Measure, after: Fraction, until: Fraction) -> None:
+        for at, signs in sorted(found.signatures.items(), key=lambda s: s[0]):
+            if after < at <= until or at == after == until:
+                for name, value in signs.items():
+                    setattr(self, name, value)
+
+    def _bar_line(self, element: Element, first: Bar, last: Bar) -> None:
+        repeat, ending = element.find("repeat"), element.find("ending")
+        left = element.get("location") == "left"
+        if repeat is not None and repeat.get("direction") == "forward":
+            first.repeat_start = True
+        elif repeat is not None:
+            last.repeat_end = min(max(int(repeat.get("times") or 2), 1), 100)
+        if ending is not None and ending.get("type") == "start":
+            first.endings = read_endings(re.sub(r"[^\d,-]+", ",", ending.get("number") or "1"))
+        elif ending is not None:
+            last.ending_stop = True
+        style = element.findtext("bar-style") or ""
+        if not left and style in ("light-light", "heavy-light", "heavy-heavy"):
+            last.line = "dbl"
+        for name in ("segno", "coda"):
+            if element.get(name) or element.find(name) is not None:
+                first.jumps |= {name}
+
+
+def _over(event: Event, at: Fraction) -> bool:
+    return event.start < at < event.start + event.quarters
+
+
+def _metre(element: Element) -> Metre | None:
+    if element.find("senza-misura") is not None:
+        return None
+    beats = "+".join((b.text or "").strip() for b in element.findall("beats"))
+    unit = element.findtext("beat-type", "").strip()
+    if not re.fullmatch(r"\d{1,3}(\+\d{1,3})*", beats) or unit not in (
+        "1",
+        "2",
+        "4",
+        "8",
+        "16",
+        "32",
+    ):
+        raise SfpipeError(f"has a metre of {beats}/{unit}")
+    symbol = {"common": "C", "cut": "C|"}.get(element.get("symbol", ""), "")
+    return Metre(beats, int(unit), symbol)
