@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sfpipe.datasets.abc import header, split_tunes
 from sfpipe.datasets.dataset import Dataset, Request
-from sfpipe.datasets.tunes import ABC_SUFFIXES, SUFFIXES, Tune, decode, melody_of, slug
+from sfpipe.datasets.tunes import Tune, read_tune, slug
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.abc_text import decode, header, split_tunes
+from sfpipe.notation.files import ABC_SUFFIXES, SUFFIXES
 
 
 def read_folder(dataset: Dataset, request: Request) -> tuple[list[Tune], dict[str, str]]:
@@ -42,7 +43,12 @@ def folder_tunes(folder: Path) -> tuple[list[Tune], dict[str, str]]:
             content = path.read_bytes()
             for title, suffix, part in _parts(path, content):
                 name = _free(slug("_".join([*path.relative_to(folder).parts[:-1], title])), taken)
-                tunes.append(_tune(name, suffix, part))
+                source = f"{name}{suffix}"
+                tune = read_tune(name, "", {source: part}, source)
+                if tune.unusable:
+                    unreadable[_listed(path, folder, title)] = tune.unusable
+                else:
+                    tunes.append(tune)
         except (SfpipeError, OSError) as error:
             what = error.what if isinstance(error, SfpipeError) else str(error)
             unreadable[str(path.relative_to(folder))] = what
@@ -70,14 +76,7 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
-def _tune(name: str, suffix: str, content: bytes) -> Tune:
-    melody = melody_of(f"{name}{suffix}", content)
-    title = header(decode(content)).get("T", name) if suffix in ABC_SUFFIXES else name
-    return Tune(
-        id=name,
-        title=title,
-        files={f"{name}{suffix}": content},
-        source=f"{name}{suffix}",
-        pitches=melody.pitches,
-        not_monophonic=melody.not_monophonic,
-    )
+def _listed(path: Path, folder: Path, title: str) -> str:
+    """How a tune that cannot be read is named: its file, and which tune of a book."""
+    name = str(path.relative_to(folder))
+    return name if title == path.stem else f"{name}: {title}"

@@ -51,11 +51,11 @@ def melodies(*collections: TuneReader) -> Callable[[Dataset, Request], Selection
 
 
 def _is_rejected(tune: Tune, request: Request, rejected: dict[str, str]) -> bool:
-    reason = tune.not_monophonic if request.params.monophonic else None
-    if not tune.pitches:
-        reason = reason or "no notes"
+    reason = tune.unusable
+    if request.params.monophonic and tune.not_monophonic:
+        reason = f"not a melody of one voice: {tune.not_monophonic}"
     if reason:
-        rejected[tune.id] = f"not a melody of one voice: {reason}"
+        rejected[tune.id] = reason
     return bool(reason)
 
 

@@ -17,7 +17,7 @@ from sfpipe.datasets.dataset import Dataset, Request, Selection
 from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.split import take
-from sfpipe.datasets.tunes import decode
+from sfpipe.notation.abc_text import decode
 
 SPLIT = "msmd_split.csv"  # piece, split, source
 _INCLUDE = re.compile(r'\\include\s*"([^"]+)"')

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from sfpipe.datasets.abc import header, split_tunes
 from sfpipe.datasets.dataset import Dataset, Request
 from sfpipe.datasets.fetch import fetch_files
-from sfpipe.datasets.tunes import Tune, decode, melody_of
+from sfpipe.datasets.tunes import Tune, read_tune
+from sfpipe.notation.abc_text import decode, header, split_tunes
 
 
 def read_nottingham(dataset: Dataset, request: Request) -> tuple[list[Tune], dict[str, str]]:
@@ -39,16 +39,8 @@ def nottingham_tunes(files: dict[str, bytes]) -> list[Tune]:
         if path.suffix != ".mid" or path.stem not in headers:
             continue
         abc = headers[path.stem]
-        melody = melody_of(path.name, content)
-        tunes.append(
-            Tune(
-                id=path.stem,
-                title=header(abc).get("T", path.stem),
-                files={path.name: content, f"{path.stem}.abc": abc.encode()},
-                source=path.name,
-                header=f"{path.stem}.abc",
-                pitches=melody.pitches,
-                not_monophonic=melody.not_monophonic,
-            )
-        )
+        heading = f"{path.stem}.abc"
+        files = {path.name: content, heading: abc.encode()}
+        title = header(abc).get("T", path.stem)
+        tunes.append(read_tune(path.stem, title, files, path.name, heading))
     return tunes

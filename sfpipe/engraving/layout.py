@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 from xml.etree import ElementTree
 
+from sfpipe.engraving.mei import write_mei
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.score import Clef, Score
 from sfpipe.params import EngraveParams
-
-if TYPE_CHECKING:
-    from music21.stream import Part
 
 STAFF_SPACE = 180.0  # Verovio's units between two staff lines
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -27,8 +25,7 @@ class Layout:
     """An engraved system in Verovio's units (180 per staff space), y downwards.
 
     `heads`: note id -> centre (x, y) of its head. `staff_top` and `staff_bottom`: y of the outer
-    staff lines. `onsets`: note id -> quarter at which Verovio begins it. `tied`: ids of the notes
-    at which a drawn tie ends.
+    staff lines.
     """
 
     svg: str
@@ -37,18 +34,49 @@ class Layout:
     staff_top: float
     staff_bottom: float
     heads: dict[str, tuple[float, float]]
-    onsets: dict[str, float]
-    tied: frozenset[str]
 
 
-def engrave_part(part: Part, params: EngraveParams) -> Layout:
-    """Engrave a Part whose notes carry ids.
+def engrave(score: Score, params: EngraveParams) -> Layout:
+    """Engrave a written-out score (`written.write_out`) on one line.
 
     Raises
     ------
     SfpipeError
-        If Verovio does not load the score or does not put it on one line.
+        If Verovio does not load the score, does not put it on one line, or draws a head away
+        from the line or space of its note.
     """
+    toolkit = _toolkit(params.spacing_linear, params.spacing_non_linear)
+    if not toolkit.loadData(write_mei(score)) or toolkit.getPageCount() != 1:
+        raise SfpipeError("Verovio could not engrave the score")
+    layout = _read_svg(toolkit.renderToSVG(1))
+    check_heads(score, layout)
+    return layout
+
+
+def check_heads(score: Score, layout: Layout) -> None:
+    """Raise SfpipeError unless every note of the score has its head on its line or space."""
+    lost = misplaced = total = 0
+    for bar, event in score.events():
+        for note in event.notes if not event.hidden else []:
+            total += 1
+            place = layout.heads.get(note.id)
+            wanted = layout.staff_bottom - (note.step - _bottom_step(bar.clef)) * STAFF_SPACE / 2
+            lost += place is None
+            misplaced += place is not None and abs(place[1] - wanted) > 0.02 * STAFF_SPACE
+    if lost:
+        raise SfpipeError(f"{lost} of {total} notes have no head in the image")
+    if misplaced:
+        raise SfpipeError(f"{misplaced} of {total} heads are drawn for another pitch")
+
+
+def _bottom_step(clef: Clef) -> int:
+    """Diatonic step (C4 = 28) of the staff's bottom line."""
+    return {"G": 32, "F": 24, "C": 28}[clef.shape] - 2 * (clef.line - 1)
+
+
+@lru_cache(maxsize=4)
+def _toolkit(spacing_linear: float, spacing_non_linear: float) -> Any:
+    """A toolkit of this process for one spacing: making one reads the fonts each time."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
@@ -67,41 +95,21 @@ def engrave_part(part: Part, params: EngraveParams) -> Layout:
             "pageMarginRight": 0,
             "pageMarginTop": 0,
             "pageMarginBottom": 0,
-            "spacingLinear": params.spacing_linear,
-            "spacingNonLinear": params.spacing_non_linear,
+            "spacingLinear": spacing_linear,
+            "spacingNonLinear": spacing_non_linear,
             # LilyPond's line width (0.1 staff space), as in the paper's images.
             "staffLineWidth": 0.2,
         }
     )
-    if not toolkit.loadData(_musicxml(part)) or toolkit.getPageCount() != 1:
-        raise SfpipeError("Verovio could not engrave the score")
-    svg = toolkit.renderToSVG(1)
-    timemap = toolkit.renderToTimemap({})
-    events = json.loads(timemap) if isinstance(timemap, str) else timemap
-    onsets = {note: float(event["qstamp"]) for event in events for note in event.get("on", [])}
-    tied = frozenset(re.findall(r'<tie [^>]*endid="#([^"]*)"', toolkit.getMEI()))
-    return _read_svg(svg, onsets, tied)
+    return toolkit
 
 
+@lru_cache(maxsize=1)
 def verovio_version() -> str:
     """Version of the installed Verovio."""
     import verovio
 
     return str(verovio.toolkit().getVersion())
-
-
-def _musicxml(part: Part) -> str:
-    from music21.musicxml.m21ToXml import GeneralObjectExporter
-    from music21.stream import Score
-
-    exporter = GeneralObjectExporter(Score([part]))
-    # The part has been written out already; making its notation again would fill short bars (an
-    # upbeat, the end of a repeated section) with rests, and take half of the time.
-    exporter.makeNotation = False
-    xml = exporter.parse().decode("utf-8")
-    # Verovio also fills short bars up, unless they are numbered 0, which it takes for an
-    # incomplete bar (MEI's metcon="false").
-    return re.sub(r'(<measure [^>]*?number=")[^"]*"', r'\g<1>0"', xml)
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +130,7 @@ def _glyphs() -> dict[str, tuple[float, float]]:
     }
 
 
-def _read_svg(svg: str, onsets: dict[str, float], tied: frozenset[str]) -> Layout:
+def _read_svg(svg: str) -> Layout:
     root = ElementTree.fromstring(svg)
     inner = next(e for e in root.iter(_SVG + "svg") if e.get("class") == "definition-scale")
     _, _, width, height = (float(v) for v in inner.attrib["viewBox"].split())
@@ -131,7 +139,7 @@ def _read_svg(svg: str, onsets: dict[str, float], tied: frozenset[str]) -> Layou
     _walk(inner, 0.0, 0.0, None, heads, lines)
     if not heads or not lines:
         raise SfpipeError("Verovio engraved no notes")
-    return Layout(svg, width, height, min(lines), max(lines), heads, onsets, tied)
+    return Layout(svg, width, height, min(lines), max(lines), heads)
 
 
 def _walk(

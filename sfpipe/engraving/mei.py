@@ -10,6 +10,7 @@ from xml.sax.saxutils import quoteattr
 from sfpipe.notation.score import LETTERS, SHARPS, Bar, Clef, Event, Key, Metre, Note, Score
 
 _ACCIDENTALS = {-3: "tf", -2: "ff", -1: "f", 0: "n", 1: "s", 2: "x", 3: "ts"}
+_ABOVE = 'num.place="above" bracket.place="above" bracket.visible="true"'
 _VALUES = {
     base * dots: (name, n)
     for base, name in [(Fraction(8), "breve")] + [(Fraction(4, 2**k), str(2**k)) for k in range(9)]
@@ -170,7 +171,7 @@ def _tuplets(events: Sequence[Event]) -> list[tuple[int, int, str]]:
         for tuplet in event.tuplets:
             places.setdefault(tuplet, []).append(i)
     return [
-        (found[0], found[-1], f'<tuplet num="{t[0]}" numbase="{t[1]}">')
+        (found[0], found[-1], f'<tuplet num="{t[0]}" numbase="{t[1]}" {_ABOVE}>')
         for t, found in places.items()
     ]
 

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from sfpipe.engraving.melody import TICKS, Head, TempoMap
+from sfpipe.notation.playback import TICKS, Head, TempoMap, sounding_notes
 
 VELOCITY = 80
-
-
-@dataclass(frozen=True)
-class Sound:
-    """One struck note, in ticks of 1/960 quarter."""
-
-    onset: int
-    end: int
-    midi_pitch: int
-
-
-def sounding_notes(heads: Sequence[Head]) -> list[Sound]:
-    """One `Sound` per struck head, lengthened by the heads tied to it, in time order."""
-    sounds: list[Sound] = []
-    open_at: dict[int, int] = {}
-    for head in heads:
-        if head.tied and head.midi_pitch in open_at:
-            i = open_at[head.midi_pitch]
-            sounds[i] = Sound(sounds[i].onset, head.end, head.midi_pitch)
-        else:
-            open_at[head.midi_pitch] = len(sounds)
-            sounds.append(Sound(head.onset, head.end, head.midi_pitch))
-    return sorted(sounds, key=lambda s: (s.onset, s.midi_pitch))
 
 
 def write_midi(path: Path, heads: Sequence[Head], tempo: TempoMap) -> None:

@@ -21,12 +21,12 @@ from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.datasets.index import Piece
-from sfpipe.datasets.tunes import XML_SUFFIXES
 from sfpipe.engraving.files import read_noteheads
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.piece import engrave_piece
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.files import XML_SUFFIXES
 from sfpipe.parallel import map_pieces
 from sfpipe.params import EngraveParams
 from sfpipe.real_performances.alignment import align, place_notes

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from sfpipe.datasets.tunes import unpack_mxl
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.musicxml import unpack_mxl
 from sfpipe.omr.notes import Note
 
 XSI = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'

@@ -8,7 +8,8 @@ from sfpipe.datasets.index import read_index, validate
 from sfpipe.datasets.stage import download
 from sfpipe.errors import SfpipeError
 from sfpipe.params import DownloadParams, FolderParams
-from tests.datasets.test_tunes import XML, midi_bytes
+from tests.datasets.test_tunes import XML
+from tests.notation.midi import midi_bytes
 from tests.tunes import CHORDS, PLAIN, RICH, WALTZ
 
 

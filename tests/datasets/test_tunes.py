@@ -1,11 +1,5 @@
-import io
-import zipfile
-
-import mido
-import pytest
-
-from sfpipe.datasets.tunes import decode, melody_of, slug, unpack_mxl
-from sfpipe.errors import SfpipeError
+from sfpipe.datasets.tunes import read_tune, slug
+from tests.notation.midi import midi_bytes
 
 XML = """<?xml version="1.0"?><score-partwise><part-list/><part id="P1"><measure number="1">
 <note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration></note>
@@ -13,60 +7,32 @@ XML = """<?xml version="1.0"?><score-partwise><part-list/><part id="P1"><measure
 <note><rest/><duration>1</duration></note></measure></part></score-partwise>"""
 
 
-def midi_bytes(starts: list[tuple[int, int]]) -> bytes:
-    track, now = mido.MidiTrack(), 0
-    events = [(t, "note_on", p) for t, p in starts] + [(t + 200, "note_off", p) for t, p in starts]
-    for tick, kind, pitch in sorted(events, key=lambda e: e[0]):
-        track.append(mido.Message(kind, note=pitch, velocity=64, time=tick - now))
-        now = tick
-    midi = mido.MidiFile(ticks_per_beat=480)
-    midi.tracks.append(track)
-    buffer = io.BytesIO()
-    midi.save(file=buffer)
-    return buffer.getvalue()
+def tune(name: str, content: bytes | str):
+    data = content.encode() if isinstance(content, str) else content
+    return read_tune("tune", "", {name: data}, name)
 
 
 def test_the_same_melody_in_three_formats():
-    assert melody_of("a.mid", midi_bytes([(0, 60), (480, 78)])).pitches == (60, 78)
-    assert melody_of("a.musicxml", XML.encode()).pitches == (60, 78)
-    assert melody_of("a.abc", b"X:1\nK:C\nC ^f|\n").pitches == (60, 78)
+    assert tune("a.mid", midi_bytes([(0, 60), (480, 78)])).pitches == (60, 78)
+    assert tune("a.musicxml", XML).pitches == (60, 78)
+    assert tune("a.abc", "X:1\nT:One\nK:C\nC ^f|\n").pitches == (60, 78)
+    assert tune("a.abc", "X:1\nT:One\nK:C\nC ^f|\n").title == "One"
 
 
-def test_notes_that_start_together_are_noticed():
-    assert "together" in melody_of("a.mid", midi_bytes([(0, 60), (0, 64)])).not_monophonic
-    assert melody_of("a.mid", midi_bytes([(0, 60), (100, 64)])).not_monophonic is None
-
-
-def test_two_parts_are_noticed():
+def test_more_than_one_voice_is_noticed():
+    chord = midi_bytes([(0, 60), (0, 64), (480, 60)])
+    assert tune("a.mid", chord).not_monophonic == "chords"
+    assert tune("a.mid", midi_bytes([(0, 60), (240, 64)])).not_monophonic is None
+    assert tune("a.abc", "X:1\nK:C\nCD&EF|\n").not_monophonic == "2 voices"
     double = XML.replace("</score-partwise>", '<part id="P2"/></score-partwise>')
-    assert melody_of("a.xml", double.encode()).not_monophonic == "2 parts"
+    assert tune("a.xml", double).unusable == "has 2 parts, expected 1"
 
 
-def test_compressed_musicxml():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(
-            "META-INF/container.xml",
-            '<container><rootfiles><rootfile full-path="x/tune.xml"/></rootfiles></container>',
-        )
-        archive.writestr("x/tune.xml", XML)
-    assert unpack_mxl(buffer.getvalue()) == XML.encode()
-    assert melody_of("a.mxl", buffer.getvalue()).pitches == (60, 78)
+def test_a_tune_that_cannot_be_read_says_why():
+    broken = tune("a.abc", "X:1\nK:C\nC ^ D|\n")
+    assert broken.unusable == "bar 1: '^' is no music of ABC" and broken.pitches == ()
 
 
-@pytest.mark.parametrize("name", ["a.mid", "a.musicxml", "a.mxl"])
-@pytest.mark.parametrize("content", [b"", b"MThd\x00\x00", b"<score-partwise><part>", b"\x00" * 99])
-def test_damaged_files_are_named(name, content):
-    with pytest.raises(SfpipeError, match=r"^a\."):
-        melody_of(name, content)
-
-
-def test_another_kind_of_xml_is_refused():
-    with pytest.raises(SfpipeError, match="score-partwise"):
-        melody_of("a.xml", b"<html></html>")
-
-
-def test_names_are_safe_and_old_encodings_are_read():
+def test_names_are_safe():
     assert slug("Bérénice / nº 2 (reel)") == "Berenice_no_2_reel"
     assert slug("../..") == "tune"
-    assert decode("T:Caf\xe9".encode("latin-1")) == "T:Café"

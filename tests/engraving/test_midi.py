@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfpipe.engraving.melody import TICKS, Head, TempoMap
-from sfpipe.engraving.midi import sounding_notes, write_midi
+from sfpipe.engraving.midi import write_midi
+from sfpipe.notation.playback import TICKS, Head, TempoMap, sounding_notes
 
 
 def head(onset, end, pitch, tied=False):

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from sfpipe.engraving.layout import STAFF_SPACE, engrave_part
-from sfpipe.engraving.melody import prepare
+from sfpipe.engraving.layout import STAFF_SPACE, engrave
+from sfpipe.engraving.piece import read_melody
 from sfpipe.engraving.raster import rasterize
-from sfpipe.engraving.sources import read_part
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams
 from tests.tunes import PLAIN, RICH
@@ -14,8 +13,8 @@ from tests.tunes import PLAIN, RICH
 def engraved(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("raster") / "tune.abc"
     path.write_text(request.param)
-    melody = prepare(read_part(path), 100, path)
-    return melody, engrave_part(melody.part, EngraveParams())
+    melody = read_melody(path, None, EngraveParams())
+    return melody, engrave(melody.score, EngraveParams())
 
 
 @pytest.mark.parametrize("staff_space", [3.5, 7.0, 10.0])
@@ -48,9 +47,8 @@ def test_every_filled_head_is_dark_at_its_centre_and_the_paper_beside_it_is_not(
 
 def test_head_centres_stand_on_lines_and_in_spaces(engraved):
     melody, layout = engraved
-    part = melody.part.recurse().notes
-    steps = {n.id: n.pitch.diatonicNoteNum for n in part}
-    bottom_line = 31  # E4
+    steps = {note.id: note.step for _, event in melody.score.events() for note in event.notes}
+    bottom_line = 30  # E4
     for head in melody.heads:
         place = layout.staff_bottom - (steps[head.id] - bottom_line) * STAFF_SPACE / 2
         assert layout.heads[head.id][1] == pytest.approx(place, abs=0.02 * STAFF_SPACE)

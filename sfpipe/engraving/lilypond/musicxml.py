@@ -13,9 +13,9 @@ import re
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
-from sfpipe.datasets.tunes import unpack_mxl
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.musicxml import unpack_mxl
 from sfpipe.sandbox.jail import plain_file, run_confined
 
 MUSICXML_FORMAT = 1  # raise it when the conversion changes, so that pieces are made again

@@ -1,0 +1,54 @@
+"""Files of melodies by their suffix: ABC, MusicXML, ``.mxl``, MIDI."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from sfpipe.errors import SfpipeError
+from sfpipe.notation.abc import read_abc
+from sfpipe.notation.abc_text import decode, split_tunes
+from sfpipe.notation.midi_melody import read_midi
+from sfpipe.notation.musicxml import read_musicxml, unpack_mxl
+from sfpipe.notation.score import Score
+
+ABC_SUFFIXES = (".abc",)
+XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+MIDI_SUFFIXES = (".mid", ".midi")
+SUFFIXES = ABC_SUFFIXES + XML_SUFFIXES + MIDI_SUFFIXES
+
+
+def read_score(name: str, content: bytes, header: bytes | None = None) -> Score:
+    """The score in a file; the first tune of a tune book.
+
+    Parameters
+    ----------
+    name:
+        Whose suffix says what kind of file it is, and which messages begin with.
+    header:
+        ABC text whose fields M, K and Q give a MIDI melody its metre, key and tempo.
+
+    Raises
+    ------
+    SfpipeError
+        If the file cannot be read as what its suffix says, or asks for what is not supported.
+    """
+    suffix = PurePath(name).suffix.lower()
+    kind = "ABC" if suffix in ABC_SUFFIXES else "MIDI" if suffix in MIDI_SUFFIXES else "MusicXML"
+    try:
+        if kind == "ABC":
+            tunes = split_tunes(decode(content))
+            if not tunes:
+                raise SfpipeError("has no tune (no line begins with X:)")
+            return read_abc(tunes[0])
+        if kind == "MIDI":
+            return read_midi(content, None if header is None else decode(header))
+        return read_musicxml(unpack_mxl(content) if suffix == ".mxl" else content)
+    except SfpipeError as error:
+        remedy = error.remedy or "correct the file or leave it out"
+        raise SfpipeError(error.what, file=name, remedy=remedy) from None
+    except Exception as error:  # mido, zipfile and expat raise anything from EOFError to KeyError
+        raise SfpipeError(
+            f"is not readable as {kind} ({type(error).__name__}: {str(error)[:120]})",
+            file=name,
+            remedy="export it again, or leave it out",
+        ) from None
