@@ -18,7 +18,6 @@ import matplotlib
 import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
-from sfpipe.engraving.read import read_image, read_noteheads, read_systems
 
 from sfpipe.agents.agent import find_agent, load_agent
 from sfpipe.datasets.index import read_index

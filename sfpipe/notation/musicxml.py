@@ -35,7 +35,7 @@ MAX_BYTES = 16 << 20
 MAX_NOTES = 20_000
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th")
 QUARTERS = {name: Fraction(8, 2**n) for n, name in enumerate(TYPES)} | {"long": Fraction(16)}
-ROUNDED = Fraction(1, 24)  # quarters by which <duration> may differ from the printed value
+ROUNDED = Fraction(1, 24), Fraction(1, 10)  # quarters by which <duration> may miss its value
 ARTICULATIONS = {"accent": "acc", "staccato": "stacc", "tenuto": "ten", "staccatissimo": "stacciss"}
 ARTICULATIONS |= {"up-bow": "upbow", "down-bow": "dnbow"}
 _WORDS = (
@@ -298,7 +298,8 @@ class _Part:
         actual = int(element.findtext("time-modification/actual-notes") or 1)
         normal = int(element.findtext("time-modification/normal-notes") or 1)
         printed *= Fraction(normal, actual)
-        return printed if abs(printed - quarters) < ROUNDED else quarters
+        off = min(max(ROUNDED[0], Fraction(7, 10) / self.divisions), ROUNDED[1])
+        return printed if abs(printed - quarters) < off else quarters
 
     def _pitch(self, element: Element) -> Note:
         pitch = element.find("pitch")
