@@ -208,10 +208,11 @@ def _places(
     spread = exact / 1.5 if exact else SPREAD
     for beat in groups.values():
         fits = []
+        times = [float(t) for t in beat]
         for division in divisions:
-            grid = {t: Fraction(round(t * division), division) for t in beat}
-            distances = [float(abs(grid[t] - t)) for t in beat]
-            if len(set(grid.values())) < len(beat) or (exact and max(distances) > exact):
+            grid = [round(t * division) for t in times]
+            distances = [abs(k / division - t) for k, t in zip(grid, times, strict=True)]
+            if len(set(grid)) < len(beat) or (exact and max(distances) > exact):
                 continue
             cost = sum((d / spread) ** 2 for d in distances) + DIVISIONS[division]
             fits.append((cost, division, grid))
@@ -222,7 +223,8 @@ def _places(
                 f"has notes too close together to be written, at quarter {float(beat[0]):.1f}",
                 remedy="quantise it",
             )
-        places |= min(fits, key=lambda fit: fit[:2])[2]
+        _, division, grid = min(fits)
+        places |= {t: Fraction(k, division) for t, k in zip(beat, grid, strict=True)}
     if len(set(places.values())) < len(places):
         if exact:
             return None
