@@ -307,9 +307,9 @@ def bench_odtw(bench: Bench, root: Path) -> None:
 
 def bench_sound(bench: Bench, root: Path) -> None:
     """MIDI to audio to spectrogram, milliseconds of work per second of audio."""
-    from sfpipe.audio.soundfonts import resolve
+    from sfpipe.audio.soundfonts import resolve_soundfont
 
-    font = resolve("FluidR3_GM").path
+    font = resolve_soundfont("FluidR3_GM").path
     midis = sorted((root / "engraved").glob("*/score.mid"))[:4]
     filters = filterbank()
     row = Row("MIDI to spectrogram, per s of audio", "ms")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfpipe.audio import binding
-from sfpipe.audio.soundfonts import DECLARED, find, resolve
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont, resolve_soundfont
 from sfpipe.engraving.lilypond.program import find_lilypond
 from sfpipe.errors import SfpipeError
 from sfpipe.omr.audiveris import find_audiveris
@@ -116,10 +116,10 @@ def _fluidsynth() -> Check:
 
 
 def _soundfont(name: str) -> Check:
-    if name not in DEFAULT_SOUNDFONTS and find(DECLARED[name]) is None:
+    if name not in DEFAULT_SOUNDFONTS and find_soundfont(DECLARED[name]) is None:
         package = DECLARED[name].package
         return Check("", "not there (optional)", False, f"if wanted: apt-get install {package}")
-    font = resolve(name)
+    font = resolve_soundfont(name)
     return Check("", f"{font.path}, {font.licence}", True, font.warning or "")
 
 

@@ -56,9 +56,9 @@ def large_soundfont() -> Path:
 
 
 def _font(name: str) -> Path:
-    from sfpipe.audio.soundfonts import DECLARED, find
+    from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 
-    path = find(DECLARED[name])
+    path = find_soundfont(DECLARED[name])
     if path is None:
         pytest.skip(f"the sound font {name} is not on this machine: see `sfpipe doctor`")
     return path

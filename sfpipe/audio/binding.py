@@ -20,7 +20,7 @@ REPAIR_BINDING = (
 )
 
 
-def load() -> ModuleType:
+def load_fluidsynth() -> ModuleType:
     """Import pyfluidsynth, whose module is called ``fluidsynth``.
 
     Raises
@@ -56,5 +56,5 @@ def load() -> ModuleType:
 def version() -> str:
     """Version of the FluidSynth library, e.g. ``2.3.1``; errors as `load`."""
     parts = [c_int() for _ in range(3)]
-    load().fluid_version(*(byref(part) for part in parts))
+    load_fluidsynth().fluid_version(*(byref(part) for part in parts))
     return ".".join(str(part.value) for part in parts)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sfpipe.audio.midi import SHORTEST_S, Control, Midi, Note
+from sfpipe.audio.midi import SHORTEST_S, Control, Midi, MidiNote
 from sfpipe.params import AugmentParams
 
 SUSTAIN = 64  # General MIDI's controller of the pedal
@@ -83,7 +83,7 @@ def drifting(
 
 
 def _accompaniment(
-    start: np.ndarray, notes: Sequence[Note], voicing: float, rng: np.random.Generator
+    start: np.ndarray, notes: Sequence[MidiNote], voicing: float, rng: np.random.Generator
 ) -> np.ndarray:
     """How much softer each note is for not being the highest of its chord."""
     softer = np.zeros(len(notes))
@@ -102,7 +102,7 @@ def _articulation(n: int, params: AugmentParams, rng: np.random.Generator) -> np
     return np.exp((touch + rng.normal(0, UNEVEN, n)).clip(np.log(short), np.log(long)))
 
 
-def _pedal(notes: Sequence[Note], rng: np.random.Generator) -> list[Control]:
+def _pedal(notes: Sequence[MidiNote], rng: np.random.Generator) -> list[Control]:
     """Presses and releases, changed at onsets as harmonies are: after the new one is struck."""
     mean_s = np.exp(rng.uniform(*np.log(SPAN_S)))
     share = rng.uniform(*PEDALLED)

@@ -14,7 +14,7 @@ _BANK_SELECT = (0, 32)
 
 
 @dataclass(frozen=True)
-class Note:
+class MidiNote:
     """One struck note.
 
     `start_s` and `end_s` in s at the file's own tempo, `end_s` > `start_s`; `quarter`: its start
@@ -51,7 +51,7 @@ class _Open:
 class Midi:
     """What a MIDI file asks to be heard: `notes` by start and pitch, `controls` by time."""
 
-    notes: list[Note] = field(default_factory=list)
+    notes: list[MidiNote] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
 
     @property
@@ -106,7 +106,7 @@ def _collect(messages: list, ticks_per_quarter: int) -> Midi:
 
     def close(key: tuple[int, int], note: _Open) -> None:
         end = max(now, note.start_s + SHORTEST_S)
-        midi.notes.append(Note(note.start_s, end, *key, note.velocity, note.quarter))
+        midi.notes.append(MidiNote(note.start_s, end, *key, note.velocity, note.quarter))
 
     for message in messages:
         ticks += message.time

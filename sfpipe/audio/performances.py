@@ -44,7 +44,7 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class Job:
+class SynthesisJob:
     """All that a worker process needs to know to synthesise one piece."""
 
     piece: str
@@ -58,7 +58,7 @@ class Job:
     seed: int
 
 
-def choose(
+def choose_performances(
     params: VariantParams,
     soundfonts: Sequence[SoundFont],
     piece: str,
@@ -101,7 +101,7 @@ def _generator(seed: int, piece: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(piece.encode()), *numbers])
 
 
-def synthesize_piece(job: Job) -> int:
+def synthesize_piece(job: SynthesisJob) -> int:
     """Make the performances of a piece that are not there yet, and remove those not asked for.
 
     Returns
@@ -119,8 +119,8 @@ def synthesize_piece(job: Job) -> int:
     if not score.is_file():
         raise SfpipeError("no such file", file=score, remedy="run the engrave stage")
     source = {name: sha256(job.source / name) for name in ("score.mid", "noteheads.csv")}
-    wanted = {p.name + suffix for p in job.performances for suffix in MADE}
-    remove_made(job.out, [file for file in made_files(job.out) if file.name not in wanted])
+    expected = {p.name + suffix for p in job.performances for suffix in MADE}
+    remove_made(job.out, [file for file in made_files(job.out) if file.name not in expected])
     midi = None
     made = 0
     for performance in job.performances:
@@ -150,7 +150,7 @@ def made_files(folder: Path) -> Iterator[Path]:
 
 
 def _play(
-    job: Job, performance: Performance, midi: Midi, onset_s: np.ndarray
+    job: SynthesisJob, performance: Performance, midi: Midi, onset_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples and onsets of one performance."""
     rng = _generator(job.seed, job.piece, performance.copy, 1)
@@ -197,7 +197,7 @@ def score_onsets(noteheads: Path) -> np.ndarray:
     return onsets
 
 
-def _recipe(job: Job, performance: Performance, source: dict[str, str]) -> dict:
+def _recipe(job: SynthesisJob, performance: Performance, source: dict[str, str]) -> dict:
     font = asdict(performance.soundfont)
     augmented = {}
     if performance.copy:

@@ -135,8 +135,8 @@ def add_noise(
     shape = np.maximum(frequency, floor) ** (-colour / 2) * (frequency >= floor)
     spectrum = rng.standard_normal(len(frequency)) + 1j * rng.standard_normal(len(frequency))
     noise = irfft(spectrum * shape, n)[: len(samples)].astype(np.float32)
-    wanted = rms(samples) * 10 ** (-snr_db / 20)
-    return samples + noise * np.float32(wanted / max(rms(noise), 1e-12))
+    noise_rms = rms(samples) * 10 ** (-snr_db / 20)
+    return samples + noise * np.float32(noise_rms / max(rms(noise), 1e-12))
 
 
 def rms(samples: np.ndarray) -> float:

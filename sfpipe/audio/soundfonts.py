@@ -97,7 +97,7 @@ def search_folders() -> list[Path]:
     return [Path(folder).expanduser() for folder in (*own, *_FOLDERS)]
 
 
-def find(declared: Declared, folders: Sequence[Path] | None = None) -> Path | None:
+def find_soundfont(declared: Declared, folders: Sequence[Path] | None = None) -> Path | None:
     """The first file of a declared sound font in `folders` (default: `search_folders`)."""
     for folder in search_folders() if folders is None else folders:
         for name in declared.files:
@@ -106,7 +106,9 @@ def find(declared: Declared, folders: Sequence[Path] | None = None) -> Path | No
     return None
 
 
-def resolve(name: str, *, strict: bool = False, folders: Sequence[Path] | None = None) -> SoundFont:
+def resolve_soundfont(
+    name: str, *, strict: bool = False, folders: Sequence[Path] | None = None
+) -> SoundFont:
     """Find a sound font by its declared name, or take a path to any ``.sf2`` or ``.sf3`` file.
 
     Parameters
@@ -123,7 +125,7 @@ def resolve(name: str, *, strict: bool = False, folders: Sequence[Path] | None =
     if name not in DECLARED:
         return _own(name)
     declared = DECLARED[name]
-    path = find(declared, folders)
+    path = find_soundfont(declared, folders)
     if path is None:
         raise SfpipeError(
             f"the sound font {name} ({declared.files[0]}) is not on this machine",

@@ -14,8 +14,13 @@ from pydantic import BaseModel
 
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
-from sfpipe.audio.performances import Job, choose, made_files, synthesize_piece
-from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.performances import (
+    SynthesisJob,
+    choose_performances,
+    made_files,
+    synthesize_piece,
+)
+from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, remove_made, remove_others, write_json
@@ -68,9 +73,9 @@ def synthesize(
     for piece, split in split_of.items():
         kind = "train" if split == "train" else "test"
         copies = params.augment.copies if kind == "train" else 0
-        chosen = choose(getattr(params, kind), fonts[kind], piece, seed, copies=copies)
+        chosen = choose_performances(getattr(params, kind), fonts[kind], piece, seed, copies=copies)
         work.append(
-            Job(
+            SynthesisJob(
                 piece,
                 engraved / piece,
                 out / piece,
@@ -281,7 +286,7 @@ def _batches(work: list[_Recordings]) -> Iterator[tuple[str, list[_Recordings]]]
 
 def _resolve_all(names: list[str]) -> list[SoundFont]:
     fonts: dict[str, SoundFont] = {}
-    for font in map(resolve, names):
+    for font in map(resolve_soundfont, names):
         same = fonts.setdefault(font.name, font)
         if same.path != font.path:
             raise SfpipeError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.audio.binding import load
+from sfpipe.audio.binding import load_fluidsynth
 from sfpipe.audio.files import resample, to_int16
 from sfpipe.audio.midi import Midi, read_midi
 from sfpipe.errors import SfpipeError
@@ -137,7 +137,7 @@ def _synthesizer(gain: float) -> Any:
         # Reads the samples of one instrument instead of a whole sound font: 30 ms, not 200.
         "synth.dynamic-sample-loading": 1,
     }
-    return load().Synth(
+    return load_fluidsynth().Synth(
         gain=float(gain), samplerate=float(RENDER_RATE), channels=CHANNELS, **settings
     )
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.audio.soundfonts import resolve
+from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.baselines.score_sound import ScoreSound, from_midi
 from sfpipe.omr.midi import omr_midi, omr_score_map, tempo_of
-from sfpipe.omr.notes import Note, Reader
+from sfpipe.omr.notes import OmrNote, Reader
 from sfpipe.params import SynthesizeParams
 
 
@@ -45,13 +45,13 @@ def sounds_of_image(
     return [_sound(notes, params, tempo_of(notes, steps)) for steps in steps_per_minute]
 
 
-def _sound(notes: Sequence[Note], params: SynthesizeParams, tempo: float) -> ScoreSound:
+def _sound(notes: Sequence[OmrNote], params: SynthesizeParams, tempo: float) -> ScoreSound:
     midi = omr_midi(notes, tempo)
     quarters, x = omr_score_map(notes)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "read.mid"
         midi.write(str(path))
-        font = resolve(params.train.soundfonts[0]).path
+        font = resolve_soundfont(params.train.soundfonts[0]).path
         return from_midi(
             path, quarters * 60 / tempo, x, font, gain=params.gain, program=params.program
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sfpipe.audio.performances import score_onsets
-from sfpipe.audio.soundfonts import resolve
+from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
@@ -125,7 +125,7 @@ def from_engraved(score: ScoreRecord, folder: Path, params: SynthesizeParams) ->
             file=folder,
             remedy="run 'dvc repro scores'",
         )
-    font = resolve(params.train.soundfonts[0]).path
+    font = resolve_soundfont(params.train.soundfonts[0]).path
     midi = folder / "score.mid"
     return from_midi(
         midi, onset_s, score.onset_x_px, font, gain=params.gain, program=params.program

@@ -80,7 +80,7 @@ def read_evidence(folder: Path, height_px: int | None = None) -> Evidence:
     )
 
 
-def check(evidence: Evidence, params: CleanParams) -> str | None:
+def check_melody(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
     tests = (
         onsets_in_limits,
@@ -185,15 +185,15 @@ def _one_head(e: Evidence, params: CleanParams) -> str | None:
 def _midi_agrees(e: Evidence, params: CleanParams) -> str | None:
     struck = ~e.heads.tied
     drawn = zip(e.heads.onset_s[struck], e.heads.midi_pitch[struck], strict=True)
-    wanted = sorted((int(pitch), float(time)) for time, pitch in drawn)
+    expected = sorted((int(pitch), float(time)) for time, pitch in drawn)
     played = sorted((pitch, time) for time, pitch in e.midi)
     e.numbers["midi_notes"] = len(played)
-    if [p for p, _ in wanted] != [p for p, _ in played]:
-        differ = Counter(p for p, _ in wanted)
+    if [p for p, _ in expected] != [p for p, _ in played]:
+        differ = Counter(p for p, _ in expected)
         differ.subtract(p for p, _ in played)
         n = sum(abs(v) for v in differ.values())
-        return f"image and MIDI differ in {n} notes ({len(wanted)} drawn, {len(played)} played)"
-    worst = max((abs(a - b) for (_, a), (_, b) in zip(wanted, played, strict=True)), default=0.0)
+        return f"image and MIDI differ in {n} notes ({len(expected)} drawn, {len(played)} played)"
+    worst = max((abs(a - b) for (_, a), (_, b) in zip(expected, played, strict=True)), default=0.0)
     e.numbers["midi_onset_error_s"] = round(worst, 6)
     return f"image and MIDI differ by {worst:.3f} s at an onset" if worst > MS else None
 

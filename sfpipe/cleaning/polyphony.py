@@ -81,13 +81,13 @@ def _matched(e: Evidence, params: CleanParams) -> str | None:
     at = slots(onset_s)
     near = (at >= 0) & (np.abs(times[np.maximum(at, 0)] - onset_s) < SAME_TIME_S)
     drawn = set(zip(at[near].tolist(), e.heads.midi_pitch[struck][near].tolist(), strict=True))
-    heard = set(zip(slots(midi_s).tolist(), (pitch for _, pitch in e.midi), strict=True))
-    matched = drawn & heard
+    played = set(zip(slots(midi_s).tolist(), (pitch for _, pitch in e.midi), strict=True))
+    matched = drawn & played
     onsets = len({slot for slot, _ in matched}) / max(len(times), 1)
     e.numbers["midi_onsets"] = len(times)
     e.numbers["onsets_matched"] = round(onsets, 5)
-    e.numbers["notes_matched"] = round(len(matched) / max(len(heard), 1), 5)
-    e.numbers["heads_not_heard"] = len(drawn - heard) + int(np.sum(~near))
+    e.numbers["notes_matched"] = round(len(matched) / max(len(played), 1), 5)
+    e.numbers["heads_not_heard"] = len(drawn - played) + int(np.sum(~near))
     if onsets < params.min_matched_share:
         return f"only {onsets:.1%} of the onsets have a note head of a right pitch"
     if e.numbers["heads_not_heard"]:

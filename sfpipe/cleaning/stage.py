@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sfpipe.cleaning.checks import check, read_evidence
+from sfpipe.cleaning.checks import check_melody, read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
@@ -87,17 +87,17 @@ def _totals(measured: dict[str, dict[str, Any]], rejected: int) -> dict[str, Any
         "rejected": rejected,
         "onsets": sum(numbers.get("n_onsets", 0) for numbers in every),
     }
-    heard = [numbers for numbers in every if "onsets_matched" in numbers]
-    if heard:
-        onsets = sum(numbers["midi_onsets"] for numbers in heard)
-        matched = sum(numbers["midi_onsets"] * numbers["onsets_matched"] for numbers in heard)
+    polyphonic = [numbers for numbers in every if "onsets_matched" in numbers]
+    if polyphonic:
+        onsets = sum(numbers["midi_onsets"] for numbers in polyphonic)
+        matched = sum(numbers["midi_onsets"] * numbers["onsets_matched"] for numbers in polyphonic)
         totals["onsets_heard"] = onsets
         totals["onsets_matched"] = round(matched / onsets, 6)
         for name in ("dark_share", "control_dark_share", "ink_lost"):
-            mean = sum(numbers[name] for numbers in heard) / len(heard)
+            mean = sum(numbers[name] for numbers in polyphonic) / len(polyphonic)
             totals[f"mean_{name}"] = round(mean, 5)
         for name in ("systems", "systems_moved", "heads_hidden", "onsets_hidden", "backward"):
-            totals[name] = sum(numbers[name] for numbers in heard)
+            totals[name] = sum(numbers[name] for numbers in polyphonic)
     return totals
 
 
@@ -114,7 +114,7 @@ def _judge(
         return "", f"its split is {split!r}, expected one of {', '.join(SPLITS)}", {}
     polyphonic = evidence.description.get("engine") == "lilypond"
     try:
-        reason = (check_polyphony if polyphonic else check)(evidence, params)
+        reason = (check_polyphony if polyphonic else check_melody)(evidence, params)
     except SfpipeError as error:
         reason = str(error)  # engraved by something unknown
     return split, reason, evidence.numbers

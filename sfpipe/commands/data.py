@@ -15,9 +15,9 @@ command = in_group("data")
 @command()
 def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
     """Print what is inside an HDF5 store."""
-    from sfpipe.store.inspect import text
+    from sfpipe.store.inspect import describe_store
 
-    print(text(file))
+    print(describe_store(file))
 
 
 @command()

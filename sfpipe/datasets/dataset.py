@@ -29,7 +29,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Selection:
+class DatasetPieces:
     """The pieces that a run uses, the content of their files by name, and what was left out why."""
 
     pieces: list[Piece]
@@ -52,7 +52,7 @@ class Dataset:
     homepage: str
     licence: str
     citation: str
-    load: Callable[[Dataset, Request], Selection]
+    load: Callable[[Dataset, Request], DatasetPieces]
     url: str | None = None
     mirror_file: str | None = None
     prefix: str = ""

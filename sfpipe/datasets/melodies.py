@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from sfpipe.datasets.dataset import Dataset, Request, Selection
+from sfpipe.datasets.dataset import Dataset, DatasetPieces, Request
 from sfpipe.datasets.duplicates import duplicate_groups, repeated_tunes
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.split import SPLITS, split_tunes, take
@@ -18,7 +18,7 @@ MIN_TUNES = 3  # one for each split
 TuneReader = Callable[[Dataset, Request], tuple[list[Tune], dict[str, str]]]
 
 
-def melodies(*collections: TuneReader) -> Callable[[Dataset, Request], Selection]:
+def melodies(*collections: TuneReader) -> Callable[[Dataset, Request], DatasetPieces]:
     """The loader of a data set that consists of one or more collections.
 
     Tunes of more than one voice are left out. Each collection is split for itself, as
@@ -26,7 +26,7 @@ def melodies(*collections: TuneReader) -> Callable[[Dataset, Request], Selection
     the later ones, what is nearly the same as a tune of an earlier one is left out.
     """
 
-    def load(dataset: Dataset, request: Request) -> Selection:
+    def load(dataset: Dataset, request: Request) -> DatasetPieces:
         usable: list[Tune] = []
         splits: dict[str, str] = {}
         rejected: dict[str, str] = {}
@@ -45,7 +45,7 @@ def melodies(*collections: TuneReader) -> Callable[[Dataset, Request], Selection
         selected = [tune for tune in usable if tune.id in chosen]
         files = {name: content for tune in selected for name, content in tune.files.items()}
         pieces = [_piece(tune, splits[tune.id], dataset.licence) for tune in selected]
-        return Selection(pieces, files, dict(sorted(rejected.items())))
+        return DatasetPieces(pieces, files, dict(sorted(rejected.items())))
 
     return load
 

@@ -13,7 +13,7 @@ import posixpath
 import re
 from importlib import resources
 
-from sfpipe.datasets.dataset import Dataset, Request, Selection
+from sfpipe.datasets.dataset import Dataset, DatasetPieces, Request
 from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
 from sfpipe.datasets.split import take
@@ -37,7 +37,7 @@ def read_split() -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def load_msmd(dataset: Dataset, request: Request) -> Selection:
+def load_msmd(dataset: Dataset, request: Request) -> DatasetPieces:
     """The pieces, each with its title, its licence, and the files that it includes.
 
     `max_pieces` takes as `sfpipe.datasets.split.take` does; the split itself is MSMD's own.
@@ -51,7 +51,7 @@ def load_msmd(dataset: Dataset, request: Request) -> Selection:
     rows = {row["piece"]: row for row in read_split()}
     splits = {name: row["split"] for name, row in rows.items()}
     chosen = take(splits, request.max_pieces, request.seed)
-    return Selection([_piece(rows[name], files) for name in chosen], files)
+    return DatasetPieces([_piece(rows[name], files) for name in chosen], files)
 
 
 def included(source: str, files: dict[str, bytes]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import PurePosixPath
 
-from sfpipe.datasets.dataset import Dataset, Request, Selection
+from sfpipe.datasets.dataset import Dataset, DatasetPieces, Request
 from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
 
@@ -17,10 +17,10 @@ TITLES = {
 }
 
 
-def load_vienna(dataset: Dataset, request: Request) -> Selection:
+def load_vienna(dataset: Dataset, request: Request) -> DatasetPieces:
     """All four excerpts, whatever `max_pieces` says; errors as `fetch_files`."""
     files = fetch_files(dataset, mirror=request.mirror)
-    return Selection(vienna_pieces(files, dataset.licence), files)
+    return DatasetPieces(vienna_pieces(files, dataset.licence), files)
 
 
 def vienna_pieces(files: dict[str, bytes], licence: str) -> list[Piece]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing, write_json
-from sfpipe.omr.accuracy import Accuracy, accuracy, total
+from sfpipe.omr.accuracy import Accuracy, accuracy, sum_accuracies
 from sfpipe.omr.readers import find_reader
 from sfpipe.omr.truth import strip_truth
 from sfpipe.params import OmrParams
@@ -89,7 +89,7 @@ def read_split(
         "reader": params.reader,
         "pieces_read": len(names) - len(failed),
         "failed": failed,
-        "total": _figures(total(parts.values())),
+        "total": _figures(sum_accuracies(parts.values())),
         "pieces": {name: _figures(part) for name, part in parts.items()},
     }
     write_json(out, result)

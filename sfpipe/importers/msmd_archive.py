@@ -12,7 +12,7 @@ import numpy as np
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import read_midi
-from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.datasets.msmd import read_split
 from sfpipe.errors import SfpipeError
@@ -81,7 +81,7 @@ def import_msmd(
         splits |= {piece: msmd_npz.SPLITS[path.parent.name] for piece, path in files.items()}
         read = functools.partial(_read_npz, files=files)
     else:
-        font = resolve(soundfont)
+        font = resolve_soundfont(soundfont)
         options: dict[str, Any] = {"gain": gain, "tempi": sorted(set(tempi))}
         about["params"] |= {"soundfont": font.name, **options}
         about["tools"] = {"fluidsynth": binding.version()}

@@ -19,7 +19,7 @@ import numpy as np
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import Midi, read_midi
-from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.importers.pieces import (
@@ -38,7 +38,7 @@ STAFF_SPACE_MSMD_PX = 7.0  # ... and, at 200 px, the MSMD's
 
 
 @dataclass(frozen=True)
-class Score:
+class TismirScore:
     """One ``score/<piece>.npz``.
 
     `sheet`: uint8 [shape=(height, width)], paper 255. `coords`: float32 [shape=(n, 2)], (y, x) in
@@ -99,7 +99,7 @@ def import_tismir(
         expected = "score/<piece>.npz and performance/<piece>.mid or .wav"
         remedy = "give the folder that holds 'score' and 'performance'"
         raise other_layout(folder, expected, remedy)
-    font = resolve(soundfont)
+    font = resolve_soundfont(soundfont)
     params = {"import": "tismir", "split": split, "soundfont": font.name, "gain": gain}
     return import_pieces(
         functools.partial(_read_piece, folder=folder, font=font, gain=gain),
@@ -113,7 +113,7 @@ def import_tismir(
     )
 
 
-def read_score(path: Path) -> Score:
+def read_score(path: Path) -> TismirScore:
     """Read and check ``score/<piece>.npz``.
 
     Raises
@@ -140,10 +140,10 @@ def read_score(path: Path) -> Score:
     head, note = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
     if len(head) == 0 or head[0] < 0 or head[-1] >= len(coords) or note.min() < 0:
         raise SfpipeError("coord2onset names note heads that are not there", file=path)
-    return Score(sheet, coords, head, note)
+    return TismirScore(sheet, coords, head, note)
 
 
-def onset_map(score: Score, note_s: np.ndarray, note_quarter: np.ndarray) -> OnsetMap:
+def onset_map(score: TismirScore, note_s: np.ndarray, note_quarter: np.ndarray) -> OnsetMap:
     """Place of every distinct onset on the strip: that of its first note head.
 
     Parameters

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 
 NEAR_SPACES = 0.7  # staff spaces between a note as read and its head
 
@@ -57,7 +57,7 @@ class Accuracy:
         }
 
 
-def match_notes(notes: Sequence[Note], truth: Truth, space: float) -> list[int]:
+def match_notes(notes: Sequence[OmrNote], truth: Truth, space: float) -> list[int]:
     """For each note as read the index of its head, -1 if there is none; no head twice.
 
     Parameters
@@ -85,7 +85,7 @@ def match_notes(notes: Sequence[Note], truth: Truth, space: float) -> list[int]:
     return result
 
 
-def accuracy(notes: Sequence[Note], truth: Truth, space: float) -> Accuracy:
+def accuracy(notes: Sequence[OmrNote], truth: Truth, space: float) -> Accuracy:
     """Compare the notes read from one strip with its heads; `space` as in `match_notes`."""
     matches = match_notes(notes, truth, space)
     pairs = [(note, j) for note, j in zip(notes, matches, strict=True) if j >= 0]
@@ -106,6 +106,6 @@ def accuracy(notes: Sequence[Note], truth: Truth, space: float) -> Accuracy:
     )
 
 
-def total(parts: Iterable[Accuracy]) -> Accuracy:
+def sum_accuracies(parts: Iterable[Accuracy]) -> Accuracy:
     """The sum over strips."""
     return sum(parts, Accuracy())

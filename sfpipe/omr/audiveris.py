@@ -15,7 +15,7 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.omr.musicxml import read_musicxml
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 from sfpipe.omr.staves import FAINTEST, LINES, Staves, find_staves
 
 COMMANDS = ("Audiveris", "audiveris")
@@ -41,12 +41,12 @@ def find_audiveris() -> str:
     raise SfpipeError("Audiveris is not installed", remedy=REMEDY)
 
 
-def command(program: str, image: Path, folder: Path) -> list[str]:
+def audiveris_command(program: str, image: Path, folder: Path) -> list[str]:
     """Reads `image` without windows and writes its MusicXML into `folder`."""
     return [program, "-batch", "-export", "-output", str(folder), "--", str(image)]
 
 
-def read_with_audiveris(strip: np.ndarray, program: str) -> list[Note]:
+def read_with_audiveris(strip: np.ndarray, program: str) -> list[OmrNote]:
     """The notes of a strip as Audiveris reads them, by onset and pitch; `y_px` is nan.
 
     Parameters
@@ -70,7 +70,7 @@ def read_with_audiveris(strip: np.ndarray, program: str) -> list[Note]:
         folder = Path(name)
         image = folder / "strip.png"
         cv2.imwrite(str(image), large)
-        done = _run(command(program, image, folder))
+        done = _run(audiveris_command(program, image, folder))
         # One file per movement (strip.mvt1.mxl, ...); with or without a folder of the book's name.
         files = sorted(p for end in ("mxl", "musicxml", "xml") for p in folder.rglob(f"*.{end}"))
         if not files:
@@ -79,7 +79,8 @@ def read_with_audiveris(strip: np.ndarray, program: str) -> list[Note]:
             )
         notes = read_musicxml(files, (left, right))
     return [
-        Note(n.onset, n.duration, n.midi_pitch, (n.x_px + 0.5) / zoom - margin - 0.5) for n in notes
+        OmrNote(n.onset, n.duration, n.midi_pitch, (n.x_px + 0.5) / zoom - margin - 0.5)
+        for n in notes
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sfpipe.omr.band import BOTTOM_ROW, SPACE, TOP_ROW, Band
-from sfpipe.omr.matching import Match
+from sfpipe.omr.matching import GlyphMatch
 from sfpipe.omr.stems import STEM_INK
 
 BEYOND = 6  # px of a band by which a bar line of a single staff may stick out
@@ -15,7 +15,7 @@ NEAR = 0.6  # staff spaces: lines nearer than this are one
 
 
 def find_barlines(
-    bands: Sequence[Band], inks: Sequence[np.ndarray], heads: Sequence[Sequence[Match]]
+    bands: Sequence[Band], inks: Sequence[np.ndarray], heads: Sequence[Sequence[GlyphMatch]]
 ) -> list[float]:
     """Columns of the bar lines that go through all bands of a system, px of the bands.
 
@@ -40,7 +40,7 @@ def _sticks_out(ink: np.ndarray) -> np.ndarray:
     return np.asarray((above > STEM_INK).all(axis=0) | (below > STEM_INK).all(axis=0))
 
 
-def _beside(columns: np.ndarray, heads: Sequence[Match]) -> np.ndarray:
+def _beside(columns: np.ndarray, heads: Sequence[GlyphMatch]) -> np.ndarray:
     """Where a head is so near that its stem would be here."""
     near = np.zeros(len(columns), bool)
     for head in heads:

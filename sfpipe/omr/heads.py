@@ -13,7 +13,7 @@ from sfpipe.omr.band import (
     row_of,
 )
 from sfpipe.omr.glyphs import Glyph, shrink
-from sfpipe.omr.matching import Match, find_glyph
+from sfpipe.omr.matching import GlyphMatch, find_glyph
 
 LOWEST, HIGHEST = -11, 19  # staff positions
 KINDS = ("head_black", "head_half", "head_whole")
@@ -26,12 +26,12 @@ GRACE_SIZE = 0.71  # of a grace note's head, beside a note's
 
 def find_heads(
     band: Band, glyphs: dict[str, Glyph], native_space: float, threshold: float
-) -> list[Match]:
+) -> list[GlyphMatch]:
     """The places that look most like note heads, by x; no two overlap, and none is a grace note's.
 
     Outside the staff, ledger lines must lead there.
     """
-    found: list[Match] = []
+    found: list[GlyphMatch] = []
     for kind in KINDS:
         positions = range(LOWEST, HIGHEST + 1)
         near = threshold - (WEAKER if kind == "head_black" else 0)
@@ -43,12 +43,12 @@ def find_heads(
     return [h for h in heads if not _is_grace(band, h, small, native_space)]
 
 
-def _between(head: Match, sure: Iterable[Match]) -> bool:
+def _between(head: GlyphMatch, sure: Iterable[GlyphMatch]) -> bool:
     """Whether a head is in a chord a third from another."""
     return any(abs(s.position - head.position) == 2 and abs(s.x - head.x) < 2 for s in sure)
 
 
-def _is_grace(band: Band, head: Match, small: Glyph, native_space: float) -> bool:
+def _is_grace(band: Band, head: GlyphMatch, small: Glyph, native_space: float) -> bool:
     if head.score >= SURE or head.name != "head_black":
         return False
     lines = lines_near(head.position)
@@ -60,7 +60,7 @@ def _is_grace(band: Band, head: Match, small: Glyph, native_space: float) -> boo
     return float(correlate(part, template).max(initial=-1.0)) > head.score
 
 
-def has_ledgers(band: Band, head: Match) -> bool:
+def has_ledgers(band: Band, head: GlyphMatch) -> bool:
     """Whether all ledger lines between a head and the staff are there."""
     if head.position > 9:
         lines = [*range(10, head.position + 1, 2)]
@@ -72,16 +72,16 @@ def has_ledgers(band: Band, head: Match) -> bool:
         row = round(row_of(line))
         sides = [head.x - head.width / 2 - 1, head.x + head.width / 2 + 1]
         nearest = abs(line - head.position) < 2
-        seen = [
+        inks = [
             float(band.dark[row - 1 : row + 2, max(round(x), 0) : round(x) + 1].max(initial=0))
             for x in (sides if nearest else [*sides, head.x])
         ]
-        if sum(ink >= LEDGER_INK for ink in seen) < (1 if nearest else 2):
+        if sum(ink >= LEDGER_INK for ink in inks) < (1 if nearest else 2):
             return False
     return True
 
 
-def in_beam(band: Band, head: Match) -> bool:
+def in_beam(band: Band, head: GlyphMatch) -> bool:
     """Whether a filled head goes on to the left or the right, as a beam does."""
     if head.name != "head_black":
         return False
@@ -96,9 +96,9 @@ def in_beam(band: Band, head: Match) -> bool:
     return False
 
 
-def _apart(found: Iterable[Match]) -> list[Match]:
-    kept: list[Match] = []
-    taken: dict[int, list[Match]] = {}
+def _apart(found: Iterable[GlyphMatch]) -> list[GlyphMatch]:
+    kept: list[GlyphMatch] = []
+    taken: dict[int, list[GlyphMatch]] = {}
     for head in sorted(found, key=lambda h: -h.score):
         near = [
             other

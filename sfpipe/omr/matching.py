@@ -14,7 +14,7 @@ from sfpipe.omr.glyphs import GLYPH_SPACE, Glyph
 
 
 @dataclass(frozen=True)
-class Match:
+class GlyphMatch:
     """A glyph found: its middle `x` (px of the band), staff `position` of its origin, `score`.
 
     `score` is the correlation, -1 to 1; `width` in px of the band.
@@ -36,13 +36,13 @@ def find_glyph(
     threshold: float,
     *,
     margin: tuple[float, float] = MARGIN,
-) -> list[Match]:
+) -> list[GlyphMatch]:
     """All places at which the glyph's origin may stand on one of `positions`, with its score."""
     kernel, anchor = _kernel(glyph, native_space)
     ink = _sums(band.dark)
     reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / GLYPH_SPACE + margin[1]
     middle = (glyph.left + glyph.ink.shape[1] / 2) / 2 - 0.5
-    found: list[Match] = []
+    found: list[GlyphMatch] = []
     for position in positions:
         lines = lines_near(position, reach + 0.25)
         template, (x0, y0) = draw_template(glyph, native_space, lines=lines, margin=margin)
@@ -57,7 +57,7 @@ def find_glyph(
         peaks = np.flatnonzero((best > threshold) & (best >= before) & (best > after))
         wide = glyph.ink.shape[1] / 2
         found += [
-            Match(name, float(p + x0 + middle), position, float(best[p]), wide) for p in peaks
+            GlyphMatch(name, float(p + x0 + middle), position, float(best[p]), wide) for p in peaks
         ]
     return found
 
@@ -83,9 +83,9 @@ def _sums(dark: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.integral(dark, sdepth=cv2.CV_64F))
 
 
-def apart(found: Iterable[Match], across: float, along: int) -> list[Match]:
+def apart(found: Iterable[GlyphMatch], across: float, along: int) -> list[GlyphMatch]:
     """The best of the matches within `across` px and `along` staff positions, by x."""
-    kept: list[Match] = []
+    kept: list[GlyphMatch] = []
     for match in sorted(found, key=lambda m: -m.score):
         if all(
             abs(other.x - match.x) >= across or abs(other.position - match.position) > along

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
@@ -19,7 +19,7 @@ SHORTEST_STEP = 0.1  # quarters; what is shorter comes of notes that were placed
 SLOWEST, FASTEST = 15.0, 600.0  # quarters per minute
 
 
-def omr_midi(notes: Sequence[Note], quarters_per_minute: float) -> PrettyMIDI:
+def omr_midi(notes: Sequence[OmrNote], quarters_per_minute: float) -> PrettyMIDI:
     """The notes as a piano track at a fixed tempo.
 
     Raises
@@ -42,7 +42,7 @@ def omr_midi(notes: Sequence[Note], quarters_per_minute: float) -> PrettyMIDI:
     return midi
 
 
-def omr_score_map(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
+def omr_score_map(notes: Sequence[OmrNote]) -> tuple[np.ndarray, np.ndarray]:
     """Where each onset is in the image: quarters (increasing) and x in px, float64 [shape=(n,)].
 
     Of a chord's column the median x.
@@ -54,7 +54,7 @@ def omr_score_map(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(quarters), np.array([float(np.median(columns[q])) for q in quarters])
 
 
-def tempo_of(notes: Sequence[Note], steps_per_minute: float) -> float:
+def tempo_of(notes: Sequence[OmrNote], steps_per_minute: float) -> float:
     """Quarters per minute at which the most frequent step from onset to onset has this tempo.
 
     An image seldom tells the tempo; steps differ less between pieces than quarters do.

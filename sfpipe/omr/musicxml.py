@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from sfpipe.errors import SfpipeError
 from sfpipe.notation.musicxml import unpack_mxl
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 
 XSI = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
@@ -30,7 +30,7 @@ class Measure:
     width: float
 
 
-def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list[Note]:
+def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list[OmrNote]:
     """The notes of movements that were read from one image, one after the other.
 
     Tied notes count once. A note without a place stands where its onset is in its measure.
@@ -44,7 +44,7 @@ def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list
 
     Returns
     -------
-    list of Note
+    list of OmrNote
         By onset and pitch; x in px of that image, y nan.
 
     Raises
@@ -57,11 +57,11 @@ def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list
     edges = [(m.left, m.left + m.width) for found in measures for m in found]
     left, right = min(a for a, _ in edges), max(b for _, b in edges)
     scale = (extent_px[1] - extent_px[0]) / max(right - left, 1e-6)
-    notes: list[Note] = []
+    notes: list[OmrNote] = []
     start = 0.0
     for score, places in zip(scores, measures, strict=True):
         for onset, duration, pitch, x in _struck(score, places):
-            notes.append(Note(start + onset, duration, pitch, extent_px[0] + (x - left) * scale))
+            notes.append(OmrNote(start + onset, duration, pitch, extent_px[0] + (x - left) * scale))
         start += float(score.highestTime)
     return sorted(notes, key=lambda n: (n.onset, n.midi_pitch))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Note:
+class OmrNote:
     """One note as read from an image.
 
     Attributes
@@ -32,6 +32,6 @@ class Note:
 class Reader(Protocol):
     """Anything that reads the notes of a strip: the built-in reader, Audiveris."""
 
-    def __call__(self, strip: np.ndarray) -> list[Note]:
+    def __call__(self, strip: np.ndarray) -> list[OmrNote]:
         """The notes of a strip, uint8 [shape=(height, width)], paper 255, by onset and pitch."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sfpipe.omr.accuracy import Truth, match_notes
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 
 ZOOM = 3
 ROW_PX = 500  # strip pixels per row of the picture
@@ -15,7 +15,7 @@ RIGHT, PITCH, WRONG = (0, 160, 0), (0, 140, 255), (0, 0, 230)  # BGR
 
 
 def draw_reading(
-    strip: np.ndarray, notes: Sequence[Note], truth: Truth, space: float
+    strip: np.ndarray, notes: Sequence[OmrNote], truth: Truth, space: float
 ) -> np.ndarray:
     """The strip three times enlarged, in rows; rings at notes as read, crosses at missed heads.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sfpipe.omr.band import SPACE
-from sfpipe.omr.matching import Match
+from sfpipe.omr.matching import GlyphMatch
 
 SEMITONES = (0, 2, 4, 5, 7, 9, 11)  # of C D E F G A B
 ALTERS = {"sharp": 1, "flat": -1, "natural": 0, "double_sharp": 2, "double_flat": -2}
@@ -19,16 +19,16 @@ ATTACHED = 4.5  # staff spaces from an accidental to its note
 
 
 @dataclass(frozen=True)
-class Clef:
+class OmrClef:
     """From column `x` on, staff position 0 is diatonic step `base` (7 per octave, C0 is 0)."""
 
     x: float
     base: int
 
 
-def clef_of(match: Match) -> Clef:
+def clef_of(match: GlyphMatch) -> OmrClef:
     """What a clef means."""
-    return Clef(match.x, CLEF_STEPS[match.name[5]] - match.position)
+    return OmrClef(match.x, CLEF_STEPS[match.name[5]] - match.position)
 
 
 def midi_pitch(step: int, alter: int) -> int:
@@ -37,12 +37,14 @@ def midi_pitch(step: int, alter: int) -> int:
     return 12 * (octave + 1) + SEMITONES[letter] + alter
 
 
-def key_signature(start: float, gap: float, accidentals: Sequence[Match], base: int) -> list[Match]:
+def key_signature(
+    start: float, gap: float, accidentals: Sequence[GlyphMatch], base: int
+) -> list[GlyphMatch]:
     """The accidentals of the key signature that begins within `gap` spaces right of column `start`.
 
     Its letters must come in the order of all key signatures.
     """
-    chain: list[Match] = []
+    chain: list[GlyphMatch] = []
     x, reach = start, gap
     for match in sorted(accidentals, key=lambda m: m.x):
         if match.x <= x:
@@ -62,7 +64,7 @@ def key_signature(start: float, gap: float, accidentals: Sequence[Match], base: 
 
 
 def attach(
-    accidentals: Iterable[Match], heads: Sequence[Match], barlines: Sequence[float]
+    accidentals: Iterable[GlyphMatch], heads: Sequence[GlyphMatch], barlines: Sequence[float]
 ) -> dict[int, str]:
     """Which accidental stands before which head: index of the head -> name."""
     result: dict[int, str] = {}
@@ -83,11 +85,11 @@ def attach(
 
 
 def alterations(
-    heads: Sequence[Match],
+    heads: Sequence[GlyphMatch],
     attached: dict[int, str],
     barlines: Sequence[float],
     keys: Sequence[tuple[float, dict[int, int]]],
-    clefs: Sequence[Clef],
+    clefs: Sequence[OmrClef],
 ) -> list[int]:
     """MIDI pitch of each head: an accidental holds for its step until the next bar line.
 

@@ -13,18 +13,18 @@ from sfpipe.omr.band import SPACE, Band, cut_band, row_of
 from sfpipe.omr.bars import find_barlines
 from sfpipe.omr.glyphs import FONTS, Glyph, load_glyphs
 from sfpipe.omr.heads import SURE, find_heads
-from sfpipe.omr.matching import Match
-from sfpipe.omr.notes import Note
+from sfpipe.omr.matching import GlyphMatch
+from sfpipe.omr.notes import OmrNote
 from sfpipe.omr.pitch import (
     ALTERS,
     FIRST_GAP,
-    Clef,
+    OmrClef,
     alterations,
     attach,
     clef_of,
     key_signature,
 )
-from sfpipe.omr.rhythm import Bar, Event, onsets, split_bars, usual_length
+from sfpipe.omr.rhythm import OmrBar, OmrEvent, onsets, split_bars, usual_length
 from sfpipe.omr.staves import Staves, darkness, find_staves
 from sfpipe.omr.stems import Stem, count_beams, find_flags, find_stem, stem_ink
 
@@ -35,22 +35,22 @@ OPENING = 8.0  # staff spaces from a line break in which the clef stands
 
 
 @dataclass
-class Staff:
+class OmrStaff:
     """What was read in one staff between two line breaks; columns in px of the band."""
 
     band: Band
     ink: np.ndarray
-    clefs: list[Match]
+    clefs: list[GlyphMatch]
     font: str
-    heads: list[Match] = field(default_factory=list)
+    heads: list[GlyphMatch] = field(default_factory=list)
     stems: list[Stem | None] = field(default_factory=list)
-    accidentals: list[Match] = field(default_factory=list)
-    rests: list[Match] = field(default_factory=list)
-    dots: list[Match] = field(default_factory=list)
+    accidentals: list[GlyphMatch] = field(default_factory=list)
+    rests: list[GlyphMatch] = field(default_factory=list)
+    dots: list[GlyphMatch] = field(default_factory=list)
     meters: list[tuple[float, float]] = field(default_factory=list)
 
 
-def read_strip(strip: np.ndarray, font: str | None = None) -> list[Note]:
+def read_strip(strip: np.ndarray, font: str | None = None) -> list[OmrNote]:
     """The notes of a typeset strip, by onset and pitch.
 
     Parameters
@@ -69,7 +69,7 @@ def read_strip(strip: np.ndarray, font: str | None = None) -> list[Note]:
     stretches = find_staves(strip)
     font = font or _font_of(dark, stretches[0])
     glyphs = load_glyphs(font)
-    reading = _Reading()
+    reading = _StripContents()
     for stretch in _between_breaks(dark, stretches, glyphs):
         staffs = [
             _look(dark, stretch, top, glyphs, font, voices=len(stretch.tops) > 1)
@@ -127,24 +127,24 @@ def _look(
     font: str,
     *,
     voices: bool,
-) -> Staff:
+) -> OmrStaff:
     space = stretch.space
     band = cut_band(dark, stretch.left, stretch.right, top, space)
-    staff = Staff(band, stem_ink(band), signs.find_clefs(band, glyphs, space), font)
+    staff = OmrStaff(band, stem_ink(band), signs.find_clefs(band, glyphs, space), font)
     staff.meters = signs.find_meters(band, glyphs, space, font)
     staff.dots = signs.find_dots(band, glyphs, space, font)
-    signs_seen = [m for m in signs.find_accidentals(band, glyphs, space) if not _inside(m, staff)]
-    key = [m for c in staff.clefs for m in _key_after(c, signs_seen)]
+    accidentals = [m for m in signs.find_accidentals(band, glyphs, space) if not _inside(m, staff)]
+    key = [m for c in staff.clefs for m in _key_after(c, accidentals)]
     heads = find_heads(band, glyphs, space, SCORES[font])
     for head in heads:
         # A flat on a line looks like a head with a stem, in a key signature where none can be.
-        if _in_accidental(head, signs_seen) or (head.score < SURE and _on_head(head, key)):
+        if _in_accidental(head, accidentals) or (head.score < SURE and _on_head(head, key)):
             continue
         stem = find_stem(staff.ink, head, heads)
         if (stem is not None or head.name == "head_whole") and not _inside(head, staff):
             staff.heads.append(head)
             staff.stems.append(None if head.name == "head_whole" else stem)
-    staff.accidentals = [m for m in signs_seen if not _on_head(m, staff.heads)]
+    staff.accidentals = [m for m in accidentals if not _on_head(m, staff.heads)]
     rests = signs.find_rests(band, glyphs, space, voices=voices)
     staff.rests = [
         r
@@ -154,7 +154,7 @@ def _look(
     return staff
 
 
-def _key_after(clef: Match, accidentals: Sequence[Match]) -> list[Match]:
+def _key_after(clef: GlyphMatch, accidentals: Sequence[GlyphMatch]) -> list[GlyphMatch]:
     """The key signature that a clef begins; a clef that changes within the line has none."""
     if clef.name.endswith("_change"):
         return []
@@ -162,19 +162,19 @@ def _key_after(clef: Match, accidentals: Sequence[Match]) -> list[Match]:
     return key_signature(clef.x + clef.width / 2, FIRST_GAP, accidentals, base)
 
 
-def _inside(match: Match, staff: Staff) -> bool:
+def _inside(match: GlyphMatch, staff: OmrStaff) -> bool:
     """Whether a match is part of a clef or a time signature."""
     clef = any(abs(match.x - c.x) < c.width / 2 + 1 for c in staff.clefs)
     return clef or any(abs(match.x - x) < 1.2 * SPACE for x, _ in staff.meters)
 
 
-def _on_head(rest: Match, heads: Sequence[Match]) -> bool:
+def _on_head(rest: GlyphMatch, heads: Sequence[GlyphMatch]) -> bool:
     return any(
         abs(rest.x - h.x) < 0.8 * SPACE and abs(rest.position - h.position) < 4 for h in heads
     )
 
 
-def _in_accidental(head: Match, found: Sequence[Match]) -> bool:
+def _in_accidental(head: GlyphMatch, found: Sequence[GlyphMatch]) -> bool:
     """Whether what looks like a head looks more like part of a sharp or natural."""
     return any(
         m.score > head.score
@@ -185,7 +185,7 @@ def _in_accidental(head: Match, found: Sequence[Match]) -> bool:
     )
 
 
-def _one_staff_each(staffs: Sequence[Staff]) -> None:
+def _one_staff_each(staffs: Sequence[OmrStaff]) -> None:
     """Of the heads that two staves claim, the one with the better score stays."""
     claims = sorted(
         (
@@ -195,7 +195,7 @@ def _one_staff_each(staffs: Sequence[Staff]) -> None:
         ),
         key=lambda claim: -claim[0],
     )
-    kept: list[tuple[int, Match, float, float]] = []
+    kept: list[tuple[int, GlyphMatch, float, float]] = []
     gone: set[tuple[int, int]] = set()
     for _, i, head, x, y in claims:
         space = staffs[i].band.scale * SPACE
@@ -211,25 +211,25 @@ def _one_staff_each(staffs: Sequence[Staff]) -> None:
         staff.stems = [staff.stems[n] for n in stay]
 
 
-def _strip_y(staff: Staff, head: Match) -> float:
+def _strip_y(staff: OmrStaff, head: GlyphMatch) -> float:
     return staff.band.strip_y(row_of(head.position))
 
 
-class _Reading:
+class _StripContents:
     """The strip read so far: what holds beyond a line break, and the bars."""
 
     def __init__(self) -> None:
         self.keys: list[dict[int, int]] = []
-        self.clefs: list[Clef | None] = []
+        self.clefs: list[OmrClef | None] = []
         self.meters: list[tuple[float, float]] = []
-        self.bars: list[Bar] = []
-        self.pitches: dict[Event, tuple[int, float, float]] = {}
+        self.bars: list[OmrBar] = []
+        self.pitches: dict[OmrEvent, tuple[int, float, float]] = {}
 
-    def add(self, staffs: Sequence[Staff], stretch: Staves, glyphs: dict[str, Glyph]) -> None:
+    def add(self, staffs: Sequence[OmrStaff], stretch: Staves, glyphs: dict[str, Glyph]) -> None:
         bands = [s.band for s in staffs]
         barlines = find_barlines(bands, [s.ink for s in staffs], [s.heads for s in staffs])
         space = stretch.space
-        events: list[Event] = []
+        events: list[OmrEvent] = []
         for number, staff in enumerate(staffs):
             pitches = self._pitches(number, staff, barlines)
             notes = _values(staff, glyphs, space)
@@ -237,14 +237,14 @@ class _Reading:
                 staff.heads, staff.stems, pitches, notes, strict=True
             ):
                 x = _column(head, stem) / SPACE + staff.band.left / space
-                event = Event(x + 1e-6 * head.position, number, value, beamed=beamed)
+                event = OmrEvent(x + 1e-6 * head.position, number, value, beamed=beamed)
                 self.pitches[event] = (pitch, staff.band.strip_x(head.x), _strip_y(staff, head))
                 events.append(event)
             for rest in staff.rests:
                 if rest.name != signs.WHOLE_REST:
                     value = signs.RESTS[rest.name] * _dotted(staff, rest)
                     x = rest.x / SPACE + staff.band.left / space
-                    events.append(Event(x, number, value, rest=True))
+                    events.append(OmrEvent(x, number, value, rest=True))
             self.meters += [
                 (x / SPACE + staff.band.left / space, m)
                 for x, m in staff.meters
@@ -253,16 +253,16 @@ class _Reading:
         lines = [x / SPACE + stretch.left / space for x in barlines]
         self.bars += split_bars(events, lines, stretch.right / space)
 
-    def _pitches(self, number: int, staff: Staff, barlines: Sequence[float]) -> list[int]:
+    def _pitches(self, number: int, staff: OmrStaff, barlines: Sequence[float]) -> list[int]:
         while len(self.keys) <= number:
             self.keys.append({})
             self.clefs.append(None)
         clefs = [clef_of(m) for m in staff.clefs]
         before = self.clefs[number]
         if before is not None:
-            clefs.insert(0, Clef(-1e9, before.base))
+            clefs.insert(0, OmrClef(-1e9, before.base))
         if not clefs:
-            clefs = [Clef(-1e9, 30)]
+            clefs = [OmrClef(-1e9, 30)]
         keys = [(-1e9, self.keys[number])]
         signature: set[int] = set()
         for match in staff.clefs:
@@ -280,10 +280,10 @@ class _Reading:
         self.keys[number], self.clefs[number] = keys[-1][1], clefs[-1]
         return alterations(staff.heads, attached, barlines, keys, clefs)
 
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[OmrNote]:
         """All notes, the bars one after the other."""
         usual = usual_length(self.bars)
-        result: list[Note] = []
+        result: list[OmrNote] = []
         start = 0.0
         for bar in self.bars:
             meters = [m for x, m in self.meters if x < bar.right]
@@ -292,24 +292,24 @@ class _Reading:
             for event, time in zip(bar.events, times, strict=True):
                 if not event.rest:
                     pitch, x, y = self.pitches[event]
-                    result.append(Note(start + time, event.value, pitch, x, y))
+                    result.append(OmrNote(start + time, event.value, pitch, x, y))
             start += total
         return sorted(result, key=lambda n: (n.onset, n.midi_pitch))
 
 
-def _in_all(staffs: Sequence[Staff], x: float, length: float) -> bool:
+def _in_all(staffs: Sequence[OmrStaff], x: float, length: float) -> bool:
     """Whether all staves of a system show a time signature at a column."""
     return all(any(abs(u - x) < SPACE and m == length for u, m in staff.meters) for staff in staffs)
 
 
-def _column(head: Match, stem: Stem | None) -> float:
+def _column(head: GlyphMatch, stem: Stem | None) -> float:
     """The column of a head, the same for the heads on both sides of a stem."""
     if stem is None:
         return head.x
     return stem.x - head.width / 2 if stem.up else stem.x + head.width / 2
 
 
-def _values(staff: Staff, glyphs: dict[str, Glyph], space: float) -> list[tuple[float, bool]]:
+def _values(staff: OmrStaff, glyphs: dict[str, Glyph], space: float) -> list[tuple[float, bool]]:
     """Written value of each head in quarters, and whether a beam goes on to the right."""
     result = []
     for head, stem in zip(staff.heads, staff.stems, strict=True):
@@ -327,6 +327,6 @@ def _values(staff: Staff, glyphs: dict[str, Glyph], space: float) -> list[tuple[
     return result
 
 
-def _dotted(staff: Staff, sign: Match) -> float:
+def _dotted(staff: OmrStaff, sign: GlyphMatch) -> float:
     """What the dots beside a head or rest make of its value."""
     return (1.0, 1.5, 1.75)[signs.count_dots(sign, staff.dots, staff.heads, staff.font)]

@@ -12,7 +12,7 @@ EPSILON = 1e-3  # quarters
 
 
 @dataclass(frozen=True)
-class Event:
+class OmrEvent:
     """A note or rest: column `x` (staff spaces), `staff`, written `value` in quarters.
 
     `beamed`: a beam goes on from its stem to the right.
@@ -26,10 +26,10 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Bar:
+class OmrBar:
     """The events of a bar in columns (indices into `events`), from column `left` to `right`."""
 
-    events: tuple[Event, ...]
+    events: tuple[OmrEvent, ...]
     left: float
     right: float
 
@@ -45,18 +45,18 @@ class Bar:
         return groups
 
 
-def split_bars(events: Sequence[Event], barlines: Sequence[float], end: float) -> list[Bar]:
+def split_bars(events: Sequence[OmrEvent], barlines: Sequence[float], end: float) -> list[OmrBar]:
     """The events by bar; bars without events are left out."""
     edges = [float("-inf"), *sorted(barlines), end]
     bars = []
     for left, right in itertools.pairwise(edges):
         inside = tuple(e for e in events if left <= e.x < right)
         if inside:
-            bars.append(Bar(inside, left, right))
+            bars.append(OmrBar(inside, left, right))
     return bars
 
 
-def onsets(bar: Bar, length: float | None) -> tuple[list[float], float]:
+def onsets(bar: OmrBar, length: float | None) -> tuple[list[float], float]:
     """Onset of each event, quarters from the bar's beginning, and how long the bar is.
 
     The next column begins when the first of the sounding notes ends, of a staff that has
@@ -83,13 +83,13 @@ def onsets(bar: Bar, length: float | None) -> tuple[list[float], float]:
     return times, total
 
 
-def usual_length(bars: Sequence[Bar]) -> float | None:
+def usual_length(bars: Sequence[OmrBar]) -> float | None:
     """The length most bars have by their written values, in quarters."""
     lengths = Counter(round(_by_values(bar)[1], 3) for bar in bars if len(bar.events) > 1)
     return lengths.most_common(1)[0][0] if lengths else None
 
 
-def _by_values(bar: Bar) -> tuple[list[float], float]:
+def _by_values(bar: OmrBar) -> tuple[list[float], float]:
     times = [0.0] * len(bar.events)
     pending: list[tuple[float, int]] = []
     now = 0.0
@@ -107,7 +107,7 @@ def _by_values(bar: Bar) -> tuple[list[float], float]:
     return times, max((end for end, _ in pending), default=now)
 
 
-def _without_a_rest(bar: Bar, length: float) -> list[float] | None:
+def _without_a_rest(bar: OmrBar, length: float) -> list[float] | None:
     """The onsets with one of the rests taken for something misread, if the bar then is right."""
     for i, event in enumerate(bar.events):
         if event.rest:
@@ -118,7 +118,7 @@ def _without_a_rest(bar: Bar, length: float) -> list[float] | None:
     return None
 
 
-def _with_triplets(bar: Bar, excess: float) -> Bar | None:
+def _with_triplets(bar: OmrBar, excess: float) -> OmrBar | None:
     """The bar with as many of its groups of three equal beamed notes as triplets as take `excess`.
 
     None if no number of groups does.
@@ -140,7 +140,7 @@ def _with_triplets(bar: Bar, excess: float) -> Bar | None:
     return replace(bar, events=tuple(events))
 
 
-def _threes(bar: Bar) -> list[list[int]]:
+def _threes(bar: OmrBar) -> list[list[int]]:
     """Runs of beamed notes of one staff that are three, all of the same value."""
     found = []
     for staff in sorted({event.staff for event in bar.events}):
@@ -158,7 +158,7 @@ def _threes(bar: Bar) -> list[list[int]]:
     return found
 
 
-def _by_place(bar: Bar, length: float) -> list[float]:
+def _by_place(bar: OmrBar, length: float) -> list[float]:
     groups = bar.columns()
     first = bar.events[groups[0][0]].x
     span = max(bar.right - first, 1e-6)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sfpipe.omr.band import SPACE, Band
 from sfpipe.omr.glyphs import Glyph
-from sfpipe.omr.matching import Match, apart, find_glyph
+from sfpipe.omr.matching import GlyphMatch, apart, find_glyph
 
 # Staff positions of the glyphs' origins; rests of one voice among several are moved.
 CLEFS = {"clef_g": (2,), "clef_f": (6,), "clef_c": (0, 2, 4, 6)}
@@ -20,9 +20,9 @@ CLEF_SCORE, ACCIDENTAL_SCORE, REST_SCORE, TIME_SCORE = 0.75, 0.72, 0.7, 0.65
 DOTS = {"leipzig": (0.42, 0.35, 0.78), "emmentaler": (0.7, 0.2, 1.3)}
 
 
-def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
+def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[GlyphMatch]:
     """Clefs by x; ``clef_g``, ``clef_f``, ``clef_c`` and, in the small size, ``..._change``."""
-    found: list[Match] = []
+    found: list[GlyphMatch] = []
     for name, positions in CLEFS.items():
         for full in (name, name + "_change"):
             if full in glyphs:
@@ -30,13 +30,13 @@ def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match
     return apart(found, 2.5 * SPACE, 9)
 
 
-def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list[Match]:
+def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list[GlyphMatch]:
     """Accidentals by x, those of key signatures among them.
 
     Those with less than `ACCIDENTAL_SCORE` count only if they make up a key signature, where
     neighbours touch.
     """
-    found: list[Match] = []
+    found: list[GlyphMatch] = []
     for name in ACCIDENTALS:
         positions = range(-8, 17)
         # Its cross is seen in many things.
@@ -46,9 +46,11 @@ def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list
     return apart(found, 0.6 * SPACE, 3)
 
 
-def find_rests(band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool) -> list[Match]:
+def find_rests(
+    band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool
+) -> list[GlyphMatch]:
     """Rests by x; with several `voices` they may stand above or below the middle."""
-    found: list[Match] = []
+    found: list[GlyphMatch] = []
     for name in (*RESTS, WHOLE_REST):
         usual = {"rest_1": 6, "rest_2": 4}.get(name, 4)
         moves = range(-8, 9, 2) if voices else range(-2, 3, 2)
@@ -60,14 +62,16 @@ def find_rests(band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bo
     return apart(found, 1.0 * SPACE, 5)
 
 
-def find_dots(band: Band, glyphs: dict[str, Glyph], space: float, font: str) -> list[Match]:
+def find_dots(band: Band, glyphs: dict[str, Glyph], space: float, font: str) -> list[GlyphMatch]:
     """Augmentation dots by x: small, round, between two lines, with paper around them."""
     glyph, rows = glyphs["dot"], range(-7, 17, 2)
     found = find_glyph(band, "dot", glyph, rows, space, DOTS[font][0], margin=(0.35, 0.3))
     return apart(found, 0.5 * SPACE, 1)
 
 
-def count_dots(sign: Match, dots: Sequence[Match], others: Sequence[Match], font: str) -> int:
+def count_dots(
+    sign: GlyphMatch, dots: Sequence[GlyphMatch], others: Sequence[GlyphMatch], font: str
+) -> int:
     """Dots that lengthen a note head or rest: right of it, before the next of the `others`."""
     edge = sign.x + sign.width / 2
     ends = [o.x - o.width / 2 for o in others if o.x - sign.x > 0.7 * SPACE]
@@ -83,13 +87,13 @@ def find_meters(
 ) -> list[tuple[float, float]]:
     """Time signatures: (column in the band, quarters in a bar)."""
     upper, lower = (6, 2) if font == "leipzig" else (4, 0)
-    digits: dict[int, list[Match]] = {}
+    digits: dict[int, list[GlyphMatch]] = {}
     for row in (upper, lower):
-        seen: list[Match] = []
+        matches: list[GlyphMatch] = []
         for value in range(10):
             name = f"digit_{value}"
-            seen += find_glyph(band, name, glyphs[name], (row,), space, TIME_SCORE)
-        digits[row] = apart(seen, 1.0 * SPACE, 1)
+            matches += find_glyph(band, name, glyphs[name], (row,), space, TIME_SCORE)
+        digits[row] = apart(matches, 1.0 * SPACE, 1)
     meters = []
     for below in digits[lower]:
         above, all_below = (
@@ -106,5 +110,5 @@ def find_meters(
     return sorted(meters)
 
 
-def _number(digits: Sequence[Match]) -> int:
+def _number(digits: Sequence[GlyphMatch]) -> int:
     return int("".join(m.name[-1] for m in sorted(digits, key=lambda m: m.x)) or 0)

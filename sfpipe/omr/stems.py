@@ -9,7 +9,7 @@ import numpy as np
 
 from sfpipe.omr.band import SPACE, Band, correlate, draw_template, row_of
 from sfpipe.omr.glyphs import Glyph
-from sfpipe.omr.matching import Match
+from sfpipe.omr.matching import GlyphMatch
 
 STEM_INK = 0.4  # px of ink across a stem (8 px per staff space)
 SHORTEST = 1.7  # staff spaces from a head's centre to its stem's end
@@ -39,7 +39,7 @@ def stem_ink(band: Band) -> np.ndarray:
     )
 
 
-def find_stem(ink: np.ndarray, head: Match, heads: Sequence[Match] = ()) -> Stem | None:
+def find_stem(ink: np.ndarray, head: GlyphMatch, heads: Sequence[GlyphMatch] = ()) -> Stem | None:
     """The stem of a head, the longer of upwards on its right and downwards on its left.
 
     Of two of the `heads` that touch, one above the other, with stems on both sides, the upper

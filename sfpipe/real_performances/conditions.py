@@ -51,7 +51,7 @@ def room_of(params: RoomParams) -> Room:
     return Room(length, width, height, rt60_s=params.rt60_s, distance_m=params.distance_m)
 
 
-def hear(
+def render_condition(
     condition: str,
     score: Midi,
     performance: Midi,

@@ -45,12 +45,12 @@ def pair_notes(score: Mapping[str, ScoreNote], played: Sequence[PlayedNote]) -> 
     for note in played:
         by_pitch.setdefault(note.pitch, []).append(note)
     candidates = []
-    for wanted in score.values():
-        due = _expected(wanted.quarter, quarters, times)
-        for other in by_pitch.get(wanted.pitch, ()):
+    for note_due in score.values():
+        due = _expected(note_due.quarter, quarters, times)
+        for other in by_pitch.get(note_due.pitch, ()):
             distance = abs(other.onset_s - due)
             if distance <= NEAR_S:
-                candidates.append((distance, wanted.id, other.id))
+                candidates.append((distance, note_due.id, other.id))
     taken: set[str] = set()
     found: dict[str, str] = {}
     for _, score_id, played_id in sorted(candidates):

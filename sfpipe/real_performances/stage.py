@@ -14,7 +14,7 @@ from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio, write_flac
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.performances import MADE, made_files, score_onsets, write_onsets
-from sfpipe.audio.soundfonts import SoundFont, resolve
+from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.files import read_noteheads
@@ -30,7 +30,7 @@ from sfpipe.real_performances.conditions import (
     check_recordings,
     describe,
     find_recording,
-    hear,
+    render_condition,
 )
 from sfpipe.real_performances.notes import ScoreNote, read_match, read_score_notes
 from sfpipe.store.schema import HUMAN
@@ -40,7 +40,7 @@ FORMAT = 2  # raise it when what this module writes changes, so that old files a
 
 
 @dataclass(frozen=True)
-class Job:
+class PerformanceJob:
     """All that a worker needs to know to make one performance audible."""
 
     piece: str
@@ -108,8 +108,8 @@ def performances(
         )
     check_recordings(params.recordings)
     fonts = {
-        "training": resolve(params.soundfont),
-        "direct": resolve(params.direct_soundfont),
+        "training": resolve_soundfont(params.soundfont),
+        "direct": resolve_soundfont(params.direct_soundfont),
     }
     report = StageReport()
     counts: dict[str, dict[str, Any]] = {}
@@ -133,8 +133,8 @@ def performances(
                     report.skipped[job.name] = outcome.error
                     store.skip(job.name, outcome.error)
                     continue
-                heard, counted = outcome.value
-                for performance in heard:
+                made_audible, counted = outcome.value
+                for performance in made_audible:
                     store.add(job.piece, split=job.split, **performance)
                     if performance["condition"] in recorded and not performance["simulated"]:
                         recorded[performance["condition"]] += 1
@@ -168,7 +168,7 @@ def totals(counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"performances": len(every), **summed, **largest}
 
 
-def perform(job: Job) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def perform(job: PerformanceJob) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Make one performance under all conditions; what the store is given, and the counts.
 
     Raises
@@ -186,9 +186,9 @@ def perform(job: Job) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     missing = [c for c in CONDITIONS if not _is_made(job, c, recipes[c])]
     if missing:
         _make(job, missing, recipes, recordings)
-    heard = [_analyse(job, c, recordings[c] is None) for c in CONDITIONS]
+    made_audible = [_analyse(job, c, recordings[c] is None) for c in CONDITIONS]
     made = json.loads((job.out / f"{job.performer}-performance.json").read_text("utf-8"))
-    return heard, made["alignment"]
+    return made_audible, made["alignment"]
 
 
 _HEADS = "noteheads.csv"
@@ -204,7 +204,7 @@ def _jobs(
     gain: float,
     seed: int,
     fluidsynth: str,
-) -> list[Job]:
+) -> list[PerformanceJob]:
     notes = read_score_notes(raw / piece.source)
     placed = place_notes(notes, read_noteheads(engraved / piece.id))
     files = {PurePosixPath(n).name: raw / n for n in piece.performances or {}}
@@ -213,7 +213,7 @@ def _jobs(
         stem = name.removesuffix(".match")
         midi = files.get(f"{stem}.mid", files[name].with_suffix(".mid"))
         work.append(
-            Job(
+            PerformanceJob(
                 piece.id,
                 stem.removeprefix(piece.id).strip("_-") or stem,
                 piece.split,
@@ -234,7 +234,7 @@ def _jobs(
 
 
 def _make(
-    job: Job,
+    job: PerformanceJob,
     conditions: list[str],
     recipes: dict[str, dict[str, Any]],
     recordings: dict[str, Path | None],
@@ -262,7 +262,9 @@ def _make(
             samples = load_audio(recording)
         else:
             rng = np.random.default_rng([job.seed, zlib.crc32(job.name.encode())])
-            samples = hear(condition, score, performance, factor, voices, job.params.room, rng)
+            samples = render_condition(
+                condition, score, performance, factor, voices, job.params.room, rng
+            )
         path.with_suffix(".json").unlink(missing_ok=True)
         write_flac(path.with_suffix(".flac"), samples)
         if condition == "score":
@@ -280,7 +282,7 @@ def _make(
 
 
 def _check_same(
-    job: Job, matched: list[tuple[int, float]], played: list[tuple[int, float]]
+    job: PerformanceJob, matched: list[tuple[int, float]], played: list[tuple[int, float]]
 ) -> None:
     """The match file and the MIDI file must be of one performance."""
     if len(matched) != len(played):
@@ -294,7 +296,7 @@ SAME_S = 0.01
 
 
 def _recipe(
-    job: Job, condition: str, source: dict[str, str], recording: Path | None
+    job: PerformanceJob, condition: str, source: dict[str, str], recording: Path | None
 ) -> dict[str, Any]:
     recipe: dict[str, Any] = {"format": FORMAT, "source": source}
     if recording is not None:
@@ -311,7 +313,7 @@ def _recipe(
     return recipe
 
 
-def _is_made(job: Job, condition: str, recipe: dict[str, Any]) -> bool:
+def _is_made(job: PerformanceJob, condition: str, recipe: dict[str, Any]) -> bool:
     path = job.out / f"{job.performer}-{condition}"
     if not all(path.with_suffix(suffix).is_file() for suffix in MADE):
         return False
@@ -321,7 +323,7 @@ def _is_made(job: Job, condition: str, recipe: dict[str, Any]) -> bool:
         return False
 
 
-def _analyse(job: Job, condition: str, simulated: bool) -> dict[str, Any]:
+def _analyse(job: PerformanceJob, condition: str, simulated: bool) -> dict[str, Any]:
     """Spectrogram and onsets of a recording, ready for the store."""
     description = (job.out / f"{job.performer}-{condition}").with_suffix(".json")
     recording = read_recording(description)

@@ -49,8 +49,8 @@ def main() -> int:
     if sys.argv[1] == "--probe":
         print(json.dumps(probe()))
         return 0
-    wanted = json.loads(sys.argv[1])
-    os.chdir(wanted["folder"])
+    specification = json.loads(sys.argv[1])
+    os.chdir(specification["folder"])
     if separate():
         # Only a child is inside the new process namespace; with its first process all others die.
         child = os.fork()
@@ -58,15 +58,15 @@ def main() -> int:
             _, status = os.waitpid(child, 0)
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else SIGNALLED - code
-    room = wanted["limits"].pop("NPROC")
-    limit(wanted["limits"])
+    room = specification["limits"].pop("NPROC")
+    limit(specification["limits"])
     libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    close_files(wanted["read"])
-    os.chdir(wanted["inside"])
-    drop_root(wanted["command"][0])
+    close_files(specification["read"])
+    os.chdir(specification["inside"])
+    drop_root(specification["command"][0])
     limit_tasks(room)
     libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user would clear it
-    os.execve(wanted["command"][0], wanted["command"], wanted["environment"])
+    os.execve(specification["command"][0], specification["command"], specification["environment"])
 
 
 def probe() -> list:

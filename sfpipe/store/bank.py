@@ -333,8 +333,8 @@ def merge_onsets(score: ScoreRecord, record: PerformanceRecord, window: Window) 
     if len(frames) < 2:
         raise SfpipeError(f"{name}: fewer than two onsets inside the audio")
     cut = (score.strip.shape[0] - window.height) // 2  # rows above the window, as crop_rows
-    heard = every < record.spectrogram.shape[1]
-    heads, notes = _printed(score, every[heard], record.score_onset[heard], cut)
+    inside_audio = every < record.spectrogram.shape[1]
+    heads, notes = _printed(score, every[inside_audio], record.score_onset[inside_audio], cut)
     return PerformanceInfo(
         record.piece,
         record.performance,

@@ -8,7 +8,7 @@ from pathlib import Path
 from sfpipe.store.reader import describe
 
 
-def text(path: str | Path, most: int = 24) -> str:
+def describe_store(path: str | Path, most: int = 24) -> str:
     """What is inside a store: origin, counts per split, the first `most` arrays.
 
     Raises

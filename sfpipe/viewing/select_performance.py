@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sfpipe.audio.files import load_audio
-from sfpipe.audio.soundfonts import resolve
+from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.params import SynthesizeParams
@@ -149,7 +149,7 @@ def sound_of(shown: SelectedPerformance, params: SynthesizeParams) -> np.ndarray
         return None
     return synthesize_midi(
         midi,
-        resolve(record.soundfont).path,
+        resolve_soundfont(record.soundfont).path,
         gain=params.gain,
         program=params.program,
         tempo_factor=record.tempo_factor,

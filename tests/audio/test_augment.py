@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from sfpipe.audio.augment import augment_audio, augment_midi, equalise
 from sfpipe.audio.files import load_audio
-from sfpipe.audio.midi import Control, Midi, Note
-from sfpipe.audio.performances import choose
+from sfpipe.audio.midi import Control, Midi, MidiNote
+from sfpipe.audio.performances import choose_performances
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.stage import read_onsets, synthesize
@@ -18,7 +18,7 @@ from tests.audio.conftest import write_piece
 
 SCORE_S = np.arange(0, 60, 0.5)
 SCORE = Midi(
-    [Note(t, t + 0.4, 0, 60 + k, 80, 2 * t) for t in SCORE_S for k in (0, 4, 7)],
+    [MidiNote(t, t + 0.4, 0, 60 + k, 80, 2 * t) for t in SCORE_S for k in (0, 4, 7)],
     [Control(10.0, 0, 64, 127)],
 )
 PLAIN = {"jitter_s": 0, "asynchrony_s": 0, "velocity": 0}
@@ -91,12 +91,15 @@ def test_the_equaliser_changes_the_bands_asked_for():
 def test_varied_performances_come_beside_the_plain_ones(tmp_path):
     fonts = [SoundFont(n, tmp_path / n, "", "") for n in ("A", "B")]
     plain = VariantParams(soundfonts=["A", "B"], tempo_factors=[1.0, 1.25], per_piece=2)
-    before, after = choose(plain, fonts, "p", 1), choose(plain, fonts, "p", 1, copies=6)
+    before, after = (
+        choose_performances(plain, fonts, "p", 1),
+        choose_performances(plain, fonts, "p", 1, copies=6),
+    )
     assert after[:2] == before
     assert [p.copy for p in after[2:]] == [1, 2, 3, 4, 5, 6]
     assert {p.soundfont.name for p in after[2:]} == {"A", "B"}
     assert len({p.name for p in after}) == 8
-    assert after == choose(plain, fonts, "p", 1, copies=6)
+    assert after == choose_performances(plain, fonts, "p", 1, copies=6)
 
 
 def test_varied_performances_are_synthesised_and_the_plain_ones_stay(soundfont, tmp_path):

@@ -12,7 +12,7 @@ import sys
 from sfpipe.audio import binding
 from sfpipe.errors import SfpipeError
 try:
-    binding.load()
+    binding.load_fluidsynth()
 except SfpipeError as error:
     print(error)
 """

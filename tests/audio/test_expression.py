@@ -6,15 +6,15 @@ from pydantic import ValidationError
 
 from sfpipe.audio.augment import augment_midi
 from sfpipe.audio.expression import SUSTAIN, add_expression
-from sfpipe.audio.midi import SHORTEST_S, Control, Midi, Note
-from sfpipe.audio.soundfonts import resolve
+from sfpipe.audio.midi import SHORTEST_S, Control, Midi, MidiNote
+from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.params import AugmentParams
 from sfpipe.store.schema import SAMPLE_RATE
 
 CHORDS = Midi(
     [
-        Note(t, t + 0.5, c, p, 80, 2 * t)
+        MidiNote(t, t + 0.5, c, p, 80, 2 * t)
         for t in np.arange(0, 60, 0.5)
         for c, p in ((1, 48), (0, 72))
     ]
@@ -99,8 +99,8 @@ def test_expression_leaves_the_timing_that_is_drawn():
 
 
 def test_the_pedal_is_heard():
-    font = resolve("FluidR3_GM").path
-    notes = [Note(0.0, 0.2, 0, 60, 90), Note(1.5, 1.7, 0, 84, 1)]
+    font = resolve_soundfont("FluidR3_GM").path
+    notes = [MidiNote(0.0, 0.2, 0, 60, 90), MidiNote(1.5, 1.7, 0, 84, 1)]
     pedal = [Control(0.1, 0, SUSTAIN, 127), Control(1.4, 0, SUSTAIN, 0)]
     dry, wet = (synthesize_midi(Midi(notes, c), font).astype(float) for c in ([], pedal))
     later = slice(int(0.8 * SAMPLE_RATE), int(1.2 * SAMPLE_RATE))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfpipe.audio.performances import Performance, choose, score_onsets
+from sfpipe.audio.performances import Performance, choose_performances, score_onsets
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.errors import SfpipeError
 from sfpipe.params import VariantParams
@@ -24,7 +24,7 @@ def names(performances):
 
 
 def test_all_combinations_the_plain_one_first():
-    assert names(choose(params(), FONTS, "p", 1)) == [
+    assert names(choose_performances(params(), FONTS, "p", 1)) == [
         *("A-x1.00", "A-x0.80", "A-x1.25"),
         *("B-x1.00", "B-x0.80", "B-x1.25"),
     ]
@@ -32,23 +32,23 @@ def test_all_combinations_the_plain_one_first():
 
 @given(st.integers(1, 7), st.text(max_size=10), st.integers(0, 2**31))
 def test_a_draw_is_distinct_and_begins_with_the_plain_one(per_piece, piece, seed):
-    drawn = names(choose(params(per_piece), FONTS, piece, seed))
+    drawn = names(choose_performances(params(per_piece), FONTS, piece, seed))
     assert len(drawn) == len(set(drawn)) == min(per_piece, 6)
     assert drawn[0] == "A-x1.00"
 
 
 def test_a_draw_depends_on_seed_and_piece_only():
     def draws(seed):
-        return [names(choose(params(3), FONTS, f"p{i}", seed)) for i in range(30)]
+        return [names(choose_performances(params(3), FONTS, f"p{i}", seed)) for i in range(30)]
 
     assert draws(1) == draws(1) != draws(2)
     assert {name for drawn in draws(1) for name in drawn} == set(
-        names(choose(params(), FONTS, "p", 1))
+        names(choose_performances(params(), FONTS, "p", 1))
     )
 
 
 def test_without_factor_one_the_nearest_is_the_plain_one():
-    assert choose(params(1, (0.5, 1.1, 2.0)), FONTS, "p", 1)[0].tempo_factor == 1.1
+    assert choose_performances(params(1, (0.5, 1.1, 2.0)), FONTS, "p", 1)[0].tempo_factor == 1.1
 
 
 def test_names_tell_factors_apart():

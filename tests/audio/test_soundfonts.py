@@ -2,13 +2,13 @@ import shutil
 
 import pytest
 
-from sfpipe.audio.soundfonts import DECLARED, find, resolve, search_folders
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont, resolve_soundfont, search_folders
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 
 
 def test_the_installed_edition_is_the_declared_one(soundfont):
-    font = resolve("TimGM6mb")
+    font = resolve_soundfont("TimGM6mb")
     assert font.path == soundfont
     assert font.sha256 == sha256(soundfont) == DECLARED["TimGM6mb"].sha256
     assert font.warning is None
@@ -16,7 +16,7 @@ def test_the_installed_edition_is_the_declared_one(soundfont):
 
 def test_missing_sound_font_names_the_package(tmp_path):
     with pytest.raises(SfpipeError, match="not on this machine") as error:
-        resolve("FluidR3_GM", folders=[tmp_path])
+        resolve_soundfont("FluidR3_GM", folders=[tmp_path])
     assert "apt-get install fluid-soundfont-gm" in error.value.remedy
     assert "SFPIPE_SOUNDFONTS" in error.value.remedy
 
@@ -26,29 +26,29 @@ def test_own_folders_come_first(tmp_path, monkeypatch, soundfont):
     (tmp_path / "b" / "TimGM6mb.sf2").symlink_to(soundfont)
     monkeypatch.setenv("SFPIPE_SOUNDFONTS", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
     assert search_folders()[:2] == [tmp_path / "a", tmp_path / "b"]
-    assert find(DECLARED["TimGM6mb"]) == tmp_path / "b" / "TimGM6mb.sf2"
+    assert find_soundfont(DECLARED["TimGM6mb"]) == tmp_path / "b" / "TimGM6mb.sf2"
 
 
 def test_another_edition_is_a_warning_or_if_strict_an_error(tmp_path):
     (tmp_path / "TimGM6mb.sf2").write_bytes(b"another edition")
-    font = resolve("TimGM6mb", folders=[tmp_path])
+    font = resolve_soundfont("TimGM6mb", folders=[tmp_path])
     assert "not the edition" in font.warning
     assert font.sha256 == sha256(tmp_path / "TimGM6mb.sf2")
     with pytest.raises(SfpipeError, match="not the edition"):
-        resolve("TimGM6mb", folders=[tmp_path], strict=True)
+        resolve_soundfont("TimGM6mb", folders=[tmp_path], strict=True)
 
 
 def test_a_path_to_any_sound_font(tmp_path, soundfont):
     path = tmp_path / "my piano (1).sf2"
     shutil.copy(soundfont, path)
-    font = resolve(str(path))
+    font = resolve_soundfont(str(path))
     assert font.name == "my_piano_1_"  # it becomes part of file names
     assert font.path == path
     with pytest.raises(SfpipeError, match="no such sound font"):
-        resolve(str(tmp_path / "other.sf2"))
+        resolve_soundfont(str(tmp_path / "other.sf2"))
 
 
 def test_a_misspelt_name_gets_its_neighbour():
     with pytest.raises(SfpipeError, match="unknown sound font") as error:
-        resolve("FluidR3GM")
+        resolve_soundfont("FluidR3GM")
     assert "'FluidR3_GM'" in error.value.remedy

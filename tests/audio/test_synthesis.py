@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from sfpipe.audio.midi import Control, Midi, Note, read_midi
+from sfpipe.audio.midi import Control, Midi, MidiNote, read_midi
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import PERIOD, RENDER_RATE, events, synthesize_midi
 from sfpipe.errors import SfpipeError
@@ -53,7 +53,7 @@ def test_onsets_sound_when_the_midi_file_says(tmp_path, soundfont, factor):
 
 
 def test_events_are_placed_in_the_nearest_period():
-    note = Note(1.0, 2.0, 0, 60, 64)
+    note = MidiNote(1.0, 2.0, 0, 60, 64)
     (start, kind, _), (end, off, _) = events(Midi([note]))
     assert (kind, off) == (2, 1)
     for period, time in ((start, 1.0), (end, 2.0)):
@@ -61,19 +61,19 @@ def test_events_are_placed_in_the_nearest_period():
 
 
 def test_a_note_struck_again_is_not_cut_off_by_the_first_ones_end():
-    first, second = Note(0.0, 0.02, 0, 60, 64), Note(0.01, 1.0, 0, 60, 64)
+    first, second = MidiNote(0.0, 0.02, 0, 60, 64), MidiNote(0.01, 1.0, 0, 60, 64)
     kinds = [(kind, what) for _, kind, what in events(Midi([first, second]))]
     assert kinds == [(2, first), (2, second), (1, second)]
 
 
 def test_released_before_struck_again_and_controls_first():
-    notes = [Note(0.0, 0.5, 0, 60, 64), Note(0.5, 1.0, 0, 60, 64)]
+    notes = [MidiNote(0.0, 0.5, 0, 60, 64), MidiNote(0.5, 1.0, 0, 60, 64)]
     kinds = [kind for _, kind, _ in events(Midi(notes, [Control(0.5, 0, 64, 0)]))]
     assert kinds == [2, 0, 1, 2, 1]
 
 
 def test_the_pedal_and_pitch_bend_are_heard(soundfont):
-    note = [Note(0.0, 0.2, 0, 72, 90)]
+    note = [MidiNote(0.0, 0.2, 0, 72, 90)]
     dry = synthesize_midi(Midi(note), soundfont)
     pedal = synthesize_midi(Midi(note, [Control(0.0, 0, 64, 127)]), soundfont)
     late = slice(int(0.9 * RATE), int(1.1 * RATE))

@@ -6,7 +6,7 @@ import mido
 import numpy as np
 import pytest
 
-from sfpipe.cleaning.checks import check, read_evidence
+from sfpipe.cleaning.checks import check_melody, read_evidence
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams
 
@@ -28,7 +28,7 @@ def edit_heads(folder, edit):
 
 def verdict(folder, params=PARAMS):
     evidence = read_evidence(folder)
-    return check(evidence, params), evidence.numbers
+    return check_melody(evidence, params), evidence.numbers
 
 
 @pytest.mark.parametrize("piece", ["rich", "plain", "waltz", "chords"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.datasets.catalogue import ARCHIVES
@@ -22,7 +22,7 @@ LES_GRACES = "Anonymous__lesgraces__lesgraces"  # train
 SONATINE = "AndreJ__O34__andre-sonatine"  # test
 
 pytestmark = pytest.mark.skipif(
-    find(DECLARED["TimGM6mb"]) is None,
+    find_soundfont(DECLARED["TimGM6mb"]) is None,
     reason="the sound font TimGM6mb is not on this machine: see `sfpipe doctor`",
 )
 
@@ -171,7 +171,8 @@ def test_v1_by_hand(tmp_path):
         assert slow.attrs["tempo_factor"] == 0.8
         name = f"{LES_GRACES}_tempo-1000_ElectricPiano"
         audio = synthesize_midi(
-            folder / LES_GRACES / "performances" / name / f"{name}.mid", find(DECLARED["TimGM6mb"])
+            folder / LES_GRACES / "performances" / name / f"{name}.mid",
+            find_soundfont(DECLARED["TimGM6mb"]),
         )
         np.testing.assert_array_equal(plain["spectrogram"], spectrogram(audio, 22_050))
 

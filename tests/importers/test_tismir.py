@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
-from sfpipe.importers.tismir import Score, import_tismir, onset_map, read_score
+from sfpipe.importers.tismir import TismirScore, import_tismir, onset_map, read_score
 
 LES_GRACES = "Anonymous__lesgraces__lesgraces"
 
 pytestmark = pytest.mark.skipif(
-    find(DECLARED["TimGM6mb"]) is None,
+    find_soundfont(DECLARED["TimGM6mb"]) is None,
     reason="the sound font TimGM6mb is not on this machine: see `sfpipe doctor`",
 )
 
@@ -74,7 +74,9 @@ def test_both_stores_by_hand(tmp_path):
         assert score["onset_quarter"][:].tolist() == [0, 1]
         assert played["onset_s"][:].tolist() == [0, 0.5]
         assert played["score_onset"][:].tolist() == [0, 1]
-        audio = synthesize_midi(folder / "performance" / "tune.mid", find(DECLARED["TimGM6mb"]))
+        audio = synthesize_midi(
+            folder / "performance" / "tune.mid", find_soundfont(DECLARED["TimGM6mb"])
+        )
         np.testing.assert_array_equal(played["spectrogram"][:], spectrogram(audio, 22_050))
 
 
@@ -182,7 +184,7 @@ def test_nothing_usable_leaves_no_store(tmp_path):
 
 def test_onset_map_takes_the_first_head_of_each_onset():
     coords = np.array([[5, 10], [6, 11], [7, 20]], np.float32)
-    score = Score(np.zeros((8, 30), np.uint8), coords, np.arange(3), np.array([1, 0, 2]))
+    score = TismirScore(np.zeros((8, 30), np.uint8), coords, np.arange(3), np.array([1, 0, 2]))
     found = onset_map(score, np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 2.0]))
     assert found.onset_s.tolist() == [0, 1]
     assert (found.x_px.tolist(), found.y_px.tolist()) == ([10, 20], [5, 7])

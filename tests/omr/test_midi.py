@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfpipe.omr.midi import FASTEST, SLOWEST, omr_midi, tempo_of
-from sfpipe.omr.notes import Note
+from sfpipe.omr.notes import OmrNote
 
 
 def notes_at(onsets):
-    return [Note(t, 0.5, 60, 10 * i) for i, t in enumerate(onsets)]
+    return [OmrNote(t, 0.5, 60, 10 * i) for i, t in enumerate(onsets)]
 
 
 @pytest.mark.parametrize(("step", "quarters"), [(0.5, 100), (1.0, 200), (0.25, 50)])

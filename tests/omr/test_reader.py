@@ -9,7 +9,7 @@ from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.omr import signs
 from sfpipe.omr.accuracy import Truth, accuracy
-from sfpipe.omr.matching import Match
+from sfpipe.omr.matching import GlyphMatch
 from sfpipe.omr.midi import omr_midi, omr_score_map, tempo_of
 from sfpipe.omr.overlay import PITCH, RIGHT, WRONG, draw_reading
 from sfpipe.omr.pitch import CLEF_STEPS, SEMITONES, alterations, clef_of, midi_pitch
@@ -101,8 +101,8 @@ def test_an_octave_is_seven_steps_and_twelve_semitones(step, alter):
 @given(st.sampled_from([("g", 2), ("f", 6), ("c", 4)]), st.integers(-11, 19), st.integers(-3, 3))
 def test_a_staff_position_is_a_pitch_and_back(clef, position, sharps):
     kind, line = clef
-    found = clef_of(Match(f"clef_{kind}", 10.0, line, 1.0, 16.0))
-    head = Match("head_black", 50.0, position, 1.0, 10.0)
+    found = clef_of(GlyphMatch(f"clef_{kind}", 10.0, line, 1.0, 16.0))
+    head = GlyphMatch("head_black", 50.0, position, 1.0, 10.0)
     (pitch,) = alterations([head], {}, [], [(-1e9, {})], [found])
     letter, octave = SEMITONES.index(pitch % 12), pitch // 12 - 1
     assert 7 * octave + letter - CLEF_STEPS[kind] + line == position

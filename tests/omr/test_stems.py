@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from sfpipe.omr.band import HEIGHT, SPACE, Band, row_of
-from sfpipe.omr.matching import Match
+from sfpipe.omr.matching import GlyphMatch
 from sfpipe.omr.pitch import clef_of
-from sfpipe.omr.reader import Staff, _in_all, _key_after
+from sfpipe.omr.reader import OmrStaff, _in_all, _key_after
 from sfpipe.omr.stems import Stem, count_beams, find_stem
 
-LOW, HIGH = (Match("head_black", 30.0, p, 0.9, 10.0) for p in (2, 4))
+LOW, HIGH = (GlyphMatch("head_black", 30.0, p, 0.9, 10.0) for p in (2, 4))
 
 
 @pytest.fixture
@@ -42,16 +42,16 @@ def test_a_stem_that_a_staccato_dot_lengthens_has_its_beam():
 
 
 def test_a_key_signature_follows_a_clef_but_not_a_change_of_clef():
-    flats = [Match("flat", x, p, 0.8, 7.0) for x, p in ((39.0, 4), (47.0, 7))]
-    clef = Match("clef_g", 17.0, 2, 0.9, 20.0)
+    flats = [GlyphMatch("flat", x, p, 0.8, 7.0) for x, p in ((39.0, 4), (47.0, 7))]
+    clef = GlyphMatch("clef_g", 17.0, 2, 0.9, 20.0)
     assert _key_after(clef, flats) == flats
-    assert _key_after(Match("clef_g_change", 17.0, 2, 0.9, 20.0), flats) == []
+    assert _key_after(GlyphMatch("clef_g_change", 17.0, 2, 0.9, 20.0), flats) == []
     assert clef_of(clef).base == 30
 
 
 def test_a_signature_in_one_of_two_staves_is_none():
     band = Band(np.zeros((HEIGHT, 9), np.float32), 0, 0, 1)
-    staffs = [Staff(band, band.dark, [], "emmentaler") for _ in range(2)]
+    staffs = [OmrStaff(band, band.dark, [], "emmentaler") for _ in range(2)]
     staffs[0].meters, staffs[1].meters = [(400.0, 3.0), (900.0, 1.5)], [(403.0, 3.0)]
     assert _in_all(staffs, 400.0, 3.0)
     assert not _in_all(staffs, 900.0, 1.5)

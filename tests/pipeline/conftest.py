@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from tests.pipeline.closure import ROOT
 
 SCALE = "CDEFGABcdefgab"
@@ -122,7 +122,7 @@ def write_tunes(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Project:
-    if find(DECLARED["TimGM6mb"]) is None:
+    if find_soundfont(DECLARED["TimGM6mb"]) is None:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     if shutil.which("git") is None:
         pytest.skip("git is not on this machine")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from sfpipe.audio.stage import spectrograms, synthesize
 from sfpipe.cleaning.stage import clean
 from sfpipe.datasets.index import read_index, write_index
@@ -28,7 +28,7 @@ PIECES = (
 
 @pytest.mark.slow
 def test_five_pieces_from_their_sources_to_the_stores(mirror, lilypond, tmp_path):
-    if find(DECLARED["TimGM6mb"]) is None:
+    if find_soundfont(DECLARED["TimGM6mb"]) is None:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     p = load_params(ROOT / "params.yaml")
     raw, engraved, verdict = tmp_path / "raw", tmp_path / "engraved", tmp_path / "clean.json"

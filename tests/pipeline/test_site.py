@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from sfpipe import cli
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from tests.pipeline.closure import ROOT
 from tests.pipeline.commands import KNOWN, RUN, blocks, names, program
 
@@ -56,7 +56,7 @@ def test_blocks_say_what_they_are_and_why_they_are_not_run(page):
 @pytest.fixture(scope="module")
 def reader(project):
     """The small project, as one who reads the pages has it."""
-    if find(DECLARED["FluidR3_GM"]) is None:
+    if find_soundfont(DECLARED["FluidR3_GM"]) is None:
         pytest.skip("the sound font FluidR3_GM is not on this machine: see `sfpipe doctor`")
     project.dvc("repro")  # makes nothing that test_dvc.py has made, and all where it did not run
     agents = project.root / "models/pretrained"

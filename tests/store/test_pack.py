@@ -8,7 +8,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.store.bank import load_bank
 from sfpipe.store.heads import Heads
-from sfpipe.store.inspect import text
+from sfpipe.store.inspect import describe_store
 from sfpipe.store.pack import pack, unpack
 from sfpipe.store.reader import augmentation, read_performances, read_scores, strip_height
 from sfpipe.store.schema import plainness
@@ -120,7 +120,7 @@ def test_the_file_tells_where_it_comes_from(stores, tmp_path):
         assert (params["pack"], params["spectrograms"]) == ({"step": 1 / 36}, {"a": 1})
         assert {"made", "sfpipe", "h5py"} <= set(json.loads(file.attrs["tools"]))
         assert json.loads(file.attrs["skipped"]) == {"lost": "has no notes"}
-    shown = text(out)
+    shown = describe_store(out)
     assert "packed of 'toy', schema version 1" in shown
     assert "(40, 200)" in shown and "uint8 x 0.0277778" in shown
 

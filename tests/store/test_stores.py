@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.store.inspect import text
+from sfpipe.store.inspect import describe_store
 from sfpipe.store.reader import describe, read_performances, read_scores
 from sfpipe.store.schema import FILE_ATTRS, SCORE_DATASETS, SPECTROGRAM_DATASETS
 from sfpipe.store.writer import write_scores, write_spectrograms
@@ -129,7 +129,7 @@ def test_description(tmp_path):
 
 def test_inspect_text(tmp_path):
     path = scores_file(tmp_path, {"a": score(), "b": score(split="test")}, {"c": "no ink"})
-    lines = text(path, most=5).splitlines()
+    lines = describe_store(path, most=5).splitlines()
     assert lines[0] == f"{path}: scores of 'toy', schema version 1"
     assert lines[1].strip() == "2 pieces (1 test, 1 train), 8 arrays"
     assert lines[2].strip() == "tools: verovio 6.4"
@@ -307,7 +307,7 @@ def test_foreign_hdf5(tmp_path):
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["data"] = [1, 2]
-    for read in (read_scores, read_performances, text):
+    for read in (read_scores, read_performances, describe_store):
         with pytest.raises(SfpipeError) as caught:
             read(path)
         assert "is HDF5 but not an sfpipe store" in one_line(caught, path)
@@ -401,7 +401,7 @@ def test_inspect_of_a_store_with_broken_attributes(tmp_path):
     with h5py.File(path, "a") as file:
         file.attrs["params"] = "{"
     with pytest.raises(SfpipeError) as caught:
-        text(path)
+        describe_store(path)
     assert "is damaged" in one_line(caught, path)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from sfpipe.audio.soundfonts import DECLARED, find
+from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from sfpipe.errors import SfpipeError
 from sfpipe.store.writer import write_spectrograms
 from sfpipe.viewing.select_performance import Selection, select_performance, sound_of
@@ -51,7 +51,7 @@ def test_without_recording_the_midi_file_is_played(paths, params):
     (paths.audio / PIECE / f"{PERFORMANCE}.flac").unlink()
     shown = select_performance(paths, Selection())
     assert sound_of(shown, params.synthesize) is None
-    font = find(DECLARED["TimGM6mb"])
+    font = find_soundfont(DECLARED["TimGM6mb"])
     if font is None:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     object.__setattr__(shown.performance, "soundfont", "TimGM6mb")
