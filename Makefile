@@ -29,7 +29,6 @@ setup:
 demo: setup
 	@$(call timed,dvc repro,dvc repro)
 	@sfpipe summary
-	@echo "Open in a browser: report.html, and follow.html, where the agent follows a tune."
 
 # One thread per process: two test processes with a thread pool each would fight over the cores.
 test: setup

@@ -92,6 +92,9 @@ def summary(
     from sfpipe.files import read_json
 
     print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
+    pages = [page for page in ("report.html", "follow.html") if Path(page).is_file()]
+    if pages:
+        print(f"\nOpen in a browser: {', '.join(pages)}")
 
 
 @command()

@@ -155,12 +155,13 @@ def test_evaluate_and_summary(project, sfpipe):
     assert re.search(r"^tune2 plain +tracking ratio: [01]\.\d\d", out, re.M)
     results = json.loads((project / "metrics/eval.json").read_text())
     assert results["meta"]["policy"] == "argmax"
+    code, table, _ = sfpipe("summary")
+    assert code == 0
+    assert table.strip() in out
+    assert "constant speed" in table
     assert sfpipe("report")[1] == "report.html\n"
     lines = sfpipe("report", "--follow", "follow.html")[1].splitlines()
     named = [line.split(":")[0].strip() for line in lines]
     assert named == ["Open in a browser", "report.html", "follow.html"]
     assert '"name":"agent"' in (project / "follow.html").read_text("utf-8")
-    code, table, _ = sfpipe("summary")
-    assert code == 0
-    assert table.strip() in out
-    assert "constant speed" in table
+    assert sfpipe("summary")[1] == table + "\nOpen in a browser: report.html, follow.html\n"
