@@ -66,6 +66,12 @@ def spectrograms_file(folder: Path, pieces: dict | None = None) -> Path:
     return path
 
 
+def overwrite(path: Path, place: int, content: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(place)
+        file.write(content)
+
+
 def one_line(caught, path: Path) -> str:
     line = str(caught.value)
     assert line.startswith(f"{path}: ")
@@ -272,10 +278,8 @@ def test_truncated(tmp_path, share):
 
 def test_damaged_inside(tmp_path):
     path = scores_file(tmp_path)
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2  # in the packed strip
-    content[middle : middle + 200] = bytes(200)
-    path.write_bytes(content)
+    middle = path.stat().st_size // 2  # in the packed strip
+    overwrite(path, middle, bytes(200))
     with pytest.raises(SfpipeError) as caught:
         read_scores(path)
     assert "is damaged" in one_line(caught, path)
@@ -285,9 +289,7 @@ def test_one_flipped_bit_in_a_spectrogram_is_an_error(tmp_path):
     path = spectrograms_file(tmp_path)
     with h5py.File(path) as file:
         place = file["a/p/spectrogram"].id.get_chunk_info(0).byte_offset
-    content = bytearray(path.read_bytes())
-    content[place + 1000] ^= 1
-    path.write_bytes(content)
+    overwrite(path, place + 1000, bytes([path.read_bytes()[place + 1000] ^ 1]))
     with pytest.raises(SfpipeError) as caught:
         read_performances(path)
     assert "is damaged" in one_line(caught, path)
@@ -295,9 +297,7 @@ def test_one_flipped_bit_in_a_spectrogram_is_an_error(tmp_path):
 
 def test_a_damaged_object_header_is_one_line(tmp_path):
     path = scores_file(tmp_path)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"schema_version") - 8 : content.index(b"schema_version")] = bytes(8)
-    path.write_bytes(content)
+    overwrite(path, path.read_bytes().index(b"schema_version") - 8, bytes(8))
     with pytest.raises(SfpipeError) as caught:
         read_scores(path)
     one_line(caught, path)
