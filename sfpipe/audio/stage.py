@@ -204,7 +204,7 @@ def _read_recipe(path: Path) -> tuple[float, str]:
         raise SfpipeError(
             f"does not say what the audio was made with ({error!r})",
             file=path,
-            remedy="remove the file and run the synthesize stage again",
+            remedy="move it away and run the synthesize stage again",
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,8 +81,13 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
+        if _NEWER.search(str(error)):
+            raise _newer(path, error, remedy) from None
+        stores = "name a store, e.g. data/scores/ryan.h5 or data/spectrograms/ryan.h5"
         raise SfpipeError(
-            f"is not a readable HDF5 file ({error})", file=path, remedy=f"if it is to be: {remedy}"
+            f"is not a readable HDF5 file ({error})",
+            file=path,
+            remedy=stores if kind == "any" else f"if it is to be: {remedy}",
         ) from None
     with file:
         with _blaming(path, remedy):
@@ -132,6 +138,8 @@ def _blaming(path: str | Path, remedy: str) -> Iterator[None]:
             error.what, file=path, remedy=error.remedy or f"make it again: {remedy}"
         ) from None
     except _DAMAGE as error:
+        if _NEWER.search(str(error)):
+            raise _newer(path, error, remedy) from None
         raise SfpipeError(
             f"is damaged ({error})", file=path, remedy=f"make it again: {remedy}"
         ) from None
@@ -139,6 +147,16 @@ def _blaming(path: str | Path, remedy: str) -> Iterator[None]:
 
 # What h5py raises when a file's bytes or nodes are not what they were.
 _DAMAGE = (OSError, EOFError, LookupError, AttributeError, RuntimeError, TypeError, ValueError)
+# What HDF5 says of parts in a format that came after it: "bad superblock version number", ...
+_NEWER = re.compile("(?i)(bad|wrong|invalid|unknown).* version|version out of bounds")
+
+
+def _newer(path: str | Path, error: Exception, remedy: str) -> SfpipeError:
+    return SfpipeError(
+        f"has a newer format than HDF5 {h5py.version.hdf5_version} reads ({error})",
+        file=path,
+        remedy=f"pip install --upgrade h5py; if that does not help, make it again: {remedy}",
+    )
 
 
 def _how_to_make(path: Path, kind: str) -> str:

@@ -47,7 +47,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         raise SfpipeError(
             f"is not a readable checkpoint ({type(error).__name__})",
             file=path,
-            remedy="delete it to start this training again",
+            remedy="move it away to start this training anew",
         ) from None
 
 
@@ -66,7 +66,7 @@ def restoring(path: Path | None) -> Iterator[None]:
         raise SfpipeError(
             f"is no checkpoint of this training ({type(error).__name__})",
             file=path,
-            remedy="delete it to start this training again",
+            remedy="move it away to start this training anew",
         ) from None
 
 

@@ -113,7 +113,7 @@ def ready_mm_loc(
         dataset_of(spectrograms)  # which says what to do if there is no such store
         identity = _identity(params, scores, spectrograms, seed)
         if (out / CARD).exists() and (out / WEIGHTS).exists():
-            card = read_json(out / CARD, remedy="delete it to train again")
+            card = read_json(out / CARD, remedy="train it again: sfpipe baseline mm-loc --train")
             if isinstance(card, dict) and identity.items() <= card.items():
                 return False
     train_mm_loc(params, scores, spectrograms, out, seed=seed, checkpoints=checkpoints)

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store.inspect import describe_store
@@ -264,6 +265,35 @@ def test_no_hdf5(tmp_path, content):
     with pytest.raises(SfpipeError) as caught:
         read_scores(path)
     assert "is not a readable HDF5 file" in one_line(caught, path)
+
+
+def test_a_picture_is_no_store_and_stays(tmp_path):
+    """The line names what to give instead; it tells neither to delete nor to remake it."""
+    path = tmp_path / "page.png"
+    Image.new("L", (9, 9)).save(path)
+    content = path.read_bytes()
+    with pytest.raises(SfpipeError) as caught:
+        describe_store(path)
+    line = one_line(caught, path)
+    assert "is not a readable HDF5 file" in line
+    assert line.endswith("-> name a store, e.g. data/scores/ryan.h5 or data/spectrograms/ryan.h5")
+    assert path.read_bytes() == content
+
+
+def test_a_newer_format_of_hdf5_is_told_as_newer(tmp_path):
+    """Byte 8 of an HDF5 file is the version of its superblock (File Format Specification, II.A)."""
+    path = scores_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    assert content[8] <= 3, "the newest of HDF5 2.0"
+    content[8] = 9
+    path.write_bytes(content)
+    for read in (read_scores, describe_store):
+        with pytest.raises(SfpipeError) as caught:
+            read(path)
+        line = one_line(caught, path)
+        assert "has a newer format than HDF5" in line
+        assert "-> pip install --upgrade h5py" in line
+        assert "damaged" not in line
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])

@@ -322,7 +322,7 @@ def test_a_damaged_checkpoint_is_said_in_one_line(tmp_path, damage):
         trainer(checkpoint=file).run()
     line = str(caught.value)
     assert line.startswith(f"{file}: is n")
-    assert line.endswith("-> delete it to start this training again")
+    assert line.endswith("-> move it away to start this training anew")
     assert "\n" not in line
 
 
