@@ -23,7 +23,7 @@ from sfpipe.notation.playback import TICKS, Head, TempoMap, heads, sounding_note
 from sfpipe.notation.score import Score
 from sfpipe.params import EngraveParams
 
-FORMAT = 2  # raise it when what this module writes changes, so that old pieces are made again
+FORMAT = 3  # raise it when what this module writes changes, so that old pieces are made again
 
 
 def fingerprint(piece: Piece, params: EngraveParams) -> str:
@@ -56,6 +56,7 @@ def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
     with replacing(out / piece.id) as folder:
         folder.mkdir()
         _write_image(folder / "system-001.png", raster)
+        (folder / "system-001.svg").write_text(raster.svg, "utf-8")  # for pages
         write_midi(folder / "score.mid", melody.heads, melody.tempo)
         write_rows(folder / "noteheads.csv", NOTEHEADS, _notehead_rows(melody, layout, raster))
         write_rows(folder / "systems.csv", SYSTEMS, [_system_row(layout, raster)])

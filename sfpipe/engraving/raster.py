@@ -21,13 +21,15 @@ class Raster:
     """A system as pixels, `image` uint8 [shape=(height, width)], paper 255.
 
     A point (x, y) of the layout is at pixel coordinates ``x * scale + dx``, ``y * scale + dy``,
-    where the centre of the top left pixel is (0, 0).
+    where the centre of the top left pixel is (0, 0). `svg` is the same picture in vectors, its
+    user unit a pixel.
     """
 
     image: np.ndarray
     scale: float
     dx: float
     dy: float
+    svg: str = ""
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Pixel coordinates (column, row) of a layout point."""
@@ -60,8 +62,9 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
         )
     # The middle line's centre falls on the centre of row `above`.
     top = middle - above - 0.5
+    svg = _window(layout, width, height, top, scale)
     png = resvg_py.svg_to_bytes(
-        svg_string=_window(layout, width, height, top, scale),
+        svg_string=svg,
         width=width * OVERSAMPLING,
         height=height * OVERSAMPLING,
         background="white",
@@ -71,7 +74,7 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
     if large is None or large.shape != (height * OVERSAMPLING, width * OVERSAMPLING):
         raise SfpipeError("the engraved page could not be rendered")
     image = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
-    return Raster(image, scale, -0.5, -top - 0.5)
+    return Raster(image, scale, -0.5, -top - 0.5, _without_ids(svg))
 
 
 def _window(layout: Layout, width: int, height: int, top: float, scale: float) -> str:
@@ -84,3 +87,16 @@ def _window(layout: Layout, width: int, height: int, top: float, scale: float) -
         r'<svg viewBox="[^"]*"', f'<svg viewBox="0 0 {width} {height}"', layout.svg, count=1
     )
     return svg.replace('class="definition-scale"', place, 1)
+
+
+def _without_ids(svg: str) -> str:
+    """The same picture without Verovio's random ids: what is referred to is numbered instead."""
+    ids = dict.fromkeys(re.findall(r'\sid="([^"]*)"', svg))
+    used = [name for name in dict.fromkeys(re.findall(r"#([\w-]+)", svg)) if name in ids]
+    numbers = {name: f"g{i}" for i, name in enumerate(used)}
+
+    def renamed(match: re.Match[str]) -> str:
+        return f' id="{numbers[match[1]]}"' if match[1] in numbers else ""
+
+    svg = re.sub(r'\sid="([^"]*)"', renamed, svg)
+    return re.sub(r"#([\w-]+)", lambda match: "#" + numbers.get(match[1], match[1]), svg)

@@ -21,7 +21,7 @@ from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
 
 PIANO_SECONDS, MELODY_SECONDS = 900.0, 60.0
-MADE = (".png", ".mid", ".csv", ".json")  # what an engraved piece consists of
+MADE = (".png", ".svg", ".mid", ".csv", ".json")  # what an engraved piece consists of
 
 
 def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> StageReport:

@@ -99,7 +99,8 @@ def write_page(
         "fps": FPS,
         "duration": record.spectrogram.shape[1] / FPS,
         "scale": round(SPACE_PX / score.staff_space_px, 3),
-        "rows": [_row(row) for row in music.rows],
+        "rows": [_row(row, vector=bool(music.vectors)) for row in music.rows],
+        "vectors": list(music.vectors),
         "notes": [
             [round(h.time_s, 3), h.row, round(h.x_px, 1), round(h.y_px, 1)] for h in music.heads
         ],
@@ -121,13 +122,17 @@ def _filled(template: str, fields: Mapping[str, str]) -> str:
     return re.sub(r"%%([A-Z]+)%%", lambda match: fields[match[1]], template)
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, *, vector: bool) -> dict[str, Any]:
+    """A row's place, and which part of which vector picture it is, else its pixels."""
+    height, width = row.image.shape
+    place = {"x": row.x_px, "width": width, "height": height}
+    if vector:
+        return place | {"vector": row.system, "left": row.left_px, "cut": row.top_px}
     import cv2
 
     done, png = cv2.imencode(".png", row.image)
     assert done
-    height, width = row.image.shape
-    return {"x": row.x_px, "width": width, "height": height, "image": _base64(png.tobytes())}
+    return place | {"image": _base64(png.tobytes())}
 
 
 def _truth(shown: SelectedPerformance) -> dict[str, Any]:

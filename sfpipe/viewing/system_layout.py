@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from sfpipe.engraving.files import System, read_image, read_noteheads, read_syst
 from sfpipe.errors import SfpipeError
 from sfpipe.viewing.select_performance import SelectedPerformance
 
+# Images of systems, (time, strip x, y) of note heads, SVG of the systems.
+Music: TypeAlias = tuple[list[np.ndarray], list[tuple[float, float, float]], list[str]]
 LINE_SPACES = 120  # staff spaces that are readable on one line
 # What may be longer than that is left as the engraver set it.
 _TOLERANCE = 1.1
@@ -30,11 +34,15 @@ class Row:
         Where it begins in the strip; it ends ``image.shape[1]`` later.
     top_px:
         Rows of blank paper that were cut off above.
+    system, left_px:
+        Which of the sheet's systems it is from, and its first column there.
     """
 
     image: np.ndarray
     x_px: int
     top_px: int = 0
+    system: int = 0
+    left_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A piece as lines of music, its note heads in order of time."""
+    """A piece as lines of music, its note heads in order of time.
+
+    `vectors` are its systems as the engraver drew them, SVG in pixels of the rows; empty where
+    only pixels are known.
+    """
 
     rows: list[Row]
     heads: list[Head]
+    vectors: Sequence[str] = ()
 
     def locate(self, x_px: float) -> tuple[int, float]:
         """The row and the px in it of a strip column; the nearest row's end if it is beyond."""
@@ -73,15 +86,16 @@ def sheet(shown: SelectedPerformance) -> Sheet:
         If a file of the engraved piece is damaged.
     """
     found = None if shown.folder is None else _engraved(shown)
-    images, heads = found or _strip(shown)
+    images, heads, vectors = found or _strip(shown)
     space = shown.score.staff_space_px
     rows: list[Row] = []
     start = 0
-    for image, columns in zip(images, _by_image(images, heads), strict=True):
+    for index, (image, columns) in enumerate(zip(images, _by_image(images, heads), strict=True)):
         for first, end in breaks(image, columns, round(LINE_SPACES * space), space):
-            rows.append(_trimmed(image[:, first:end], start + first, round(_MARGIN * space)))
+            line = _trimmed(image[:, first:end], start + first, round(_MARGIN * space))
+            rows.append(replace(line, system=index, left_px=first))
         start += image.shape[1]
-    piece = Sheet(rows, [])
+    piece = Sheet(rows, [], vectors)
     for time, x, y in heads:
         row, inside = piece.locate(x)
         piece.heads.append(Head(time, row, inside, y - rows[row].top_px))
@@ -140,10 +154,8 @@ def breaks(
     return [*lines, (first, width)]
 
 
-def _engraved(
-    shown: SelectedPerformance,
-) -> tuple[list[np.ndarray], list[tuple[float, float, float]]] | None:
-    """Images of the systems, and (time, strip x, y) of their heads; None if of another strip."""
+def _engraved(shown: SelectedPerformance) -> Music | None:
+    """Images of the systems, their heads and vectors; None if of another strip."""
     assert shown.folder is not None
     systems: list[System] = read_systems(shown.folder)
     images = [read_image(shown.folder / system.file) for system in systems]
@@ -160,15 +172,17 @@ def _engraved(
         for head in groups[index]:
             left = lefts[place[int(printed.system[head])]]
             heads.append((time, float(printed.x_px[head] + left), float(printed.y_px[head])))
-    return images, heads
+    files = [(shown.folder / system.file).with_suffix(".svg") for system in systems]
+    vectors = [file.read_text("utf-8") for file in files if file.is_file()]
+    return images, heads, vectors if len(vectors) == len(images) else []
 
 
-def _strip(shown: SelectedPerformance) -> tuple[list[np.ndarray], list[tuple[float, float, float]]]:
+def _strip(shown: SelectedPerformance) -> Music:
     score = shown.score
     heads = [
         (time, float(score.onset_x_px[i]), float(score.onset_y_px[i])) for time, i in _times(shown)
     ]
-    return [score.strip], heads
+    return [score.strip], heads, []
 
 
 def _times(shown: SelectedPerformance) -> list[tuple[float, int]]:

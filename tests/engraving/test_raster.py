@@ -1,5 +1,7 @@
+import cv2
 import numpy as np
 import pytest
+import resvg_py
 
 from sfpipe.engraving.layout import STAFF_SPACE, engrave
 from sfpipe.engraving.piece import read_melody
@@ -57,3 +59,16 @@ def test_head_centres_stand_on_lines_and_in_spaces(engraved):
 def test_an_image_too_wide_to_draw_is_refused(engraved):
     with pytest.raises(SfpipeError, match="px of width"):
         rasterize(engraved[1], 1000.0)
+
+
+def test_the_vectors_are_the_same_picture(engraved):
+    """Rendered three times larger and averaged, they give the image; no two runs differ."""
+    raster = rasterize(engraved[1], 3.5)
+    height, width = raster.image.shape
+    png = resvg_py.svg_to_bytes(
+        svg_string=raster.svg, width=3 * width, height=3 * height, background="white"
+    )
+    large = cv2.imdecode(np.frombuffer(bytes(png), np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(image, raster.image)
+    assert raster.svg == rasterize(engraved[1], 3.5).svg

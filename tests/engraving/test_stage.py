@@ -24,7 +24,14 @@ def test_the_files_are_what_the_contract_says(toy):
     for piece in TUNES:
         names = sorted(p.name for p in (engraved / piece).iterdir())
         assert names == sorted(
-            ["engraving.json", "noteheads.csv", "score.mid", "system-001.png", "systems.csv"]
+            [
+                "engraving.json",
+                "noteheads.csv",
+                "score.mid",
+                "system-001.png",
+                "system-001.svg",
+                "systems.csv",
+            ]
         )
     with open(engraved / "rich" / "noteheads.csv") as file:
         assert next(csv.reader(file)) == list(NOTEHEADS)

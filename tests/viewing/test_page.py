@@ -153,3 +153,19 @@ def test_loss_is_marked_and_leads_there(opened):
     opened.wait_for_function("s => Math.abs(window.sfpipe.seconds - s) < 0.01", arg=max(end - 2, 0))
     opened.get_by_label("agent", exact=False).last.uncheck()
     assert not opened.locator(".cursor").nth(2).is_visible() and not marks.is_visible()
+
+
+def test_rows_are_cut_from_the_engravers_vectors(shown, params, paths):
+    """Where every system has one; the part a row shows is given in the strip's pixels."""
+    optimal = [play_selected(shown, "optimal", params, paths).trace]
+    assert data_of(write_page(shown, optimal, None))["vectors"] == []
+    for i, width in enumerate(WIDTHS):
+        svg = f'<svg viewBox="0 0 {width} 40" xmlns="http://www.w3.org/2000/svg"></svg>'
+        (shown.folder / f"system-{i}.svg").write_text(svg)
+        data = data_of(write_page(shown, optimal, None))
+        assert len(data["vectors"]) == (0 if i == 0 else 2)
+    first, second = data["rows"]
+    assert "image" not in first and (first["vector"], second["vector"]) == (0, 1)
+    # Ink begins at row 12; 1.5 staff spaces of 4 px stay above it.
+    assert (first["left"], first["cut"], first["width"]) == (0, 6, 150)
+    assert f'viewBox="0 0 {WIDTHS[1]} 40"' in data["vectors"][1]
