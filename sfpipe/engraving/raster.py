@@ -99,4 +99,5 @@ def _without_ids(svg: str) -> str:
         return f' id="{numbers[match[1]]}"' if match[1] in numbers else ""
 
     svg = re.sub(r'\sid="([^"]*)"', renamed, svg)
+    svg = re.sub(r'(class="\w+MilestoneEnd) [^"]*', r"\1", svg)  # an id follows
     return re.sub(r"#([\w-]+)", lambda match: "#" + numbers.get(match[1], match[1]), svg)
