@@ -19,6 +19,7 @@ import torch
 
 from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
+from benchmarks.engraving import bench_engraving
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, put_into, rate
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
@@ -342,7 +343,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and print everything, or the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="game training augmented pretraining evaluation latency sound odtw"
+        "parts",
+        nargs="*",
+        help="game training augmented pretraining evaluation latency engrave sound odtw",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -351,7 +354,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--page", type=Path, help="put the table into it: docs/benchmarks.md")
     options = parser.parse_args(arguments)
-    once = {"sound": bench_sound, "odtw": bench_odtw}  # whatever the window
+    once = {
+        "engrave": bench_engraving,
+        "sound": bench_sound,
+        "odtw": bench_odtw,
+    }  # whatever the window
     known = [*MEASURES, *once]
     parts = options.parts or known
     if unknown := set(parts) - set(known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,21 +16,25 @@ def write_midi(path: Path, heads: Sequence[Head], tempo: TempoMap) -> None:
 
     Onsets in the file are exactly those of the heads: both are whole ticks.
     """
-    import mido
-
     # At equal ticks: tempo, then note-offs, then note-ons, so that repeated notes are struck.
-    events = [(tick, 0, mido.MetaMessage("set_tempo", tempo=m)) for tick, m in tempo.changes]
-    events.append((0, 0, mido.Message("program_change", program=0)))
+    events = [(tick, 0, b"\xff\x51\x03" + m.to_bytes(3, "big")) for tick, m in tempo.changes]
+    events.append((0, 0, b"\xc0\x00"))
     for sound in sounding_notes(heads):
-        on = mido.Message("note_on", note=sound.midi_pitch, velocity=VELOCITY)
-        off = mido.Message("note_off", note=sound.midi_pitch, velocity=0)
-        events += [(sound.onset, 2, on), (sound.end, 1, off)]
-    events.sort(key=lambda event: event[:2])
-    track = mido.MidiTrack()
-    tick = 0
-    for at, _, message in events:
-        track.append(message.copy(time=at - tick))
-        tick = at
-    midi = mido.MidiFile(ticks_per_beat=TICKS)
-    midi.tracks.append(track)
-    midi.save(str(path))
+        events.append((sound.onset, 2, bytes((0x90, sound.midi_pitch, VELOCITY))))
+        events.append((sound.end, 1, bytes((0x80, sound.midi_pitch, 0))))
+    track = b""
+    now = 0
+    for tick, _, message in sorted(events, key=lambda event: event[:2]):
+        track += _variable_length(tick - now) + message
+        now = tick
+    track += b"\x00\xff\x2f\x00"
+    header = b"MThd" + struct.pack(">IHHH", 6, 1, 1, TICKS)
+    path.write_bytes(header + b"MTrk" + struct.pack(">I", len(track)) + track)
+
+
+def _variable_length(value: int) -> bytes:
+    """A number in the seven-bit groups of SMF 1.0."""
+    groups = [value & 0x7F]
+    while value := value >> 7:
+        groups.append(value & 0x7F | 0x80)
+    return bytes(reversed(groups))

@@ -86,7 +86,12 @@ def _window(layout: Layout, width: int, height: int, top: float, scale: float) -
     svg = re.sub(
         r'<svg viewBox="[^"]*"', f'<svg viewBox="0 0 {width} {height}"', layout.svg, count=1
     )
-    return svg.replace('class="definition-scale"', place, 1)
+    # The outlines of glyphs are as thin as 0.02 px, and take a fifth of the time.
+    svg = svg.replace(
+        '<path transform="scale(1,-1)"', '<path stroke="none" transform="scale(1,-1)"'
+    )
+    svg = re.sub(r"<style.*?</style>|<ellipse [^>]*/>", "", svg, flags=re.DOTALL)
+    return svg.replace('class="definition-scale"', f'stroke="black" {place}', 1)
 
 
 def _without_ids(svg: str) -> str:
