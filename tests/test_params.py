@@ -139,7 +139,7 @@ def test_limits_must_not_cross():
 
 def test_unknown_preset():
     error = error_of(train={"preset": "papre"})
-    assert "preset 'papre' is none of demo, paper" in error.what
+    assert "preset 'papre' is none of demo, scratch, paper" in error.what
 
 
 def test_long_values_do_not_flood_the_line():
@@ -231,6 +231,21 @@ def test_shipped_params_load_under_every_preset():
         expected = TrainParams(preset=name).common
         assert common.model_dump(exclude=set(machine)) == expected.model_dump(exclude=set(machine))
         assert parse_params(data).train.ppo == TrainParams(preset=name).ppo
+
+
+@pytest.mark.parametrize("algo", ["reinforce", "a2c", "ppo"])
+def test_scratch_is_reinforcement_learning_alone(algo):
+    train = TrainParams(preset="scratch")
+    assert train.common.warm_start is None
+    assert train.common.start_from is None
+    assert train.pretraining.max_frames == 0
+    section = getattr(train, algo)
+    assert getattr(section, "localisation_coef", 0.0) == 0.0
+    # Decays need an end to decay to.
+    assert section.max_frames is not None
+    assert section.final_learning_rate < section.learning_rate
+    assert section.final_ent_coef < section.ent_coef
+    assert section.gamma == 0.9  # the paper's
 
 
 def test_the_training_that_is_shipped_ends_without_a_clock():

@@ -9,6 +9,15 @@ from typing import Any
 
 _MINUTES = {"num_envs": 64, "ent_coef": 0.01, "max_frames": 40_000}
 
+_FROM_NOTHING = {
+    "num_envs": 128,
+    "learning_rate": 5e-4,
+    "final_learning_rate": 1e-4,
+    "ent_coef": 0.01,
+    "final_ent_coef": 0.003,
+    "max_frames": 1_400_000,
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Minutes on two cores: pretraining and imitation of the expert first, then `algo`.
     "demo": {
@@ -24,6 +33,19 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "reinforce": _MINUTES,
         "a2c": _MINUTES,
         "ppo": _MINUTES,
+    },
+    # Reinforcement learning from random weights, by the reward alone.
+    "scratch": {
+        "common": {
+            "dropout": 0.0,
+            "average_frames": 50_000,
+            "evaluate_every": 25,
+            "validation_pieces": 24,
+            "lr_reductions": 0,
+        },
+        "reinforce": _FROM_NOTHING | {"num_envs": 16},
+        "a2c": _FROM_NOTHING | {"num_envs": 32},  # a step per rollout: the smaller, the more
+        "ppo": _FROM_NOTHING | {"update_epochs": 2, "minibatch_size": 480},
     },
     # Table 5: as long as it takes (hours on a GPU, days on two cores). REINFORCE plays one game.
     "paper": {"reinforce": {"num_envs": 1}},

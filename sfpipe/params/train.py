@@ -49,12 +49,16 @@ class CommonParams(MachineParams, StoppingRule):
 
 
 class PolicyGradientParams(Section):
-    """What the algorithms of section 3 share (Table 5)."""
+    """What the algorithms of section 3 share (Table 5, and what learning from nothing adds)."""
 
     num_envs: int = Field(default=8, ge=1)  # games at once
     learning_rate: float = Field(default=1e-4, gt=0)
+    # Reached at max_frames by exponential decay; null: the rate stays.
+    final_learning_rate: float | None = Field(default=None, gt=0)
     gamma: float = Field(default=0.9, ge=0, le=1)
     ent_coef: float = Field(default=0.05, ge=0)
+    # Reached at max_frames by linear decay; null: it stays.
+    final_ent_coef: float | None = Field(default=None, ge=0)
     vf_coef: float = Field(default=0.5, ge=0)
     max_grad_norm: float = Field(default=0.5, gt=0)
     max_frames: int | None = Field(default=None, ge=0)  # null: until validation stops it

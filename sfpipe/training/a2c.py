@@ -27,7 +27,7 @@ class A2C(PlayingLearner):
         policy_loss = -(advantages * rollout.log_prob).mean()
         value_loss = errors.square().mean()
         entropy = entropy_of(rollout.logits.flatten(0, 1)).mean()
-        norm = self.descend(policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy)
+        norm = self.descend(policy_loss + p.vf_coef * value_loss - self.ent_coef * entropy)
         return {
             "frames": advantages.numel(),
             "reward": rollout.reward.mean(),

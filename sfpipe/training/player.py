@@ -52,7 +52,7 @@ class PlayingLearner(Learner[ActorCritic]):
         self.seed, self.bfloat16 = seed, bfloat16  # validation is the same in all phases
         seed += 1000 * phase
         p = self.params
-        rates = p.learning_rate, getattr(p, "final_learning_rate", p.learning_rate)
+        rates = p.learning_rate, getattr(p, "final_learning_rate", None) or p.learning_rate
         super().__init__(
             network,
             seed=seed,
@@ -72,6 +72,12 @@ class PlayingLearner(Learner[ActorCritic]):
         if getattr(p, "localisation_coef", 0):
             self.localisation = LocalisationHead(bank, network.width)
             self.train_beside(localisation=self.localisation)
+
+    @property
+    def ent_coef(self) -> float:
+        """Weight of the entropy of a policy gradient's policy now: it decays linearly."""
+        first, last = self.params.ent_coef, self.params.final_ent_coef
+        return first if last is None else first + (last - first) * self.progress
 
     def validate(self) -> Figures:
         """R_on and mean error of the stochastic policy on validation, the same draws every time."""

@@ -51,7 +51,7 @@ class PPO(PlayingLearner):
                 # Halved here and by `vf_coef` (Table 5 says 0.5), as in the reference.
                 value_loss = 0.5 * (returns[which] - values).square().mean()
                 entropy = entropy_of(logits).mean()
-                loss = policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy
+                loss = policy_loss + p.vf_coef * value_loss - self.ent_coef * entropy
                 figures = {}
                 if self.localisation is not None:
                     with self.actor.arithmetic():

@@ -35,7 +35,7 @@ class Reinforce(PlayingLearner):
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
             entropy = entropy_of(logits).sum() / n
-            (policy_loss + p.vf_coef * value_loss - p.ent_coef * entropy).backward()
+            (policy_loss + p.vf_coef * value_loss - self.ent_coef * entropy).backward()
             sums["policy_loss"] += policy_loss.detach()
             sums["value_loss"] += value_loss.detach()
             sums["entropy"] += entropy.detach()

@@ -216,3 +216,29 @@ def test_warm_up_begins_with_short_steps():
         assert learner.optimiser.param_groups[0]["lr"] == pytest.approx(1e-3)
         assert learner.warmth() == pytest.approx(1 if not warm_up else 0.2)
     assert moved == [pytest.approx(1e-3, rel=1e-2), pytest.approx(1e-4, rel=1e-2)]
+
+
+def test_entropy_and_learning_rate_decay_to_their_final_values():
+    decay = {"ent_coef": 0.05, "final_ent_coef": 0.01, "final_learning_rate": 5e-5}
+    learner = make("a2c", params=changed(a2c=decay))  # begins at 5e-3
+    for progress, ent_coef, rate in ((0.0, 0.05, 5e-3), (0.5, 0.03, 5e-4), (1.0, 0.01, 5e-5)):
+        learner.set_progress(progress)
+        assert learner.ent_coef == pytest.approx(ent_coef)
+        assert learner.optimiser.param_groups[0]["lr"] == pytest.approx(rate)
+    constant = make("a2c")
+    constant.set_progress(0.7)
+    assert constant.ent_coef == 0.005
+    assert constant.optimiser.param_groups[0]["lr"] == 5e-3
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "reinforce"])
+def test_an_update_uses_the_present_weight_of_the_entropy(algo):
+    def weights_after(progress=0.0, **values):
+        learner = make(algo, params=changed(**{algo: values}))
+        learner.set_progress(progress)
+        learner.learn()
+        return torch.cat([p.detach().flatten() for p in learner.network.parameters()])
+
+    decayed = weights_after(progress=1.0, ent_coef=0.05, final_ent_coef=0.01)
+    assert torch.equal(decayed, weights_after(ent_coef=0.01))
+    assert not torch.equal(decayed, weights_after(ent_coef=0.05))
