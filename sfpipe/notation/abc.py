@@ -469,8 +469,9 @@ class _Reader:
             raise SfpipeError(f"bar {len(voice.bars) + 1}: {token[0]} is no tuplet of ABC")
         if len(voice.tuplets) > 3:
             raise SfpipeError(f"bar {len(voice.bars) + 1}: tuplets are nested too deep")
-        if actual == 1:
-            return
+        before = [(t.actual, t.normal, left) for t, left in voice.tuplets[-1:]]
+        if actual == 1 or before == [(actual, normal, count)]:
+            return  # "(3(3abc" is a slip: one sign too many
         self.n_groups += 1
         voice.tuplets.append((Tuplet(actual, normal, self.n_groups), count))
 
