@@ -156,12 +156,10 @@ def _order(tune: str) -> str:
     text = re.sub(r'"[^"]*"', "", tune)
     if re.search(r"D\.C|D\.S|fine|coda", text, re.IGNORECASE):
         return "order: D.C. or D.S., which abc2midi does not follow"
-    if re.search(r"(?m)^P:", text):
-        return "order: parts"
     if re.search(r"(\[|\|)2[^|]*(\|[^|:\]]*)*:\|", text):
         return "order: a last ending closed by :|, which abc2midi repeats once more"
-    if re.search(r"\|\]|\[\||\|\|", text):
-        return "order: a section without |: after a double bar line"
+    if re.search(r"\|\]|\[\||\|\||(?m:^P:)", text):
+        return "order: a section without |: after a double bar line or part"
     return "order: a section without |:"
 
 
