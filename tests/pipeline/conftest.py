@@ -31,6 +31,7 @@ CHANGES = {
     "train.common.evaluate_every": 4,
     "train.common.validation_pieces": 1,
     "train.common.dropout": 0.2,
+    "train.a2c": {"num_envs": 4, "num_steps": 5, "max_frames": 120},
     "train.ppo": {"num_envs": 4, "num_steps": 5, "max_frames": 120, "gamma": 0.9},
     "train.pretraining.max_frames": 0,
     "train.dagger": {
