@@ -6,7 +6,7 @@
 #   TORCH_SPEC=...      what to ask pip for when there is no PyTorch yet. PyPI's Linux wheel brings
 #                       CUDA along; see pytorch.org for the CPU-only wheel of your platform and
 #                       install it first (into .venv or your own environment): it will be kept.
-#   EXTRAS=test         extras of pyproject.toml to install
+#   EXTRAS=test         extras of pyproject.toml to install beside `pipeline`
 #
 # A PyTorch that is already installed is kept: an activated virtual environment that has one becomes
 # .venv (a link to it), and an interpreter that has one is shared through --system-site-packages.
@@ -81,7 +81,7 @@ make_environment() {
 }
 
 install_python_packages() {
-  local start=$SECONDS wanted=(-e ".[$EXTRAS]")
+  local start=$SECONDS wanted=(-e ".[pipeline,$EXTRAS]")
   if has_torch .venv/bin/python; then
     say "PyTorch is there: kept"
   else

@@ -8,7 +8,7 @@ from importlib import import_module
 import typer
 
 from sfpipe.commands.options import app, in_group
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, naming_extra
 
 # Imported for the commands they add, in the order of `sfpipe --help`.
 for module in ("pipeline", "train", "evaluate", "follow", "look", "explain", "data"):
@@ -18,7 +18,8 @@ for module in ("pipeline", "train", "evaluate", "follow", "look", "explain", "da
 def main() -> None:
     """Run the command line; an `SfpipeError` becomes one line on stderr and exit code 1."""
     try:
-        app(prog_name="sfpipe")
+        with naming_extra():
+            app(prog_name="sfpipe")
     except SfpipeError as error:
         print(f"sfpipe: {error}", file=sys.stderr)
         raise SystemExit(1) from None

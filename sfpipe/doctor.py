@@ -17,7 +17,7 @@ from pathlib import Path
 from sfpipe.audio import binding
 from sfpipe.audio.soundfonts import DECLARED, find_soundfont, resolve_soundfont
 from sfpipe.engraving.lilypond.program import find_lilypond
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import PIPELINE, PIPELINE_EXTRA, SfpipeError, naming_extra
 from sfpipe.omr.audiveris import find_audiveris
 from sfpipe.sandbox.jail import can_confine, walls
 
@@ -49,6 +49,7 @@ def checks() -> list[Check]:
         ),
         ("Verovio", True, _verovio),
         ("music21 corpus", True, _corpus),
+        ("extra pipeline", True, _pipeline),
         ("DVC", True, _dvc),
         ("git", True, _git),
         ("ffmpeg", False, _ffmpeg),
@@ -125,14 +126,14 @@ def _soundfont(name: str) -> Check:
 
 def _verovio() -> Check:
     if importlib.util.find_spec("verovio") is None:
-        return Check("", "not installed", False, "pip install verovio, or make setup")
+        return Check("", "not installed", False, f"{PIPELINE_EXTRA}, or make setup")
     return Check("", importlib.import_module("verovio").toolkit().getVersion(), True)
 
 
 def _corpus() -> Check:
     spec = importlib.util.find_spec("music21")  # importing it takes seconds
     if spec is None or not spec.submodule_search_locations:
-        return Check("", "music21 is not installed", False, "pip install music21, or make setup")
+        return Check("", "music21 is not installed", False, f"{PIPELINE_EXTRA}, or make setup")
     folder = Path(next(iter(spec.submodule_search_locations))) / "corpus" / "ryansMammoth"
     tunes = len(list(folder.glob("*.abc")))
     text = f"music21 {importlib.metadata.version('music21')}, ryansMammoth: {tunes} tunes"
@@ -140,6 +141,13 @@ def _corpus() -> Check:
         remedy = "pip install --force-reinstall --no-deps music21 (the full package, with corpus)"
         return Check("", text, False, remedy)
     return Check("", text, True)
+
+
+def _pipeline() -> Check:
+    absent = [module for module in PIPELINE if importlib.util.find_spec(module) is None]
+    if absent:
+        return Check("", f"lacks {', '.join(absent)}", False, f"{PIPELINE_EXTRA}, or make setup")
+    return Check("", f"{len(PIPELINE)} packages", True)
 
 
 def _dvc() -> Check:
@@ -163,8 +171,8 @@ def _git() -> Check:
 
 
 def _ffmpeg() -> Check:
-    import imageio_ffmpeg
-
+    with naming_extra():
+        import imageio_ffmpeg
     try:
         version = _first_line(imageio_ffmpeg.get_ffmpeg_exe(), "-version")
     except RuntimeError:

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# What the extra `pipeline` brings; the environment, followers and stores do without.
+PIPELINE = (
+    "cv2",
+    "dvclive",
+    "imageio_ffmpeg",
+    "matplotlib",
+    "music21",
+    "PIL",
+    "pooch",
+    "resvg_py",
+    "tensorboard",
+    "verovio",
+)
+PIPELINE_EXTRA = "pip install 'sfpipe[pipeline]'"
 
 
 class SfpipeError(Exception):
@@ -37,6 +54,24 @@ class SfpipeError(Exception):
 
 class StorageError(SfpipeError):
     """A full disk or a folder that cannot be written: no piece's fault, so none is skipped."""
+
+
+@contextmanager
+def naming_extra() -> Iterator[None]:
+    """Name the extra that brings what the block imports and is not installed.
+
+    Raises
+    ------
+    SfpipeError
+        If it is a module of `PIPELINE`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in PIPELINE:
+            raise
+        raise SfpipeError(f"{module} is not installed", remedy=PIPELINE_EXTRA) from None
 
 
 def _rebuild(

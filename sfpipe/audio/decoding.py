@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, naming_extra
 
 BY_LIBSNDFILE = (".wav", ".flac", ".aif", ".aiff")
 BY_FFMPEG = (".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4", ".webm")
@@ -76,11 +76,11 @@ def find_ffmpeg() -> str:
     SfpipeError
         If there is none.
     """
-    try:
+    with naming_extra():
         import imageio_ffmpeg
-
+    try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):
+    except RuntimeError:
         raise SfpipeError(
             "there is no ffmpeg for this machine",
             remedy="install ffmpeg, or name one in IMAGEIO_FFMPEG_EXE",

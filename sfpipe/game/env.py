@@ -13,7 +13,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, naming_extra
 from sfpipe.game import dynamics
 from sfpipe.game.batched import BatchedGame
 from sfpipe.game.dynamics import GameState, StepResult
@@ -140,13 +140,15 @@ class ScoreFollowingEnv(gym.Env):
             self.render()
         return self._look(), self._reward, over, False, self._info(lost=out.lost)
 
+    @naming_extra()
     def render(self) -> np.ndarray | None:
         """The present state as a picture, uint8 [shape=(height, width, 3)]; None if in a window.
 
         Raises
         ------
         SfpipeError
-            If there is no pygame or no display for a window.
+            If the extra `pipeline` is not installed, or there is no pygame or no display for a
+            window.
         """
         if self.render_mode is None or self.game is None:
             return None
