@@ -114,6 +114,7 @@ def _copy_weights(
         "r_tue": evaluation["r_tue"],
         "r_on": evaluation["r_on"],
         "abs_dx_cm": evaluation["abs_dx_cm"]["mean"],
+        "n_pieces": evaluation["n_pieces"],
     }
     with replacing(target) as temporary:
         save_file(halved, str(temporary))
@@ -172,7 +173,11 @@ def text(
         f"| network | window `{card['window']}`, {network} |",
         f"| learnt by | {way} |",
         f"| seed | {card['seed']} |",
-        *([f"| weights | {_describe_half(card['float32'])} |"] if "float32" in card else ()),
+        *(
+            [f"| weights | {_describe_half(card['float32'], evaluation)} |"]
+            if "float32" in card
+            else ()
+        ),
         f"| frames | {card['frames']:,}"
         f"{f', {pretrained_on:,} states of pretraining among them' if pretrained_on else ''} |",
         f"| hours | {card['hours']:.2f} on {card['device']}"
@@ -222,10 +227,12 @@ def _digests(weights: Path) -> tuple[str, ...]:
     return sha256(weights), card.get("float32", {}).get("weights", "")
 
 
-def _describe_half(before: Mapping[str, Any]) -> str:
+def _describe_half(before: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+    pieces = before.get("n_pieces", evaluation["n_pieces"])
     return (
         f"float16; those trained, in float32, reach R_tue {before['r_tue']:.3f},"
         f" R_on {before['r_on']:.3f}, abs dx {before['abs_dx_cm']:.3f} cm"
+        f"{'' if pieces == evaluation['n_pieces'] else f' on {pieces} pieces'}"
     )
 
 

@@ -232,6 +232,12 @@ def test_weights_are_published_in_float16_with_both_figures(trained, tmp_path):
     text = (folder / "README.md").read_text()
     assert says in text
     assert "| 0.940 [0.800-0.990] |" in text
+    # Of other pieces than those evaluated now, it says how many.
+    pieces = evaluation["n_pieces"]
+    results.write_text(json.dumps(evaluation | {"n_pieces": pieces + 1}))
+    publish("x", folder, results, out=tmp_path / "out")
+    text = (folder / "README.md").read_text()
+    assert says.replace(" |", f" on {pieces} pieces |") in text
     whole = publish("x", agent, results, out=tmp_path / "whole", half=False)
     assert load_file(str(whole / WEIGHTS))["w"].dtype == torch.float32
     assert "| weights |" not in (whole / "README.md").read_text()
