@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -235,15 +236,30 @@ class ScoreFollowingVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._game: BatchedGame | None = None
+        self._draws: list[np.random.Generator] = []  # of each game, if each has a seed
 
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start all games anew."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
+        """Start all games anew.
+
+        With a list of seeds, each game plays what a single environment with its seed would play.
+
+        Raises
+        ------
+        SfpipeError
+            If there are not as many seeds as games.
+        """
+        if isinstance(seed, list):
+            if len(seed) != self.num_envs:
+                raise SfpipeError(f"{len(seed)} seeds for {self.num_envs} games")
+            self._draws = [np_random(one)[0] for one in seed]
+        elif seed is not None:
+            self._draws = []
+        super().reset(seed=seed[0] if isinstance(seed, list) else seed)
         drawn = int(self.np_random.integers(2**31))
         self._game = BatchedGame(self.bank, self.window, self.num_envs, drawn)
+        self._start(self._game, np.arange(self.num_envs))
         return self._look(self._game.state), self._infos(self._game.state)
 
     def step(
@@ -255,15 +271,26 @@ class ScoreFollowingVectorEnv(VectorEnv):
         change = acceleration(self.actions, actions, self.num_envs)
         out: StepResult = self._game.step(torch.from_numpy(change).to(self.bank.device))
         over = (out.terminated).cpu().numpy()
+        self._start(self._game, np.flatnonzero(over))
         infos = self._infos(self._game.state)
         if over.any():
-            infos |= self._final(self._game, over)
+            infos |= self._final(self._game, over, out.lost.cpu().numpy())
         never = np.zeros(self.num_envs, bool)
         return self._look(self._game.state), out.reward.cpu().numpy(), over, never, infos
 
-    def _final(self, game: BatchedGame, over: np.ndarray) -> dict[str, Any]:
+    def _start(self, game: BatchedGame, which: np.ndarray) -> None:
+        """Replace games by those that their own seeds draw, if each has one."""
+        if self._draws and len(which):
+            drawn = [int(self._draws[i].integers(len(self.bank))) for i in which]
+            ours, performances = (
+                torch.as_tensor(x, device=self.bank.device) for x in (which, drawn)
+            )
+            game.put(ours, dynamics.start(self.bank, performances))
+
+    def _final(self, game: BatchedGame, over: np.ndarray, lost: np.ndarray) -> dict[str, Any]:
         assert game.ended is not None
-        seen, info = self._look(game.ended), information(self.bank, game.ended)
+        seen = self._look(game.ended)
+        info = information(self.bank, game.ended) | {"lost": lost[over].tolist()}
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: dict[str, Any] = {}
         for j, i in enumerate(np.flatnonzero(over)):

@@ -105,6 +105,26 @@ def test_same_seed_same_game(bank):
     assert all(np.array_equal(a[k], b[k]) for k in a)
 
 
+def test_a_seed_per_game_plays_what_single_environments_play(stores, bank):
+    """Also the games that come after the first ones, and whatever seeds the others have."""
+    seeds = [3, 1, 3, 8]
+    vector = gym.make_vec("sfpipe/ScoreFollowing-v0", num_envs=4, **stores)
+    _, info = vector.reset(seed=seeds)
+    single = [ScoreFollowingEnv(bank=bank) for _ in seeds]
+    first = [env.reset(seed=s)[1]["piece"] for env, s in zip(single, seeds, strict=True)]
+    assert list(info["piece"]) == first
+    later = 0
+    for _ in range(80):
+        _, _, over, _, info = vector.step(np.full(4, 2))
+        for i in np.flatnonzero(over):
+            later += 1
+            assert info["piece"][i] == single[i].reset()[1]["piece"]
+        assert info["piece"][0] == info["piece"][2], "equal seeds, equal games"
+    assert later > 8
+    with pytest.raises(SfpipeError, match="2 seeds for 4 games"):
+        vector.reset(seed=[1, 2])
+
+
 def test_vector_env_equals_single_envs(stores, bank):
     vector = gym.make_vec("sfpipe/ScoreFollowing-v0", num_envs=4, **stores)
     seen, info = vector.reset(seed=5)
@@ -125,6 +145,7 @@ def test_vector_env_equals_single_envs(stores, bank):
                 final = info["final_obs"][i]
                 assert all(np.array_equal(final[k], s[k]) for k in s)
                 assert info["final_info"]["tracking_error_px"][i] == inf["tracking_error_px"]
+                assert info["final_info"]["lost"][i] == inf["lost"]
                 s, _ = env.reset(options={"performance": which[info["piece"][i]]})
             assert all(np.array_equal(seen[k][i], s[k]) for k in s)
     assert ended > 0
