@@ -80,18 +80,19 @@ def order(score: Score) -> list[tuple[int, int]]:
     SfpipeError
         If an ending, a part or a sign is missing, or the repeats ask for more than 20,000 notes.
     """
+    walked: Iterator[int]
     if score.order and any(bar.part for bar in score.bars):
         spans = _part_spans(score)
-        walked = [i for a, b in spans for i in _walk(score.bars[a:b], a)]
+        walked = (i for a, b in spans for i in _walk(score.bars[a:b], a))
     else:
-        walked = list(_walk(score.bars, 0))
+        walked = _walk(score.bars, 0)
     seen: Counter[int] = Counter()
     played = []
     total = 0
     for i in walked:
         seen[i] += 1
         played.append((i, seen[i]))
-        total += len(score.bars[i].events)
+        total += max(1, len(score.bars[i].events))
         if total > MAX_PLAYED:
             raise SfpipeError(
                 f"has more than {MAX_PLAYED:,} notes when its repeats are written out"
