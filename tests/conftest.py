@@ -1,27 +1,36 @@
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 
-def _folder(variable: str) -> Path:
-    value = os.environ.get(variable)
-    if not value or not Path(value).is_dir():
-        pytest.skip(f"{variable} does not name a folder: recordings to compare with are not here")
-    return Path(value)
+def _folder(variable: str, doc: str) -> Callable[[], Path]:
+    """A fixture: the folder that an environment variable names; without it, tests are skipped."""
+
+    def folder() -> Path:
+        value = os.environ.get(variable)
+        if not value or not Path(value).is_dir():
+            pytest.skip(f"{variable} does not name a folder: what to compare with is not here")
+        return Path(value)
+
+    folder.__doc__ = doc
+    return pytest.fixture(scope="session")(folder)
 
 
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    """Folder of recordings of the 2019 reference implementation."""
-    return _folder("SFPIPE_REFERENCE")
+reference = _folder("SFPIPE_REFERENCE", "Folder of recordings of the 2019 implementation.")
+mirror = _folder("SFPIPE_MIRROR", "Folder of archives that otherwise come from the internet.")
 
 
-@pytest.fixture(scope="session")
-def mirror() -> Path:
-    """Folder of archives that otherwise come from the internet."""
-    return _folder("SFPIPE_MIRROR")
+@pytest.fixture
+def project(template, tmp_path, monkeypatch) -> Path:
+    """A copy of the room's `template`, a small project folder, in which the test runs."""
+    root = tmp_path / "project"
+    shutil.copytree(template, root)
+    monkeypatch.chdir(root)
+    return root
 
 
 @pytest.fixture
@@ -43,25 +52,23 @@ def sfpipe(monkeypatch, capsys):
     return run
 
 
-@pytest.fixture(scope="session")
-def soundfont() -> Path:
-    """The smaller of the two default sound fonts."""
-    return _font("TimGM6mb")
+def _font(name: str, doc: str) -> Callable[[], Path]:
+    """A fixture: the file of a sound font; without it, tests are skipped."""
+
+    def font() -> Path:
+        from sfpipe.audio.soundfonts import DECLARED, find_soundfont
+
+        path = find_soundfont(DECLARED[name])
+        if path is None:
+            pytest.skip(f"the sound font {name} is not on this machine: see `sfpipe doctor`")
+        return path
+
+    font.__doc__ = doc
+    return pytest.fixture(scope="session")(font)
 
 
-@pytest.fixture(scope="session")
-def large_soundfont() -> Path:
-    """The larger one."""
-    return _font("FluidR3_GM")
-
-
-def _font(name: str) -> Path:
-    from sfpipe.audio.soundfonts import DECLARED, find_soundfont
-
-    path = find_soundfont(DECLARED[name])
-    if path is None:
-        pytest.skip(f"the sound font {name} is not on this machine: see `sfpipe doctor`")
-    return path
+soundfont = _font("TimGM6mb", "The smaller of the two default sound fonts.")
+large_soundfont = _font("FluidR3_GM", "The larger one.")
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 
 from sfpipe.commands.options import GROUPS
+from tests.pipeline.closure import MAKING_DATA
 
 COMMANDS = (
-    "download",
-    "engrave",
-    "clean",
-    "synthesize",
-    "spectrograms",
-    "scores",
+    *MAKING_DATA,
     "performances",
     "train",
     "evaluate",

@@ -1,6 +1,6 @@
 """Small hand-made pieces for tests: numbers one can compute on paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -73,17 +73,35 @@ def performance_record(
     )
 
 
+def two_pieces(
+    window: Window,
+    *,
+    x: Sequence[list[float]] = ([20, 60, 140], [33, 90, 200]),
+    onset_s: Sequence[list[float]] = ([0.2, 1.2, 3.2], [0.5, 1.5, 4.0]),
+    widths: Sequence[int] = (301, 280),
+    frames: Sequence[int] = (70, 90),
+) -> tuple[dict[str, ScoreRecord], list[PerformanceRecord]]:
+    """Scores and performances of pieces "a" and "b", of random grey; values are theirs in turn."""
+    scores, performances = {}, []
+    for i, piece in enumerate("ab"):
+        scores[piece] = score_record(piece, x[i], width=widths[i], height=window.height, seed=i)
+        performances.append(performance_record(piece, onset_s[i], frames=frames[i], seed=i))
+    return scores, performances
+
+
+# Pieces with three and four onsets, the second longer than the first.
+UNEQUAL = {
+    "x": ([20, 60, 140], [33, 90, 200, 700]),
+    "onset_s": ([0.2, 1.2, 3.2], [0.5, 1.5, 4.0, 14.0]),
+    "widths": (301, 900),
+    "frames": (70, 300),
+}
+
+
 def toy_bank(window) -> Bank:
     """Two pieces and three performances of random grey; the last is a short one."""
-    scores = {
-        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
-        performance_record("a", [0.2, 1.2, 2.2], frames=50),
-    ]
+    scores, performances = two_pieces(window, **UNEQUAL)
+    performances.append(performance_record("a", [0.2, 1.2, 2.2], frames=50))
     return Bank(scores, performances, window)
 
 

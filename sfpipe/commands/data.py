@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import PARAMS, Dataset, ParamsFile, in_group, setting
+from sfpipe.commands.options import DataSet, NewSet, in_group
 
 command = in_group("data")
+
+SoundFont = Annotated[str, typer.Option(help="For performances that are MIDI.")]
 
 
 @command()
@@ -22,8 +24,7 @@ def inspect(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> Non
 
 @command()
 def pack(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     out: Annotated[Path | None, typer.Option(help="Default: data/packed/<dataset>.h5.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     performances: Annotated[int | None, typer.Option(help="Per piece; default: all.")] = None,
@@ -32,7 +33,7 @@ def pack(
     """Put what training needs into one small file."""
     from sfpipe.store.pack import pack as put
 
-    _, _, paths = setting(params, dataset)
+    _, _, paths = data.load()
     packed = put(
         paths.scores,
         paths.spectrograms,
@@ -47,13 +48,12 @@ def pack(
 @command()
 def unpack(
     file: Annotated[Path, typer.Argument(help="File of 'sfpipe pack'.")],
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
 ) -> None:
     """Make both stores from a packed file."""
     from sfpipe.store.pack import unpack as make
 
-    _, _, paths = setting(params, dataset)
+    _, _, paths = data.load()
     make(file, paths.scores, paths.spectrograms)
     print(f"{paths.scores}\n{paths.spectrograms}")
 
@@ -61,14 +61,13 @@ def unpack(
 @command()
 def import_recordings(
     folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
-    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
-    params: ParamsFile = PARAMS,
+    data: NewSet,
     melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
 ) -> None:
     """Read your own scores and recordings."""
     from sfpipe.importers.recordings import import_recordings as stage
 
-    p, _, paths = setting(params, dataset)
+    p, dataset, paths = data.load()
     outs = (paths.engraved, paths.scores, paths.performances)
     engrave = p.engrave if melody else None
     unconfined = p.engrave.allow_unconfined
@@ -79,32 +78,24 @@ def import_recordings(
 @command()
 def import_tismir(
     folder: Annotated[Path, typer.Argument(help="Folder with score/ and performance/.")],
-    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
-    params: ParamsFile = PARAMS,
+    data: NewSet,
     split: Annotated[str, typer.Option(help="Split of all its pieces.")] = "test",
-    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+    soundfont: SoundFont = "FluidR3_GM",
 ) -> None:
     """Read the 2019 authors' file layout into the stores."""
     from sfpipe.importers.tismir import import_tismir as stage
 
-    p, _, paths = setting(params, dataset)
-    stage(
-        folder,
-        dataset,
-        paths.scores,
-        paths.spectrograms,
-        split=split,
-        soundfont=soundfont,
-        gain=p.synthesize.gain,
-    )
+    p, dataset, paths = data.load()
+    gain = p.synthesize.gain
+    outs = (paths.scores, paths.spectrograms)
+    stage(folder, dataset, *outs, split=split, soundfont=soundfont, gain=gain)
 
 
 @command()
 def import_msmd(
     folder: Annotated[Path, typer.Argument(help="The unpacked archive, or one of its folders.")],
-    dataset: Annotated[str, typer.Option(help="Name of the new data set.")],
-    params: ParamsFile = PARAMS,
-    soundfont: Annotated[str, typer.Option(help="For performances that are MIDI.")] = "FluidR3_GM",
+    data: NewSet,
+    soundfont: SoundFont = "FluidR3_GM",
     tempo: Annotated[
         list[int] | None, typer.Option(help="Of MSMD v1.1, in thousandths; default: 1000.")
     ] = None,
@@ -112,13 +103,7 @@ def import_msmd(
     """Read an original MSMD archive into the stores."""
     from sfpipe.importers.msmd_archive import import_msmd as stage
 
-    p, _, paths = setting(params, dataset)
-    stage(
-        folder,
-        dataset,
-        paths.scores,
-        paths.spectrograms,
-        soundfont=soundfont,
-        gain=p.synthesize.gain,
-        tempi=tempo or [1000],
-    )
+    p, name, paths = data.load()
+    tempi, gain = tempo or [1000], p.synthesize.gain
+    outs = (paths.scores, paths.spectrograms)
+    stage(folder, name, *outs, soundfont=soundfont, gain=gain, tempi=tempi)

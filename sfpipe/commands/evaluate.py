@@ -7,18 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import (
-    PARAMS,
-    REAL,
-    Agent,
-    Baselines,
-    Dataset,
-    Packed,
-    ParamsFile,
-    PlayedSet,
-    in_group,
-    setting,
-)
+from sfpipe.commands.options import REAL, Agent, Baselines, DataSet, Packed, PlayedSet, in_group
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EvaluateParams, Params
 
@@ -27,8 +16,7 @@ command = in_group("evaluate")
 
 @command()
 def evaluate(
-    params: ParamsFile = PARAMS,
-    dataset: PlayedSet = None,
+    data: PlayedSet,
     packed: Packed = None,
     agent: Agent = Path("models/agent"),
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
@@ -46,11 +34,11 @@ def evaluate(
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
     if real:
         chosen = override(chosen, real_trials=trials)
-        return _evaluate_real(p, dataset, chosen, agent, baseline, out)
+        return _evaluate_real(p, data.dataset, chosen, agent, baseline, out)
     if baseline:
         remedy = f"run: sfpipe baseline {baseline[0]}"
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
@@ -61,8 +49,7 @@ def evaluate(
 @command()
 def baseline(
     name: Annotated[str, typer.Argument(help="midi-odtw, omr-odtw or mm-loc.")],
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     train: Annotated[bool, typer.Option("--train", help="Train its model again.")] = False,
@@ -73,7 +60,7 @@ def baseline(
     from sfpipe.following.registry import Sources
     from sfpipe.params import override
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     chosen = override(p.evaluate, trials=trials, split=split)
     files = (paths.scores, paths.spectrograms, paths.engraved)
     sources = Sources(*files, p.baselines, p.synthesize, Path("models/baselines"))
@@ -114,8 +101,7 @@ def tables(
 
 @command("omr-accuracy")
 def omr_accuracy(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     pieces: Annotated[int | None, typer.Option(help="How many; default: all.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
@@ -124,7 +110,7 @@ def omr_accuracy(
     """Count what the reader of score images gets right."""
     from sfpipe.evaluation.omr_accuracy import read_split, reading_table
 
-    p, name, paths = setting(params, dataset)
+    p, name, paths = data.load()
     files = (paths.scores, paths.engraved, out)
     result = read_split(
         p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures

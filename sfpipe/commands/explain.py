@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfpipe.commands.options import (
-    AGENT,
-    LOOKED,
-    PARAMS,
-    Agent,
-    Dataset,
-    Looked,
-    ParamsFile,
-    Piece,
-    in_group,
-    setting,
-)
+from sfpipe.commands.options import AGENT, LOOKED, Agent, DataSet, Looked, Piece, in_group
 from sfpipe.paths import Paths
 
 if TYPE_CHECKING:
@@ -29,8 +18,7 @@ command = in_group("explain")
 
 @command()
 def explain(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     agent: Agent = AGENT,
     piece: Piece = None,
     frame: Annotated[int | None, typer.Option(help="Frame of the performance.")] = None,
@@ -40,7 +28,7 @@ def explain(
     """Show what an agent does, and why (section 5.2)."""
     from sfpipe.inspection.policy import explain as draw
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     played = _agent_on_bank(agent, paths, p.seed, split="test", piece=piece)
     which = played.performance(piece, p.seed)
     for path in draw(played, out, performance=which, frame=frame, offset_px=offset):
@@ -49,8 +37,7 @@ def explain(
 
 @command()
 def tempo(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     agent: Agent = AGENT,
     piece: Piece = None,
     seconds: Annotated[float, typer.Option(min=1, help="How much of the piece to draw.")] = 20,
@@ -59,7 +46,7 @@ def tempo(
     """Draw optimal and actual tempo and actions (section 3.5)."""
     from sfpipe.inspection.tempo_curve import tempo as draw
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     played = _agent_on_bank(agent, paths, p.seed, split="test", piece=piece)
     which = played.performance(piece, p.seed)
     for path in draw(played, out, performance=which, seconds=seconds):
@@ -68,8 +55,7 @@ def tempo(
 
 @command()
 def embed(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     agent: Agent = AGENT,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     max_states: Annotated[int, typer.Option(min=0, help="States in the map; 0: all.")] = 20_000,
@@ -78,7 +64,7 @@ def embed(
     """Map an agent's states by their embedding (section 5.1)."""
     from sfpipe.inspection.embedding import embed as draw
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     played = _agent_on_bank(agent, paths, p.seed, split=split)
     places = {"scores": paths.scores, "engraved": paths.engraved}
     for path in draw(played, out, **places, seed=p.seed, max_states=max_states):

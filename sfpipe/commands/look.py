@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import AGENT, PARAMS, Dataset, ParamsFile, in_group, setting
+from sfpipe.commands.options import AGENT, DataSet, in_group
 
 command = in_group("look")
 
 
 @command()
 def report(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     metrics: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
     pages: Annotated[Path, typer.Option(help="Folder of page views to link.")] = Path("pages"),
     out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
@@ -26,14 +25,13 @@ def report(
     """Write a page about the results: report.html."""
     from sfpipe.viewing.overview import overview as stage
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     print(stage(p, paths, metrics, out, pages=pages, agent=AGENT, follow=follow))
 
 
 @command()
 def show_alignment(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     piece: Annotated[list[str] | None, typer.Option(help="Piece; may be repeated.")] = None,
     random: Annotated[int, typer.Option(min=1, help="How many pieces to draw at random.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
@@ -42,6 +40,6 @@ def show_alignment(
     """Draw the onset positions over the strips."""
     from sfpipe.score.alignment_overlay import show_alignment as draw
 
-    _, _, paths = setting(params, dataset)
+    _, _, paths = data.load()
     for path in draw(paths.scores, out, pieces=piece or None, n_random=random, seed=seed):
         print(path)

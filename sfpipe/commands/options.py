@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +16,7 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from sfpipe.params import Params
     from sfpipe.paths import Paths
+    from sfpipe.viewing.select_performance import Selection
 
 # The groups of `sfpipe --help`, in their order.
 GROUPS = {
@@ -56,21 +59,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pipeline.")]
-Dataset = Annotated[
-    str | None, typer.Option("--dataset", help="Data set; default: that of the parameters.")
-]
-PlayedSet = Annotated[
-    str | None,
-    typer.Option(
-        "--dataset",
-        help="Data set; default: that of the parameters, of human performances vienna4x22.",
-    ),
-]
+PARAMS = Path("params.yaml")
+AGENT = Path("models/agent")
+LOOKED = Path("inspection")
+REAL = "vienna4x22"  # the data set of --real-performances
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1: one per core.")]
-Scheduler = Annotated[
-    str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
-]
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameters of the pipeline.")]
 Packed = Annotated[
     Path | None, typer.Option("--packed", help="File of 'sfpipe pack', instead of both stores.")
 ]
@@ -90,41 +84,116 @@ Baselines = Annotated[
 Players = Annotated[
     list[str] | None, typer.Option("--player", help="optimal or constant-speed; may be repeated.")
 ]
-Real = Annotated[bool, typer.Option("--real-performances", help="Human performances.")]
-Split = Annotated[str, typer.Option("--split", help="What a piece is drawn from.")]
-Drawn = Annotated[str | None, typer.Option("--piece", help="A piece; default: drawn by the seed.")]
-Performance = Annotated[str | None, typer.Option("--performance", help="One of the piece's.")]
 Deterministic = Annotated[
     bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
 ]
 File = Annotated[Path | None, typer.Option("--out", help="The file.")]
-PARAMS = Path("params.yaml")
-AGENT = Path("models/agent")
-LOOKED = Path("inspection")
-REAL = "vienna4x22"  # the data set of --real-performances
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Options of a command that reads or writes a data set's files."""
+
+    params: ParamsFile = PARAMS
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set; default: that of the parameters.")
+    ] = None
+
+    def load(self) -> tuple[Params, str, Paths]:
+        """The parameters, the data set's name, and the paths of its files."""
+        from sfpipe.params import load_params
+        from sfpipe.paths import Paths
+
+        loaded = load_params(self.params)
+        name = self.dataset or loaded.dataset
+        return loaded, name, Paths(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSet(DataSet):
+    """Options of a command that makes a data set from files of the user's."""
+
+    dataset: Annotated[str, typer.Option(help="Name of the new data set.")] = field()
+
+
+@dataclass(frozen=True)
+class PlayedSet(DataSet):
+    """Options of a command that plays a data set's performances, or human ones."""
+
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Data set; default: that of the parameters, of human performances {REAL}."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Shown(PlayedSet):
+    """Options of a command that shows one performance."""
+
+    real: Annotated[bool, typer.Option("--real-performances", help="Human performances.")] = False
+    split: Annotated[str, typer.Option(help="What a piece is drawn from.")] = "test"
+    piece: Annotated[str | None, typer.Option(help="A piece; default: drawn by the seed.")] = None
+    performance: Annotated[str | None, typer.Option(help="One of the piece's.")] = None
+
+    def select(self) -> tuple[Params, Paths, Selection]:
+        """The parameters, the paths, and which performance is shown."""
+        from sfpipe.viewing.select_performance import Selection
+
+        real = REAL if self.real else None
+        p, _, paths = DataSet(self.params, self.dataset or real).load()
+        return p, paths, Selection(self.split, self.piece, self.performance, self.real)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Options of a command that spreads work over processes."""
+
+    jobs: Jobs = -1
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
+    ] = None
+
+    def cluster(self) -> AbstractContextManager[Any]:
+        """The scheduler's cluster as joblib's backend, or nothing."""
+        if self.scheduler is None:
+            return nullcontext()
+        from sfpipe.parallel import cluster
+
+        return cluster(self.scheduler)
 
 
 def in_group(group: str) -> Callable[..., Any]:
-    """`app.command` for the commands of one of the `GROUPS`."""
-    return partial(app.command, rich_help_panel=GROUPS[group])
+    """`app.command` for one of the `GROUPS`; classes of options become the options they hold."""
+
+    def command(name: str | None = None) -> Callable[..., Any]:
+        add = app.command(name, rich_help_panel=GROUPS[group])
+        return lambda function: add(_taking_fields(function))
+
+    return command
 
 
-def setting(params: Path, dataset: str | None) -> tuple[Params, str, Paths]:
-    """The parameters, the data set's name, and the paths of its files."""
-    from sfpipe.params import load_params
-    from sfpipe.paths import Paths
+def _taking_fields(function: Callable[..., None]) -> Callable[..., None]:
+    """`function`, called with the fields of its dataclasses instead of with these."""
+    hints = get_type_hints(function).items()
+    kinds: dict[str, Any] = {name: kind for name, kind in hints if is_dataclass(kind)}
 
-    loaded = load_params(params)
-    name = dataset or loaded.dataset
-    return loaded, name, Paths(name)
+    @wraps(function)
+    def run(**options: Any) -> None:
+        for name, kind in kinds.items():
+            options[name] = kind(**{of.name: options.pop(of.name) for of in fields(kind)})
+        function(**options)
+
+    run.__signature__ = Signature([*_parameters(function)])  # type: ignore[attr-defined]  # PEP 362
+    return run
 
 
-def cluster_of(scheduler: str | None) -> AbstractContextManager[Any]:
-    """A Dask cluster as joblib's backend, or nothing."""
-    from contextlib import nullcontext
-
-    if scheduler is None:
-        return nullcontext()
-    from sfpipe.parallel import cluster
-
-    return cluster(scheduler)
+def _parameters(of: Callable[..., Any]) -> Iterator[Parameter]:
+    """Parameters of a function; those of a dataclass in its place."""
+    hints = get_type_hints(of, include_extras=True)
+    for name, parameter in signature(of).parameters.items():
+        if is_dataclass(hints[name]):
+            yield from _parameters(hints[name])
+        else:
+            yield parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)

@@ -4,98 +4,90 @@ from __future__ import annotations
 
 import os
 
-from sfpipe.commands.options import (
-    PARAMS,
-    Dataset,
-    Jobs,
-    ParamsFile,
-    Scheduler,
-    cluster_of,
-    in_group,
-    setting,
-)
+from sfpipe.commands.options import DataSet, Jobs, Work, in_group
 
 command = in_group("pipeline")
 
 
 @command()
-def download(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+def download(data: DataSet) -> None:
     """Fetch a data set, verify it, split it: data/raw/<dataset>/."""
     from sfpipe.datasets.stage import download as stage
 
-    p, name, paths = setting(params, dataset)
+    p, name, paths = data.load()
     stage(name, p.download, p.seed, paths.raw, mirror=os.environ.get("SFPIPE_MIRROR"))
 
 
 @command()
 def engrave(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
-    jobs: Jobs = -1,
-    scheduler: Scheduler = None,
+    data: DataSet,
+    work: Work,
 ) -> None:
     """Draw staff images, note heads exact: data/engraved/<dataset>/."""
     from sfpipe.engraving.stage import engrave as stage
 
-    p, _, paths = setting(params, dataset)
-    with cluster_of(scheduler):
-        stage(p.engrave, paths.raw, paths.engraved, jobs=jobs)
+    p, _, paths = data.load()
+    with work.cluster():
+        stage(p.engrave, paths.raw, paths.engraved, jobs=work.jobs)
 
 
 @command()
-def clean(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+def clean(data: DataSet) -> None:
     """Reject pieces that contradict themselves: data/clean/."""
     from sfpipe.cleaning.stage import clean as stage
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px)
 
 
 @command()
 def synthesize(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
-    jobs: Jobs = -1,
-    scheduler: Scheduler = None,
+    data: DataSet,
+    work: Work,
 ) -> None:
     """Synthesise audio with FluidSynth: data/audio/<dataset>/."""
     from sfpipe.audio.stage import synthesize as stage
 
-    p, _, paths = setting(params, dataset)
-    with cluster_of(scheduler):
-        stage(p.synthesize, paths.clean, paths.engraved, paths.audio, seed=p.seed, jobs=jobs)
+    p, _, paths = data.load()
+    with work.cluster():
+        stage(p.synthesize, paths.clean, paths.engraved, paths.audio, seed=p.seed, jobs=work.jobs)
 
 
 @command()
 def spectrograms(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
-    jobs: Jobs = -1,
-    scheduler: Scheduler = None,
+    data: DataSet,
+    work: Work,
 ) -> None:
     """Compute spectrograms: data/spectrograms/<dataset>.h5."""
     from sfpipe.audio.stage import spectrograms as stage
 
-    p, name, paths = setting(params, dataset)
-    with cluster_of(scheduler):
-        stage(p.spectrograms, paths.audio, paths.clean, paths.spectrograms, dataset=name, jobs=jobs)
+    p, name, paths = data.load()
+    with work.cluster():
+        stage(
+            p.spectrograms,
+            paths.audio,
+            paths.clean,
+            paths.spectrograms,
+            dataset=name,
+            jobs=work.jobs,
+        )
 
 
 @command()
-def scores(params: ParamsFile = PARAMS, dataset: Dataset = None) -> None:
+def scores(data: DataSet) -> None:
     """Unroll the scores into strips: data/scores/<dataset>.h5."""
     from sfpipe.score.stage import scores as stage
 
-    p, name, paths = setting(params, dataset)
+    p, name, paths = data.load()
     stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name)
 
 
 @command()
-def performances(params: ParamsFile = PARAMS, dataset: Dataset = None, jobs: Jobs = -1) -> None:
+def performances(data: DataSet, jobs: Jobs = -1) -> None:
     """Align and record human performances: data/real/<dataset>/."""
     from sfpipe.real_performances.stage import performances as stage
 
-    p, name, paths = setting(params, dataset)
+    p, name, paths = data.load()
     stage(
         p.real_performances,
         paths.raw,

@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import PARAMS, Dataset, Packed, ParamsFile, in_group, setting
+from sfpipe.commands.options import DataSet, Packed, in_group
 
 command = in_group("train")
 
 
 @command()
 def train(
-    params: ParamsFile = PARAMS,
-    dataset: Dataset = None,
+    data: DataSet,
     packed: Packed = None,
     out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
 ) -> None:
     """Train an agent, or resume a training: models/agent/."""
     from sfpipe.training.stage import train as stage
 
-    p, _, paths = setting(params, dataset)
+    p, _, paths = data.load()
     stage(
         p.train,
         packed or paths.scores,

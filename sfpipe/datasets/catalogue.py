@@ -28,38 +28,36 @@ _BOOKS = {
     "oneill": corpus("oneills1850", "oneill_"),
     "aird": corpus("airdsAirs", "aird_"),
 }
-RYAN = Dataset(
-    name="ryan",
-    title="Ryan's Mammoth Collection",
-    homepage=_CORPUS,
-    licence=f"tunes of 1883, {_ENCODINGS}",
-    citation=(
-        "W. B. Ryan (ed.), Ryan's Mammoth Collection, Boston: E. Howe, 1883; ABC by J. Chambers, "
-        f"R. Davies and others, {_SHIPPED}"
-    ),
-    load=melodies(_BOOKS["ryan"]),
+
+
+def _book(name: str, title: str, years: str, citation: str) -> Dataset:
+    """A tune book of `_BOOKS`."""
+    licence = f"tunes of {years}, {_ENCODINGS}"
+    cited = f"{citation}, {_SHIPPED}"
+    load = melodies(_BOOKS[name])
+    return Dataset(name, title, _CORPUS, licence=licence, citation=cited, load=load)
+
+
+RYAN = _book(
+    "ryan",
+    "Ryan's Mammoth Collection",
+    "1883",
+    "W. B. Ryan (ed.), Ryan's Mammoth Collection, Boston: E. Howe, 1883; ABC by J. Chambers, "
+    "R. Davies and others",
 )
-ONEILL = Dataset(
-    name="oneill",
-    title="O'Neill's Music of Ireland",
-    homepage=_CORPUS,
-    licence=f"tunes of 1903, {_ENCODINGS}",
-    citation=(
-        "F. O'Neill (ed.), O'Neill's Music of Ireland: eighteen hundred and fifty melodies, "
-        f"Chicago: Lyon & Healy, 1903; ABC by N. Paap, J. Chambers and others, {_SHIPPED}"
-    ),
-    load=melodies(_BOOKS["oneill"]),
+ONEILL = _book(
+    "oneill",
+    "O'Neill's Music of Ireland",
+    "1903",
+    "F. O'Neill (ed.), O'Neill's Music of Ireland: eighteen hundred and fifty melodies, "
+    "Chicago: Lyon & Healy, 1903; ABC by N. Paap, J. Chambers and others",
 )
-AIRD = Dataset(
-    name="aird",
-    title="Aird's Airs",
-    homepage=_CORPUS,
-    licence=f"tunes of 1778 to 1801, {_ENCODINGS}",
-    citation=(
-        "J. Aird (ed.), A Selection of Scotch, English, Irish and Foreign Airs, six volumes, "
-        f"Glasgow, 1778-1801; ABC by J. Campin, 2009, {_SHIPPED}"
-    ),
-    load=melodies(_BOOKS["aird"]),
+AIRD = _book(
+    "aird",
+    "Aird's Airs",
+    "1778 to 1801",
+    "J. Aird (ed.), A Selection of Scotch, English, Irish and Foreign Airs, six volumes, "
+    "Glasgow, 1778-1801; ABC by J. Campin, 2009",
 )
 FIDDLE = Dataset(
     name="fiddle",

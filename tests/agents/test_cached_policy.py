@@ -12,19 +12,13 @@ from sfpipe.game import dynamics
 from sfpipe.game.play import play_games
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
-from tests.toy import TinyNetwork, performance_record, ramp_bank, score_record
+from tests.toy import TinyNetwork, ramp_bank, two_pieces
 
 
 def bank_of(window) -> Bank:
-    scores = {
-        "a": score_record("a", [20, 301, 590], width=611, height=window.height),
-        "b": score_record("b", [33, 200, 400], width=430, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 3.0, 9.0], frames=190),
-        performance_record("b", [0.5, 4.0, 8.5], frames=180, seed=1),
-    ]
-    return Bank(scores, performances, window)
+    x, onset_s = ([20, 301, 590], [33, 200, 400]), ([0.2, 3.0, 9.0], [0.5, 4.0, 8.5])
+    pieces = two_pieces(window, x=x, onset_s=onset_s, widths=(611, 430), frames=(190, 180))
+    return Bank(*pieces, window)
 
 
 def actor_for(window, *, bfloat16: bool = False) -> Actor:

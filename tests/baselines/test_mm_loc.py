@@ -15,19 +15,11 @@ from sfpipe.game.follower import follow
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 from sfpipe.store.window import WINDOWS
-from tests.toy import NOTTINGHAM, performance_record, score_record
+from tests.toy import NOTTINGHAM, performance_record, score_record, two_pieces
 
 
 def records(window=NOTTINGHAM):
-    scores = {
-        "a": score_record("a", [20, 61, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200], width=280, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.5, 1.5, 4.0], frames=90, seed=1),
-    ]
-    return scores, performances
+    return two_pieces(window, x=([20, 61, 140], [33, 90, 200]))
 
 
 def network_for(window) -> MmLoc:

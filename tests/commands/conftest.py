@@ -1,7 +1,6 @@
 """A small project folder for commands, and how a command refuses bad input."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -34,15 +33,6 @@ def template(tmp_path_factory) -> Path:
     network = ActorCritic(WINDOWS["nottingham"])
     network.initialise(torch.Generator().manual_seed(0))
     save_agent(root / "models/agent", network, {"window": "nottingham", "px_per_frame": 4.0})
-    return root
-
-
-@pytest.fixture
-def project(template, tmp_path, monkeypatch) -> Path:
-    """A small project folder, in which the command runs."""
-    root = tmp_path / "project"
-    shutil.copytree(template, root)
-    monkeypatch.chdir(root)
     return root
 
 

@@ -4,17 +4,9 @@ import pytest
 import torch
 
 from tests.commands.conftest import PARAMS, files
+from tests.pipeline.closure import MAKING_DATA
 
-STAGES = (
-    "download",
-    "engrave",
-    "clean",
-    "synthesize",
-    "spectrograms",
-    "scores",
-    "performances",
-    "train",
-)
+STAGES = (*MAKING_DATA, "performances", "train")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from sfpipe.game.follower import follow
 from sfpipe.params import BeliefFilterParams
 from sfpipe.store.window import WINDOWS, Window
 from tests.pipeline.closure import ROOT
-from tests.toy import performance_record, score_record
+from tests.toy import two_pieces
 
 PARAMS = BeliefFilterParams()
 
@@ -31,15 +31,8 @@ def network(window: Window, seed: int = 0) -> PlaceNetwork:
 
 
 def pieces(window: Window):
-    scores = {
-        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200, 430], width=603, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.0, 1.5, 4.0, 9.0], frames=200, seed=1),
-    ]
-    return scores, performances
+    x, onset_s = ([20, 60, 140], [33, 90, 200, 430]), ([0.2, 1.2, 3.2], [0.0, 1.5, 4.0, 9.0])
+    return two_pieces(window, x=x, onset_s=onset_s, widths=(301, 603), frames=(70, 200))
 
 
 @pytest.mark.parametrize("name", WINDOWS)

@@ -10,21 +10,14 @@ from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.pipeline.closure import ROOT
-from tests.toy import performance_record, score_record
+from tests.toy import two_pieces
 
 
 def bank_of(window: str) -> Bank:
     """Two pieces with one performance each, the second a little slower than the first."""
-    height = WINDOWS[window].height
-    scores = {
-        "a": score_record("a", [20, 61, 110], width=160, height=height),
-        "b": score_record("b", [33, 80, 100], width=130, height=height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.0, 2.0], frames=60),
-        performance_record("b", [0.5, 1.5, 2.5], frames=60, seed=1),
-    ]
-    return Bank(scores, performances, WINDOWS[window])
+    x, onset_s = ([20, 61, 110], [33, 80, 100]), ([0.2, 1.0, 2.0], [0.5, 1.5, 2.5])
+    shape = {"widths": (160, 130), "frames": (60, 60)}
+    return Bank(*two_pieces(WINDOWS[window], x=x, onset_s=onset_s, **shape), WINDOWS[window])
 
 
 def agent_on_bank(window: str) -> AgentOnBank:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "sfpipe"
+# The stages that make data from a data set alone, and their commands, in their order.
+MAKING_DATA = ("download", "engrave", "clean", "synthesize", "spectrograms", "scores")
 
 
 def closure(module: str, without: frozenset[str] = frozenset()) -> set[str]:

@@ -9,20 +9,9 @@ from ruamel.yaml import YAML
 
 from sfpipe.params import Params
 from sfpipe.paths import Paths
-from tests.pipeline.closure import ROOT, closure, imports
+from tests.pipeline.closure import MAKING_DATA, ROOT, closure, imports
 
-ORDER = (
-    "download",
-    "engrave",
-    "clean",
-    "synthesize",
-    "spectrograms",
-    "scores",
-    "train",
-    "evaluate",
-    "midi-odtw",
-    "report",
-)
+ORDER = (*MAKING_DATA, "train", "evaluate", "midi-odtw", "report")
 # Baselines have one command, and a stage each: those of the second pipeline take longer.
 BASELINES = ("midi-odtw", "omr-odtw", "mm-loc")
 # Functions of followers that a stage never loads, so that what they import is no dep of it.

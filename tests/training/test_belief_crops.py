@@ -9,21 +9,14 @@ from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
 from sfpipe.training.belief_crops import BeliefCropCutter, _reverberate, tempo_labels
-from tests.toy import performance_record, score_record
+from tests.toy import UNEQUAL, performance_record, score_record, two_pieces
 
 PLAIN = {"gain_db": 0.0, "equaliser_db": 0.0, "noise": 0.0}
 PARAMS = BeliefParams(crops=6, frames=30, places=64, **PLAIN)
 
 
 def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropCutter:
-    scores = {
-        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200, 700], width=900, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.5, 1.5, 4.0, 14.0], frames=300, seed=1),
-    ]
+    scores, performances = two_pieces(window, **UNEQUAL)
     return BeliefCropCutter(Bank(scores, performances, window), scores, params)
 
 

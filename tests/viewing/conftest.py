@@ -1,7 +1,6 @@
 """A project with one small piece: two printed systems, a click for every note head."""
 
 import json
-import shutil
 from pathlib import Path
 
 import cv2
@@ -98,15 +97,6 @@ def template(tmp_path_factory) -> Path:
     network = ActorCritic(WINDOWS["nottingham"])
     network.initialise(torch.Generator().manual_seed(0))
     save_agent(root / "models/agent", network, {"window": "nottingham"})
-    return root
-
-
-@pytest.fixture
-def project(template, tmp_path, monkeypatch) -> Path:
-    """A copy of the project, in which the test runs."""
-    root = tmp_path / "project"
-    shutil.copytree(template, root)
-    monkeypatch.chdir(root)
     return root
 
 

@@ -14,19 +14,11 @@ from sfpipe.store.window import WINDOWS
 from sfpipe.training.auxiliary.localisation import BUCKETS, LocalisationHead, window_starts
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.ppo import PPO
-from tests.toy import NOTTINGHAM, performance_record, score_record
+from tests.toy import NOTTINGHAM, two_pieces
 
 
 def toy_bank(window=NOTTINGHAM) -> Bank:
-    scores = {
-        "a": score_record("a", [20, 60, 140], width=301, height=window.height),
-        "b": score_record("b", [33, 90, 200], width=280, height=window.height, seed=1),
-    }
-    performances = [
-        performance_record("a", [0.2, 1.2, 3.2], frames=70),
-        performance_record("b", [0.5, 1.5, 4.0], frames=90, seed=1),
-    ]
-    return Bank(scores, performances, window)
+    return Bank(*two_pieces(window), window)
 
 
 def test_soft_buckets_by_hand():
