@@ -127,12 +127,8 @@ def bench_augmented(
         PPO(fresh(played).placed(device), played, played, params, seed=0, bfloat16=bfloat16)
         for played in (more, bank)
     )
-    bench.compare(
-        f"training, {name}, augmented (beside: plain)",
-        "frames/s",
-        partial(_learn, ours),
-        partial(_learn, plain),
-    )
+    label = f"training, {name}, augmented (beside: plain)"
+    bench.compare(label, "frames/s", *(partial(_learn, one) for one in (ours, plain)))
 
 
 def bench_pretraining(
@@ -150,12 +146,8 @@ def bench_pretraining(
         kind(fresh(bank).placed(device), bank, bank, params, seed=0, bfloat16=bfloat16)
         for kind in (Pretraining, Dagger)
     )
-    bench.compare(
-        f"pretraining, {name} (beside: state by state)",
-        "states/s",
-        partial(_learn, ours),
-        partial(_learn, alone),
-    )
+    label = f"pretraining, {name} (beside: state by state)"
+    bench.compare(label, "states/s", *(partial(_learn, one) for one in (ours, alone)))
 
 
 def _learn(learner: PlayingLearner) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def naming_extra() -> Iterator[None]:
         if module not in PIPELINE:
             raise
         raise SfpipeError(f"{module} is not installed", remedy=PIPELINE_EXTRA) from None
+
+
+def optional(module: str, extra: str) -> Any:
+    """A module of a package that only ``sfpipe[extra]`` installs.
+
+    Raises
+    ------
+    SfpipeError
+        If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0].replace("sklearn", "scikit-learn")
+        remedy = f"pip install 'sfpipe[{extra}]'"
+        raise SfpipeError(f"{package} is not installed", remedy=remedy) from None
 
 
 def _rebuild(

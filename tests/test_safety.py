@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from sfpipe import params
 from sfpipe.audio.performances import made_files
 from sfpipe.audio.stage import spectrograms, synthesize
 from sfpipe.cleaning.stage import clean
@@ -16,15 +17,6 @@ from sfpipe.datasets.stage import download
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name, plain_path, read_json, remove_made, replacing
-from sfpipe.params import (
-    CleanParams,
-    DownloadParams,
-    EngraveParams,
-    RealPerformancesParams,
-    ScoresParams,
-    SpectrogramsParams,
-    SynthesizeParams,
-)
 from sfpipe.publishing import publish
 from sfpipe.real_performances.stage import performances
 from sfpipe.score.stage import scores
@@ -96,7 +88,7 @@ def test_an_index_that_leaves_its_folder(project, field, name):
     data["pieces"][0][field] = {name: "0"} if field in ("includes", "performances") else name
     (raw / "index.json").write_text(json.dumps(data))
     for stage in (
-        lambda: engrave(EngraveParams(), raw, project / "data/engraved", jobs=1),
+        lambda: engrave(params.EngraveParams(), raw, project / "data/engraved", jobs=1),
         lambda: validate(raw),
     ):
         if field in ("includes", "performances") and name == 7:
@@ -155,18 +147,22 @@ def test_reports_that_leave_the_folder(project, name):
     engraved.mkdir()
     (engraved / "report.json").write_text(json.dumps({"done": [name], "skipped": {}}))
     with pytest.raises(SfpipeError, match="not what sfpipe writes") as caught:
-        clean(CleanParams(), engraved, project / "data/clean.json")
+        clean(params.CleanParams(), engraved, project / "data/clean.json")
     refused(caught, engraved / "report.json")
     verdict = project / "data/clean.json"
     verdict.write_text(json.dumps({"accepted": {"test": [name]}}))
     out = project / "data/audio"
     raw = write_raw(project / "data/raw", {"plain": PLAIN})
     for stage in (
-        lambda: synthesize(SynthesizeParams(), verdict, engraved, out, seed=1, jobs=1),
-        lambda: spectrograms(SpectrogramsParams(), out, verdict, out / "a.h5", dataset="a", jobs=1),
-        lambda: scores(ScoresParams(), verdict, engraved, project / "data/s.h5", dataset="a"),
+        lambda: synthesize(params.SynthesizeParams(), verdict, engraved, out, seed=1, jobs=1),
+        lambda: spectrograms(
+            params.SpectrogramsParams(), out, verdict, out / "a.h5", dataset="a", jobs=1
+        ),
+        lambda: scores(
+            params.ScoresParams(), verdict, engraved, project / "data/s.h5", dataset="a"
+        ),
         lambda: performances(
-            RealPerformancesParams(),
+            params.RealPerformancesParams(),
             raw,
             engraved,
             verdict,
@@ -192,7 +188,11 @@ def test_a_report_of_another_shape(tmp_path, report):
     (audio / "report.json").write_text(json.dumps(report))
     with pytest.raises(SfpipeError, match="not what sfpipe writes") as caught:
         spectrograms(
-            SpectrogramsParams(), audio, tmp_path / "clean.json", tmp_path / "s.h5", dataset="a"
+            params.SpectrogramsParams(),
+            audio,
+            tmp_path / "clean.json",
+            tmp_path / "s.h5",
+            dataset="a",
         )
     refused(caught, audio / "report.json")
 
@@ -250,7 +250,7 @@ def test_what_engrave_did_not_make_stays(toy, project):
     (out / "chords/notes.txt").write_text("my notes")
     (out / "link").symlink_to(project / "canary")
     smaller = write_raw(project / "data/raw", {n: TUNES[n] for n in ("rich", "plain")})
-    engrave(EngraveParams(), smaller, out, jobs=1)
+    engrave(params.EngraveParams(), smaller, out, jobs=1)
     assert (out / "mine/system-001.png").is_file()
     assert [p.name for p in (out / "chords").iterdir()] == ["notes.txt"]
     assert not (out / "waltz").exists() and (out / "link").is_symlink()
@@ -261,7 +261,7 @@ def test_a_folder_of_the_users_is_not_replaced_by_a_piece(project):
     mine = project / "data/engraved/plain"
     mine.mkdir(parents=True)
     (mine / "take1.wav").write_text("a recording")
-    report = engrave(EngraveParams(), raw, project / "data/engraved", jobs=1)
+    report = engrave(params.EngraveParams(), raw, project / "data/engraved", jobs=1)
     assert report.done == ["waltz"]
     assert "is a folder that sfpipe did not make" in report.skipped["plain"]
     assert [p.name for p in mine.iterdir()] == ["take1.wav"]
@@ -293,7 +293,7 @@ def test_download_does_not_replace_what_it_did_not_write(tmp_path):
     for i, name in enumerate(("a", "b", "c", "d")):
         notes = " ".join("CDEFGAB"[(i * 2 + k * (i + 1)) % 7] for k in range(24))
         (tunes / f"{name}.abc").write_text(f"X:1\nT:{name}\nL:1/8\nM:4/4\nK:C\n{notes}|\n")
-    here = DownloadParams(folders={"mine": {"path": str(tunes)}})
+    here = params.DownloadParams(folders={"mine": {"path": str(tunes)}})
     with pytest.raises(SfpipeError, match="did not make"):
         download("mine", here, 1, tunes)
     out = tmp_path / "data/raw/other"

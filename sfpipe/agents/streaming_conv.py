@@ -123,12 +123,8 @@ class StreamingConv:
 class StreamingStack:
     """Layers one after the other, which begin in silence.
 
-    Parameters
-    ----------
-    silence:
-        The input column of a silent frame.
-    frames:
-        Of silence, until every layer has forgotten what was before.
+    `silence` is the input column of a silent frame; after `frames` of them every layer has
+    forgotten what was before.
     """
 
     def __init__(self, layers: Sequence[StreamingConv], silence: np.ndarray, frames: int):
@@ -152,12 +148,8 @@ class StreamingStack:
 class StreamingBranch:
     """A spectrogram branch and its part of the joint layer, fed one frame at a time.
 
-    Parameters
-    ----------
-    branch:
-        Convolutions, flattening, and for Table 2 a dense layer. Dropout is left out.
-    joint:
-        Columns of the joint layer's weight that this branch feeds: [shape=(width, features)].
+    `branch` is as for `DenseBranch`, without dropout; `joint` the columns of the joint layer's
+    weight that it feeds: [shape=(width, features)].
     """
 
     def __init__(self, branch: nn.Sequential, joint: torch.Tensor):

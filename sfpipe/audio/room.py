@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
 
 import numpy as np
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, optional
 from sfpipe.store.schema import SAMPLE_RATE
 
 SOURCE_M, MICROPHONE_M = 1.0, 1.3  # heights: an upright's or grand's soundboard, a microphone stand
@@ -53,7 +52,7 @@ def response(room: Room) -> np.ndarray:
         If pyroomacoustics is not installed, the microphone does not fit into the room, or no
         walls give the reverberation time.
     """
-    acoustics = _pyroomacoustics()
+    acoustics = optional("pyroomacoustics", "real")
     size = [room.length_m, room.width_m, room.height_m]
     try:
         absorption, order = acoustics.inverse_sabine(room.rt60_s, size)
@@ -86,15 +85,7 @@ def response(room: Room) -> np.ndarray:
 def reverberate(samples: np.ndarray, room: Room) -> np.ndarray:
     """A dry recording as the microphone hears it, equally long and loud (RMS).
 
-    Parameters
-    ----------
-    samples:
-        int16 [shape=(N,)], mono at 22,050 Hz.
-
-    Returns
-    -------
-    np.ndarray [shape=(N,), dtype=float32]
-        On the int16 scale, not clipped.
+    Takes int16 [shape=(N,)], mono at 22,050 Hz; gives float32, on the int16 scale, not clipped.
 
     Raises
     ------
@@ -162,13 +153,3 @@ def _places(room: Room) -> tuple[list[float], list[float]]:
     if room.height_m < MICROPHONE_M + WALL_M:
         raise SfpipeError(f"a room {room.height_m} m high is too low", remedy="make it higher")
     return [*(middle - step), SOURCE_M], [*(middle + step), MICROPHONE_M]
-
-
-def _pyroomacoustics() -> ModuleType:
-    try:
-        import pyroomacoustics
-    except ImportError:
-        raise SfpipeError(
-            "pyroomacoustics is not installed", remedy="pip install 'sfpipe[real]'"
-        ) from None
-    return pyroomacoustics

@@ -124,13 +124,7 @@ class OdtwChoice:
         self._followers: list[OdtwFollower] = []
 
     def reset(self, score: ScoreRecord) -> None:
-        """Get the score's sounds, unless they are the last one's, and wait at the first onset.
-
-        Raises
-        ------
-        SfpipeError
-            If there are none.
-        """
+        """Get the score's sounds, and wait at the first onset: as `OdtwFollower.reset`."""
         if score is not self._score:
             sounds = self.sounds_of(score)
             if not sounds:

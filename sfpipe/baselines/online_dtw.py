@@ -112,17 +112,17 @@ def _step(
     if column < 0:
         column = 0
         state[2] = ROW
-    _add_row(row, column, reference, heard, cost, stay)
+    _add(True, row, column, reference, heard, cost, stay)
     if state[2] == BOTH and column + 1 < len(reference):
         column += 1
-        _add_column(row, column, reference, heard, cost, stay)
+        _add(False, row, column, reference, heard, cost, stay)
     while True:
         at_row, at_column = _best(row, column, cost)
         following = _choose(row, column, at_row, at_column, state, max_run)
         if following != COLUMN or column + 1 == len(reference):
             break
         column += 1
-        _add_column(row, column, reference, heard, cost, stay)
+        _add(False, row, column, reference, heard, cost, stay)
     state[0], state[1], state[2] = row, column, following
     return at_column
 
@@ -145,27 +145,8 @@ def _choose(
 
 
 @njit(**_OPTIONS)
-def _add_row(
-    row: int, column: int, reference: np.ndarray, heard: np.ndarray, cost: np.ndarray, stay: float
-) -> None:
-    width = len(cost)
-    for j in range(max(0, column - width + 1), column + 1):
-        _fill(row, j, row, column, reference, heard, cost, stay)
-
-
-@njit(**_OPTIONS)
-def _add_column(
-    row: int, column: int, reference: np.ndarray, heard: np.ndarray, cost: np.ndarray, stay: float
-) -> None:
-    width = len(cost)
-    for i in range(max(0, row - width + 1), row + 1):
-        _fill(i, column, row, column, reference, heard, cost, stay)
-
-
-@njit(**_OPTIONS)
-def _fill(
-    i: int,
-    j: int,
+def _add(
+    rows: bool,
     row: int,
     column: int,
     reference: np.ndarray,
@@ -173,25 +154,30 @@ def _fill(
     cost: np.ndarray,
     stay: float,
 ) -> None:
-    """Cost of the cheapest path to a cell; what the rings no longer hold is not on a path."""
-    width = len(cost)
-    distance = 0.0
-    for k in range(reference.shape[1]):
-        difference = heard[i % width, k] - reference[j, k]
-        distance += difference * difference
-    distance = math.sqrt(distance)
-    up = i > 0 and i > row - width + 1
-    left = j > 0 and j > column - width + 1
-    best = np.inf
-    if up:
-        best = min(best, cost[(i - 1) % width, j % width] + distance + stay)
-    if left:
-        best = min(best, cost[i % width, (j - 1) % width] + distance + stay)
-    if up and left:
-        best = min(best, cost[(i - 1) % width, (j - 1) % width] + 2 * distance)
-    if i == 0 and j == 0:
-        best = 2 * distance
-    cost[i % width, j % width] = best
+    """Costs of the cheapest paths to the cells of the newest row, or else of the newest column.
+
+    What the rings no longer hold is not on a path.
+    """
+    newest, width = (column if rows else row), len(cost)
+    for cell in range(max(0, newest - width + 1), newest + 1):
+        i, j = (row, cell) if rows else (cell, column)
+        distance = 0.0
+        for k in range(reference.shape[1]):
+            difference = heard[i % width, k] - reference[j, k]
+            distance += difference * difference
+        distance = math.sqrt(distance)
+        up = i > 0 and i > row - width + 1
+        left = j > 0 and j > column - width + 1
+        best = np.inf
+        if up:
+            best = min(best, cost[(i - 1) % width, j % width] + distance + stay)
+        if left:
+            best = min(best, cost[i % width, (j - 1) % width] + distance + stay)
+        if up and left:
+            best = min(best, cost[(i - 1) % width, (j - 1) % width] + 2 * distance)
+        if i == 0 and j == 0:
+            best = 2 * distance
+        cost[i % width, j % width] = best
 
 
 @njit(**_OPTIONS)

@@ -82,17 +82,7 @@ def read_evidence(folder: Path, height_px: int | None = None) -> Evidence:
 
 def check_melody(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
-    tests = (
-        onsets_in_limits,
-        image_plausible,
-        heads_inside,
-        _order,
-        _one_head,
-        _midi_agrees,
-        _length,
-        _dark,
-        onsets_on_strip,
-    )
+    tests = (_order, _one_head, _midi_agrees, _length, _dark)
     return first_reason(tests, evidence, params)
 
 
@@ -101,8 +91,12 @@ def first_reason(
     evidence: Evidence,
     params: CleanParams,
 ) -> str | None:
-    """What the first test says that finds something, or None; those after it are not made."""
-    return next((reason for test in tests if (reason := test(evidence, params))), None)
+    """What the first test says that finds something, or None; those after it are not made.
+
+    `tests` are made after those of limits, image and heads, and before that of the strip.
+    """
+    every = (onsets_in_limits, image_plausible, heads_inside, *tests, onsets_on_strip)
+    return next((reason for test in every if (reason := test(evidence, params))), None)
 
 
 def onsets_in_limits(e: Evidence, params: CleanParams) -> str | None:

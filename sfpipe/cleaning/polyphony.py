@@ -24,10 +24,6 @@ from sfpipe.cleaning.checks import (
     DARK,
     Evidence,
     first_reason,
-    heads_inside,
-    image_plausible,
-    onsets_in_limits,
-    onsets_on_strip,
 )
 from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row
 from sfpipe.params import CleanParams
@@ -43,18 +39,7 @@ HIDDEN_SHARE = 0.1
 
 def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:
     """The first reason for which a piece cannot be used, or None."""
-    tests = (
-        onsets_in_limits,
-        image_plausible,
-        heads_inside,
-        _staves,
-        _matched,
-        _order,
-        _length,
-        _dark,
-        _window,
-        onsets_on_strip,
-    )
+    tests = (_staves, _matched, _order, _length, _dark, _window)
     return first_reason(tests, evidence, params)
 
 

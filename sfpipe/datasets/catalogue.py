@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sfpipe.datasets.corpus import corpus
 from sfpipe.datasets.dataset import Dataset
@@ -70,19 +71,28 @@ FIDDLE = Dataset(
     pieces=None,
 )
 
+
+def _github(repository: str, commit: str) -> dict[str, Any]:
+    """Fields of a data set that is one commit of a repository."""
+    homepage, name = f"https://github.com/{repository}", repository.partition("/")[2]
+    return {
+        "homepage": homepage,
+        "url": f"{homepage}/archive/{commit}.tar.gz",
+        "mirror_file": f"{name}-{commit[:7]}.tar.gz",
+        "prefix": f"{name}-{commit}/",
+    }
+
+
 _COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 NOTTINGHAM = Dataset(
     name="nottingham",
     title="Nottingham Database",
-    homepage="https://github.com/jukedeck/nottingham-dataset",
     licence="GPL-3.0 (jukedeck edition)",
     citation=(
         "E. Foxley, Nottingham Database, 2011; cleaned by Jukedeck, "
         f"github.com/jukedeck/nottingham-dataset @{_COMMIT[:7]}"
     ),
-    url=f"https://github.com/jukedeck/nottingham-dataset/archive/{_COMMIT}.tar.gz",
-    mirror_file="nottingham-dataset-0992bb6.tar.gz",
-    prefix=f"nottingham-dataset-{_COMMIT}/",
+    **_github("jukedeck/nottingham-dataset", _COMMIT),
     index="nottingham_index.csv",
     load=melodies(read_nottingham),
 )
@@ -91,16 +101,13 @@ _MUTOPIA = "2144afd6f52d56c5b6995b8b589ef1268b3139f0"
 MSMD = Dataset(
     name="msmd",
     title="Multimodal Sheet Music Dataset, rebuilt from its LilyPond sources",
-    homepage="https://github.com/MutopiaProject/MutopiaProject",
     licence="per piece, from its header: public domain, CC BY or CC BY-SA",
     citation=(
         "M. Dorfer, J. Hajic jr., A. Arzt, H. Frostel, G. Widmer, Learning Audio-Sheet Music "
         "Correspondences for Cross-Modal Retrieval and Piece Identification, TISMIR 1(1), 2018 "
         f"(pieces and split); sources: Mutopia Project @{_MUTOPIA[:7]}"
     ),
-    url=f"https://github.com/MutopiaProject/MutopiaProject/archive/{_MUTOPIA}.tar.gz",
-    mirror_file=f"MutopiaProject-{_MUTOPIA[:7]}.tar.gz",
-    prefix=f"MutopiaProject-{_MUTOPIA}/",
+    **_github("MutopiaProject/MutopiaProject", _MUTOPIA),
     index="msmd_index.csv",
     load=load_msmd,
     split_rule="354/19/94 (train/valid/test): the cleaned split of MSMD, msmd_split.csv",
@@ -111,15 +118,12 @@ _VIENNA = "decce458a2ae1fa41395fc71117180f91cff4aa4"
 VIENNA = Dataset(
     name="vienna4x22",
     title="Vienna 4x22 Piano Corpus",
-    homepage="https://github.com/CPJKU/vienna4x22",
     licence="for research (see the homepage)",
     citation=(
         "W. Goebl, The Vienna 4x22 Piano Corpus, 1999, doi:10.21939/4X22; match files and scores: "
         f"github.com/CPJKU/vienna4x22 @{_VIENNA[:7]}"
     ),
-    url=f"https://github.com/CPJKU/vienna4x22/archive/{_VIENNA}.tar.gz",
-    mirror_file=f"vienna4x22-{_VIENNA[:7]}.tar.gz",
-    prefix=f"vienna4x22-{_VIENNA}/",
+    **_github("CPJKU/vienna4x22", _VIENNA),
     index="vienna4x22_index.csv",
     load=load_vienna,
     split_rule="all four excerpts are test pieces",

@@ -51,14 +51,8 @@ LOST = (
 class Loss:
     """Where a piece was lost: the game that lost it earliest, and how its games fared together.
 
-    Attributes
-    ----------
-    lost_s:
-        Since the first onset.
-    onset:
-        Onsets reached before.
-    position_px, target_px:
-        Strip px, in the frame that lost.
+    `lost_s` counts from the first onset, `onset` the onsets reached before; `position_px` and
+    `target_px` are strip px, in the frame that lost.
     """
 
     piece: str

@@ -50,7 +50,7 @@ def evaluate_real(
     baselines: Sequence[str] = (),
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Let everybody follow every human performance under every condition.
+    """Let everybody follow every human performance under every condition; returns `real.json`.
 
     Parameters
     ----------
@@ -63,11 +63,6 @@ def evaluate_real(
         Folder of weights and `agent.json`; its window is that of all.
     baselines:
         Names of those that take part.
-
-    Returns
-    -------
-    dict
-        The content of `real.json`.
 
     Raises
     ------

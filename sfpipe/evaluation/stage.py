@@ -33,12 +33,7 @@ def evaluate(
     out:
         Folder of `eval.json`, `pieces.csv`, `plots/`.
     quiet:
-        Do not print the pieces and the table.
-
-    Returns
-    -------
-    dict
-        The content of `eval.json`.
+        Do not print the pieces and the table. The content of `eval.json` is returned.
 
     Raises
     ------

@@ -156,18 +156,7 @@ class BeliefFollower:
         self._steps = 0
 
     def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
-        """Read a score, and wait at a position in it.
-
-        Parameters
-        ----------
-        start_px:
-            Strip px without padding; None is the first onset's note head.
-
-        Raises
-        ------
-        SfpipeError
-            If the strip is lower than the window.
-        """
+        """Read a score and wait in it: as `AgentFollower.reset`."""
         reading = read_score(self.network, score)
         start = float(score.onset_x_px[0]) if start_px is None else start_px
         self._playing = new_game(self.network, reading, score, self.params, start)
@@ -175,13 +164,7 @@ class BeliefFollower:
         self._steps = 0
 
     def hear(self, frame: np.ndarray) -> None:
-        """Take in a frame without moving: what sounds before the music begins.
-
-        Raises
-        ------
-        SfpipeError
-            If the frame has another shape than [shape=(78,)], or `reset` was not called.
-        """
+        """Take in a frame without moving: as `AgentFollower.hear`."""
         self._vector(frame)
 
     def step(self, frame: np.ndarray) -> float:

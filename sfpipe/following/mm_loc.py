@@ -37,13 +37,7 @@ class MmLocFollower:
         self._branch: CachedBranch | None = None
 
     def reset(self, score: ScoreRecord) -> None:
-        """Read a score and wait at its first onset.
-
-        Raises
-        ------
-        SfpipeError
-            If the strip is lower than the window.
-        """
+        """Read a score and wait at its first onset: as `AgentFollower.reset`."""
         window = self.window
         self._branch, self._place, (self._first, self._last) = cache_strip(
             self._score_branch, self._joint[0], score, window
@@ -52,13 +46,7 @@ class MmLocFollower:
         self._sound.forget()
 
     def hear(self, frame: np.ndarray) -> None:
-        """Take in a frame that sounds before the music begins.
-
-        Raises
-        ------
-        SfpipeError
-            If the frame has another shape than [shape=(78,)], or `reset` was not called.
-        """
+        """Take in a frame without moving: as `AgentFollower.hear`."""
         check_frame(frame, ready=self._branch is not None)
         self._sound.add(frame)
 
@@ -118,14 +106,9 @@ def play_mm_loc(
     performances: list[int] | None = None,
     label: str | None = None,
 ) -> list[PlayedGame]:
-    """Follow every performance of a bank, all at once, as `follow` does one by one.
+    """Follow every performance of a bank at once, as `follow` does one by one.
 
-    Parameters
-    ----------
-    performances:
-        Indices into the bank; None follows all.
-    label:
-        Shown with a progress line; None is silent.
+    Parameters as those of `play_games`.
     """
     examples = Examples(bank, network.context)
     places = MmLocPlaces(network, examples, bfloat16=bfloat16)

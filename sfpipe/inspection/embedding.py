@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, optional
 from sfpipe.files import write_json
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
@@ -59,7 +59,8 @@ def project(embedding: np.ndarray, *, seed: int) -> Map:
         raise SfpipeError(
             f"a map needs {FEWEST} states, found {len(embedding)}", remedy="use a larger split"
         )
-    decomposition, manifold = _sklearn()
+    decomposition = optional("sklearn.decomposition", "inspect")
+    manifold = optional("sklearn.manifold", "inspect")
     pca = decomposition.PCA(min(COMPONENTS, *embedding.shape), random_state=seed)
     reduced = pca.fit_transform(embedding).astype(np.float32)
     perplexity = min(30.0, (len(reduced) - 1) / 3)
@@ -175,13 +176,3 @@ def draw(points: np.ndarray, value: np.ndarray, kinds: dict[str, np.ndarray], pa
     left.set_title(f"{len(points):,} states by the value the agent gives them", fontsize=10)
     right.set_title("where in the piece they are", fontsize=10)
     return save(figure, path)
-
-
-def _sklearn() -> tuple[Any, Any]:
-    try:
-        from sklearn import decomposition, manifold
-    except ImportError:
-        raise SfpipeError(
-            "scikit-learn is not installed", remedy="pip install 'sfpipe[inspect]'"
-        ) from None
-    return decomposition, manifold

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import optional
 from sfpipe.game.dynamics import Observation
 
 STEPS = 64
@@ -146,7 +146,7 @@ def _explain(
 ) -> None:
     """Put the attributions of some states into their places in `result`."""
     at = which.cpu().numpy()
-    method = _captum()(forward)
+    method = optional("captum.attr", "inspect").IntegratedGradients(forward)
     parts = method.attribute(
         (score, spectrogram),
         baselines=(0.0, 0.0),
@@ -176,13 +176,3 @@ def _output(network: ActorCritic, output: Output) -> Callable[..., torch.Tensor]
         return numbers.gather(1, action[:, None]).squeeze(1)
 
     return forward
-
-
-def _captum() -> Any:
-    try:
-        from captum.attr import IntegratedGradients
-    except ImportError:
-        raise SfpipeError(
-            "captum is not installed", remedy="pip install 'sfpipe[inspect]'"
-        ) from None
-    return IntegratedGradients

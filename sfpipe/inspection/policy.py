@@ -34,20 +34,11 @@ from sfpipe.store.schema import EXCERPT
 
 @dataclass(frozen=True)
 class Situations:
-    """One state and its displacements, n in all.
+    """One state and its displacements, n in all, and what the agent sees of them.
 
-    Attributes
-    ----------
-    frame:
-        Unpadded frame of the performance.
-    error_px:
-        float64 [shape=(n,)], tracking error, negative is behind.
-    probability:
-        float32 [shape=(n, 3)], of the actions -1, 0, +1 px/frame.
-    value:
-        float32 [shape=(n,)].
-    observation:
-        What the agent sees.
+    `frame` is an unpadded one of the performance. `error_px`, float64 [shape=(n,)], is negative
+    behind the target; `probability`, float32 [shape=(n, 3)], is that of -1, 0, +1 px/frame;
+    `value` is float32 [shape=(n,)].
     """
 
     piece: str

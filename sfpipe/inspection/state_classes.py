@@ -24,16 +24,10 @@ CLEF_SPACES = 4.0  # staff spaces from a system's left edge to the right of its 
 
 @dataclass(frozen=True)
 class Cluster:
-    """How a kind of states lies in a map.
+    """How a kind of states lies in a map: how many there are, and their share of all states.
 
-    Attributes
-    ----------
-    states:
-        How many there are.
-    share:
-        Of all states.
-    among_neighbours:
-        Share of this kind among the nearest neighbours, from other pieces, of states of this kind.
+    `among_neighbours` is the share of this kind among the nearest neighbours, from other pieces,
+    of states of this kind.
     """
 
     states: int

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, optional
 from sfpipe.files import parsing
 
 
@@ -117,7 +116,7 @@ def _sort_in(match: Match, entry: dict[str, Any]) -> None:
         match.ornaments.append(str(entry["performance_id"]))
 
 
-def import_partitura() -> ModuleType:
+def import_partitura() -> Any:
     """Import partitura without its synthesis.
 
     With pyfluidsynth importable and its own sound font missing, partitura downloads one over FTP
@@ -132,14 +131,9 @@ def import_partitura() -> ModuleType:
     before: Any = sys.modules.get("fluidsynth", missing)
     sys.modules["fluidsynth"] = None  # type: ignore[assignment]  # how an import is made to fail
     try:
-        import partitura
-    except ImportError:
-        raise SfpipeError(
-            "partitura is not installed", remedy="pip install 'sfpipe[real]'"
-        ) from None
+        return optional("partitura", "real")
     finally:
         if before is missing:
             del sys.modules["fluidsynth"]
         else:
             sys.modules["fluidsynth"] = before
-    return partitura

@@ -290,20 +290,7 @@ def load_bank(
     pieces: Sequence[str] | None = None,
     device: str | torch.device = "cpu",
 ) -> Bank:
-    """Read both stores into a bank.
-
-    Parameters
-    ----------
-    split:
-        ``train``, ``valid`` or ``test``; None takes all.
-    pieces:
-        Only these pieces.
-
-    Raises
-    ------
-    SfpipeError
-        If a store cannot be read, or a wanted piece is in neither.
-    """
+    """Read both stores into a bank; parameters and errors are as for `load_records`."""
     strips, records = load_records(scores, spectrograms, window, split=split, pieces=pieces)
     try:
         return Bank(strips, records, window, device)

@@ -56,15 +56,14 @@ def pack(
 ) -> Packed:
     """Write all that training needs of both stores into one file.
 
+    Training needs the `splits` ``train`` and ``valid``. Spectrograms are rounded to multiples of
+    `step`; 0 keeps every bit.
+
     Parameters
     ----------
-    splits:
-        Which pieces; training needs ``train`` and ``valid``.
     performances:
         How many of each piece's performances, plain ones first and of these the ones at the tempo
         nearest to the score's; None: all.
-    step:
-        Spectrograms are rounded to multiples of it; 0 keeps every bit.
 
     Raises
     ------

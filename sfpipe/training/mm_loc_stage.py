@@ -30,21 +30,7 @@ def train_mm_loc(
     seed: int,
     checkpoints: Path | None = None,
 ) -> TrainerState:
-    """Train MM-Loc on the stores' training split; go on where an interrupted run stopped.
-
-    Parameters
-    ----------
-    out:
-        Folder for `weights.safetensors` and `mm-loc.json`.
-    checkpoints:
-        Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
-        removed when the training has ended.
-
-    Raises
-    ------
-    SfpipeError
-        If a store cannot be read, a device is missing, or the run is interrupted.
-    """
+    """Train MM-Loc as `sfpipe.training.stage.train` trains agents; `mm-loc.json` is its card."""
     session = open_session(params, scores, spectrograms)
     identity = _identity(params, scores, spectrograms, seed)
     network = MmLoc(session.window, buckets=params.buckets, dropout=params.dropout)

@@ -52,15 +52,8 @@ def play(
 ) -> Result:
     """Open a window and let a person play one performance.
 
-    Parameters
-    ----------
-    agent:
-        Folder of the agent to compare with, or a pretrained one's name; None compares with the
-        optimal player only.
-    wanted:
-        As `sfpipe.viewing.watch.watch`.
-    count_in_s:
-        Seconds before the sound begins.
+    `agent` is the folder of the agent to compare with, or a pretrained one's name; None compares
+    with the optimal player only. The sound begins after `count_in_s` seconds.
 
     Raises
     ------

@@ -19,13 +19,7 @@ from sfpipe.viewing.select_performance import SelectedPerformance
 
 @dataclass(frozen=True)
 class ShownGame:
-    """A follower and the game it played.
-
-    Attributes
-    ----------
-    bank:
-        Of the one performance.
-    """
+    """A follower and the game it played; `bank` holds this one performance."""
 
     follower: LoadedFollower
     bank: Bank
@@ -43,14 +37,8 @@ def play_selected(
 ) -> ShownGame:
     """Let a follower play the performance; an agent's network is read out in each state.
 
-    Parameters
-    ----------
-    name:
-        As `load_follower`.
-    params:
-        Of baselines, and the seed of an agent's draws.
-    deterministic:
-        An agent takes its most probable action instead of drawing one.
+    `name` and `deterministic` are as for `load_follower`; `params` has what baselines need, and
+    the seed of an agent's draws.
 
     Raises
     ------
