@@ -42,6 +42,25 @@ class StageReport:
     done: list[Name] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def require_done(
+        self,
+        failure: str,
+        *,
+        file: Path,
+        none: str = "there are no accepted pieces",
+        remedy: str | None = None,
+    ) -> None:
+        """Refuse to go on with nothing.
+
+        Raises
+        ------
+        SfpipeError
+            If not one is done: with `failure`, and the first reason, or `none` if there is none.
+        """
+        if not self.done:
+            first = next(iter(self.skipped.values()), none)
+            raise SfpipeError(f"{failure} (the first: {first})", file=file, remedy=remedy)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON: counts first, then the lists."""
         return {

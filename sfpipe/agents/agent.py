@@ -58,9 +58,9 @@ def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
     return Path(agent)
 
 
-def _how_to_get(folder: Path, pretrained: Path = PRETRAINED) -> str:
+def _how_to_get(folder: Path) -> str:
     """What to do about an agent that is not there or damaged."""
-    names = sorted(path.parent.name for path in pretrained.glob(f"*/{CARD}"))
+    names = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
     near = difflib.get_close_matches(folder.name, names, n=1)
     if near and not folder.exists():
         return f"did you mean '{near[0]}'? Published: {', '.join(names)}"

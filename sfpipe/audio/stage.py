@@ -105,7 +105,7 @@ def synthesize(
             "soundfonts": {f.name: _describe(f) for f in every.values()},
         },
     )
-    _require_some(report, "synthesised", clean)
+    report.require_done("not one piece could be synthesised", file=clean)
     return report
 
 
@@ -155,7 +155,7 @@ def spectrograms(
         for label, batch in _batches(work):
             for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
                 _store(store, report, outcome.item, outcome.value, outcome.error)
-        _require_some(report, "turned into a spectrogram", audio)
+        report.require_done("not one piece could be turned into a spectrogram", file=audio)
     return report
 
 
@@ -299,9 +299,3 @@ def _resolve_all(names: list[str]) -> list[SoundFont]:
 def _describe(font: SoundFont) -> dict[str, Any]:
     told = {"sha256": font.sha256, "licence": font.licence}
     return {**told, "warning": font.warning} if font.warning else told
-
-
-def _require_some(report: StageReport, done: str, file: Path) -> None:
-    if not report.done:
-        first = next(iter(report.skipped.values()), "there are no accepted pieces")
-        raise SfpipeError(f"not one piece could be {done} (the first: {first})", file=file)

@@ -15,7 +15,6 @@ from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
 from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
-from sfpipe.errors import SfpipeError
 from sfpipe.files import remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
@@ -62,13 +61,12 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
             folder = out / outcome.item.id
             remove_made(folder, list(_made(folder)))
     write_json(out / "report.json", report.as_dict())
-    if not report.done:
-        reason = next(iter(report.skipped.values()), "the index lists no pieces")
-        raise SfpipeError(
-            f"not one piece could be engraved (the first: {reason})",
-            file=raw,
-            remedy=f"correct the sources; all reasons are in {out / 'report.json'}",
-        )
+    report.require_done(
+        "not one piece could be engraved",
+        file=raw,
+        none="the index lists no pieces",
+        remedy=f"correct the sources; all reasons are in {out / 'report.json'}",
+    )
     return report
 
 

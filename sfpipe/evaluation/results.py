@@ -66,9 +66,9 @@ class PaperRow:
     source: str
 
 
-def paper_rows(table: int, path: Path = PAPER) -> list[PaperRow]:
+def paper_rows(table: int) -> list[PaperRow]:
     """The rows of Table 3 or 4 that are in ``paper.csv``, in its order."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(PAPER, newline="", encoding="utf-8") as file:
         return [
             PaperRow(
                 int(row["table"]),

@@ -78,11 +78,7 @@ def import_pieces(
         for piece, reason in report.skipped.items():
             scores.skip(piece, reason)
             played.skip(piece, reason)
-        if not report.done:
-            first = next(iter(report.skipped.values()))
-            raise SfpipeError(
-                f"not one piece is usable (the first: {first})", file=folder, remedy=remedy
-            )
+        report.require_done("not one piece is usable", file=folder, remedy=remedy)
     return report
 
 

@@ -67,7 +67,6 @@ def tempo(
     *,
     performance: int,
     seconds: float = 20.0,
-    deterministic: bool = True,
 ) -> list[Path]:
     """Write ``tempo.csv`` (whole piece) and ``tempo.png`` (its first seconds) into `out`.
 
@@ -75,9 +74,7 @@ def tempo(
     target, and the same of the planner and the agent, empty after a loss.
     """
     bank = played.bank
-    agent = play_games(
-        bank, played.player(deterministic=deterministic), performances=[performance]
-    )[0]
+    agent = play_games(bank, played.player(deterministic=True), performances=[performance])[0]
     planner = play_games(bank, Expert(bank), performances=[performance])[0]
     curves = {
         "target": curve_of_target(agent),

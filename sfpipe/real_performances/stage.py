@@ -140,13 +140,8 @@ def performances(
                         recorded[performance["condition"]] += 1
                 counts[job.name] = counted
                 report.done.append(job.name)
-        if not report.done:
-            first = next(iter(report.skipped.values()), "none")
-            raise SfpipeError(
-                f"not one performance is usable (the first: {first})",
-                file=raw,
-                remedy="give a match file and a MIDI file of every performance, of this very score",
-            )
+        remedy = "give a match file and a MIDI file of every performance, of this very score"
+        report.require_done("not one performance is usable", file=raw, remedy=remedy)
     write_json(
         out / "report.json",
         {

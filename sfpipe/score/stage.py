@@ -42,13 +42,12 @@ def scores(
                 report.skipped[piece] = str(error)
                 store.skip(piece, str(error))
             progress.advance()
-        if not report.done:
-            reason = next(iter(report.skipped.values()), "none was accepted")
-            raise SfpipeError(
-                f"not one piece could be unrolled (the first: {reason})",
-                file=engraved,
-                remedy="run: sfpipe clean",
-            )
+        report.require_done(
+            "not one piece could be unrolled",
+            file=engraved,
+            none="none was accepted",
+            remedy="run: sfpipe clean",
+        )
     progress.close(f"{len(report.skipped)} skipped" if report.skipped else "")
     return report
 

@@ -27,8 +27,8 @@ class Session:
         Whether the pictures show where the music is, as no agent sees it.
     """
 
-    def __init__(self, shown: SelectedPerformance, bank: Bank, *, name: str = "you"):
-        self.shown, self.name = shown, name
+    def __init__(self, shown: SelectedPerformance, bank: Bank):
+        self.shown = shown
         self.window = bank.window
         self.game = SingleGame(bank, 0)
         self.panel = Panel(shown, bank.window)
@@ -68,7 +68,7 @@ class Session:
         game, visible = self.game, self.target_shown or self.lost
         facts = {
             "piece": self.shown.title,
-            "name": self.name,
+            "name": "you",
             "time": note or clock(self.frame),
             "frame": self.frame,
             "speed_px": game.speed,
