@@ -144,6 +144,7 @@ def test_tuplets():
     assert onsets("(5CDEFG C", head="X:1\nM:6/8\nL:1/8\n")[-1] == 1.5
     assert onsets("(3::2 CD E") == onsets("(3:2:2 CD E")
     assert onsets("((3CDE) (FG)")[-1] == 3
+    assert onsets("(3(3CDE F") == onsets("(3CDE F")  # a slip
     nested = onsets("(3:2:5C(3D/E/F/ G C")
     assert nested[-1] == 2 and nested[2] - nested[1] == pytest.approx(2 / 9, abs=1e-3)
 
@@ -274,7 +275,7 @@ def test_mail_and_old_encodings():
         (f"{HEAD}K:C\n" + "C" * 20_001, "more than 20,000 notes"),
         (f"{HEAD}K:C\n" + "|:" + "C" * 700 + "|1-32 D:|E|]", "more than 20,000 notes when"),
         (f"{HEAD}K:C\n" + " " * 200_001, "200,000 are read"),
-        (f"{HEAD}K:C\n" + "(2" * 50 + "C|]\n", "nested too deep"),
+        (f"{HEAD}K:C\n" + "(2(3" * 25 + "C|]\n", "nested too deep"),
     ],
 )
 def test_what_is_refused_is_named(tune, why):
