@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 
 from sfpipe.engraving.files import read_image, read_noteheads, read_systems
+from sfpipe.inspection.charts import read_numbers, read_rows
 from sfpipe.inspection.figures import AGENT, GREY, TARGET, bare, new_figure, plain, save
-from sfpipe.inspection.tables import numbers, read_rows
 from sfpipe.params import load_params
 from sfpipe.paths import Paths
 from sfpipe.store.reader import PerformanceRecord, read_performances, read_scores
@@ -96,7 +96,9 @@ def training(folder: Path, path: Path) -> None:
     rows = read_rows(folder / "validation_r_on.tsv")
     figure = new_figure(6, 2.6)
     axis = plain(figure.subplots())
-    axis.plot(numbers(rows, "step"), numbers(rows, "validation_r_on"), "o-", color=AGENT, ms=4)
+    axis.plot(
+        read_numbers(rows, "step"), read_numbers(rows, "validation_r_on"), "o-", color=AGENT, ms=4
+    )
     axis.set(ylim=(0, 1))
     axis.set_xlabel("frames", fontsize=8)
     axis.set_ylabel("R_on on validation", fontsize=8)

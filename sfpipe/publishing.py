@@ -14,6 +14,7 @@ from sfpipe.agents.agent import CARD as AGENT
 from sfpipe.agents.agent import PRETRAINED
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
 from sfpipe.files import plain_name, read_json, replacing, sha256, write_json
 from sfpipe.following.registry import describe_agent
 from sfpipe.real_performances.conditions import shown
@@ -21,7 +22,7 @@ from sfpipe.real_performances.conditions import shown
 TABLES = {"nottingham": 1, "msmd": 2}
 MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}
 RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
-COLUMNS = "| R_tue | R_on | abs dx cm | R_tue, R_on as counted in 2019 |\n|---|---|---|---|---|"
+COLUMNS = ("R_tue", "R_on", "abs dx cm", "R_tue, R_on as counted in 2019")
 LIMITS = (
     "Trained on synthesised piano at a few tempi and on one engraver's typography, without",
     "repeats to jump back to and without wrong notes: a human performance, a scanned page or",
@@ -91,7 +92,9 @@ def publish(
     else:
         (folder / REAL).unlink(missing_ok=True)
     with replacing(folder / CARD) as temporary:
-        temporary.write_text(text(name, told, evaluation, human, out), encoding="utf-8")
+        temporary.write_text(
+            describe_published(name, told, evaluation, human, out), encoding="utf-8"
+        )
     return folder
 
 
@@ -134,7 +137,7 @@ def _results_of(agent: Path, card: Mapping[str, Any], results: Path) -> dict[str
     return evaluation
 
 
-def text(
+def describe_published(
     name: str,
     card: Mapping[str, Any],
     evaluation: Mapping[str, Any],
@@ -161,6 +164,26 @@ def text(
         way += f", from the weights of {_origin(started, pretrained)}"
     revision = card.get("revision")
     made_at = f"revision `{revision}`" if revision else "not in a git checkout"
+    facts = {
+        "network": f"window `{card['window']}`, {network}",
+        "learnt by": way,
+        "seed": str(card["seed"]),
+        **({"weights": _describe_half(card["float32"], evaluation)} if "float32" in card else {}),
+        "frames": f"{card['frames']:,}"
+        f"{f', {pretrained_on:,} states of pretraining among them' if pretrained_on else ''}",
+        "hours": f"{card['hours']:.2f} on {card['device']}"
+        f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'}",
+        "trained on": f"{card['training_pieces']} pieces,"
+        f" {card['training_performances']} performances"
+        f"{f', {augmented:,} of them augmented' if augmented else ''}",
+        **({"augmented by": _augmentation(card.get("augment"))} if augmented else {}),
+        **{store: f"sha256 `{digest}`" for store, digest in card["data"].items()},
+        "made with": f"sfpipe {card['versions']['sfpipe']},"
+        f" torch {card['versions']['torch']}, {made_at}",
+    }
+    policies = {MANNERS[meta["policy"]]: evaluation}
+    for player, figures in evaluation["players"].items():
+        policies[player.replace("_", " ").replace("agent argmax", "argmax")] = figures
     lines = [
         f"# {name}",
         "",
@@ -168,39 +191,14 @@ def text(
         "of sound, and changes its reading speed twenty times a second. Play it with",
         f"`sfpipe evaluate --agent {name}`.",
         "",
-        "| | |",
-        "|---|---|",
-        f"| network | window `{card['window']}`, {network} |",
-        f"| learnt by | {way} |",
-        f"| seed | {card['seed']} |",
-        *(
-            [f"| weights | {_describe_half(card['float32'], evaluation)} |"]
-            if "float32" in card
-            else ()
-        ),
-        f"| frames | {card['frames']:,}"
-        f"{f', {pretrained_on:,} states of pretraining among them' if pretrained_on else ''} |",
-        f"| hours | {card['hours']:.2f} on {card['device']}"
-        f" ({platform.machine()}), {'bfloat16' if card['bfloat16'] else 'float32'} |",
-        f"| trained on | {card['training_pieces']} pieces,"
-        f" {card['training_performances']} performances"
-        f"{f', {augmented:,} of them augmented' if augmented else ''} |",
-        *([f"| augmented by | {_augmentation(card.get('augment'))} |"] if augmented else ()),
-        *(f"| {store} | sha256 `{digest}` |" for store, digest in card["data"].items()),
-        f"| made with | sfpipe {card['versions']['sfpipe']},"
-        f" torch {card['versions']['torch']}, {made_at} |",
+        Table(("", ""), list(facts.items())).to_markdown(),
         "",
         f"## On unseen pieces: split `{evaluation['meta']['split']}`",
         "",
         f"{evaluation['n_pieces']} pieces, {evaluation['n_performances']} performances,"
         f" {evaluation['n_onsets']:,} onsets played; 95 % bootstrap intervals over pieces.",
         "",
-        f"| policy {COLUMNS}",
-        _row(MANNERS[meta["policy"]], evaluation),
-        *(
-            _row(player.replace("_", " ").replace("agent argmax", "argmax"), figures)
-            for player, figures in evaluation["players"].items()
-        ),
+        _tabulate("policy", policies),
         "",
         *(_human(card["algo"], human) if human else ()),
         "## Limits",
@@ -248,32 +246,30 @@ def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
     conditions = human["conditions"].values()
     first = MANNERS[human["meta"].get("policy", "stochastic")]
     of = {first: algo, "argmax": f"{algo}-argmax"}
+    rows = {
+        f"{shown(c['label'], c['simulated'])}, {policy}": c["entrants"][entrant]
+        for c in conditions
+        for policy, entrant in of.items()
+        if entrant in c["entrants"]
+    }
     return [
         f"## On human performances: `{human['meta']['dataset']}`",
         "",
-        f"| condition, policy {COLUMNS}",
-        *(
-            _row(
-                f"{shown(c['label'], c['simulated'])}, {policy}",
-                c["entrants"][entrant],
-            )
-            for c in conditions
-            for policy, entrant in of.items()
-            if entrant in c["entrants"]
-        ),
+        _tabulate("condition, policy", rows),
         "",
     ]
 
 
-def _row(name: str, figures: Mapping[str, Any]) -> str:
-    dx, counted = figures["abs_dx_cm"], figures["reference_counting"]
+def _tabulate(first: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Figures by policy, Markdown."""
+    return Table((first, *COLUMNS), [(n, *_cells(f)) for n, f in rows.items()]).to_markdown()
+
+
+def _cells(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    counted = figures["reference_counting"]
     return (
-        f"| {name} | {figures['r_tue']:.3f} {_between(figures['ci95']['r_tue'])}"
-        f" | {figures['r_on']:.3f} {_between(figures['ci95']['r_on'])}"
-        f" | {dx['mean']:.3f} ± {dx['std']:.3f}"
-        f" | {counted['r_tue']:.2f}, {counted['r_on']:.2f} |"
+        format_within(figures, "r_tue", 3),
+        format_within(figures, "r_on", 3),
+        format_spread(figures["abs_dx_cm"], 3),
+        f"{format_number(counted['r_tue'])}, {format_number(counted['r_on'])}",
     )
-
-
-def _between(interval: Mapping[str, float]) -> str:
-    return f"[{interval['low']:.3f}-{interval['high']:.3f}]"

@@ -13,7 +13,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.following.registry import load_follower
 from sfpipe.params import AugmentParams
-from sfpipe.publishing import publish, text
+from sfpipe.publishing import describe_published, publish
 from tests.pipeline.closure import ROOT
 
 
@@ -97,7 +97,7 @@ def test_cards_of_the_published_agents_are_up_to_date(folder):
     """Else publish again: `sfpipe publish NAME --agent FOLDER --results FOLDER/eval.json`."""
     read = {p.name: json.loads(p.read_text("utf-8")) for p in folder.glob("*.json")}
     parts = read["agent.json"], read["eval.json"], read.get("real.json")
-    wanted = text(folder.name, *parts, ROOT / PRETRAINED).splitlines()
+    wanted = describe_published(folder.name, *parts, ROOT / PRETRAINED).splitlines()
     found = (folder / "README.md").read_text("utf-8").splitlines()
     # The machine in the line of hours is the one that published.
     assert [line for line in found if "| hours" not in line] == [

@@ -108,14 +108,14 @@ def omr_accuracy(
     out: Annotated[Path, typer.Option(help="The results.")] = Path("metrics/omr.json"),
 ) -> None:
     """Count what the reader of score images gets right."""
-    from sfpipe.evaluation.omr_accuracy import read_split, reading_table
+    from sfpipe.evaluation.omr_accuracy import describe_reading, read_split
 
     p, name, paths = data.load()
     files = (paths.scores, paths.engraved, out)
     result = read_split(
         p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures
     )
-    print(reading_table(result))
+    print(describe_reading(result))
 
 
 def _evaluate_real(

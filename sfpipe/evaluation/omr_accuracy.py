@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.table import Table, format_number
 from sfpipe.files import replacing, write_json
 from sfpipe.omr.accuracy import Accuracy, accuracy, sum_accuracies
 from sfpipe.omr.readers import find_reader
@@ -103,17 +104,14 @@ def spread(names: list[str], most: int | None) -> list[str]:
     return [names[i * len(names) // most] for i in range(most)]
 
 
-def reading_table(result: dict[str, Any]) -> str:
+def describe_reading(result: dict[str, Any]) -> str:
     """A line per piece, the whole, and what could not be read."""
-    rows = [*result["pieces"].items(), ("all", result["total"])]
-    width = max(len(name) for name, _ in rows)
-    head = "".join(f"{c:>11}" for c in COLUMNS)
-    lines = [f"{'piece':<{width}}{'heads':>8}{head}"]
-    for name, row in rows:
-        shares = "".join(f"{row[c]:>11.3f}" for c in COLUMNS)
-        lines.append(f"{name:<{width}}{row['heads']:>8}{shares}")
-    lines += [f"not read: {name}: {why}" for name, why in result["failed"].items()]
-    return "\n".join(lines)
+    rows = [
+        (name, str(row["heads"]), *(format_number(row[c], 3) for c in COLUMNS))
+        for name, row in (*result["pieces"].items(), ("all", result["total"]))
+    ]
+    table = Table(("piece", "heads", *COLUMNS), rows).to_text()
+    return "\n".join([table, *(f"not read: {n}: {why}" for n, why in result["failed"].items())])
 
 
 def _figures(part: Accuracy) -> dict[str, float]:

@@ -25,6 +25,7 @@ from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
 from sfpipe.evaluation.results import agent_labels
 from sfpipe.evaluation.stage import load_agent_and_references
+from sfpipe.evaluation.table import Table, format_number
 from sfpipe.files import replacing, write_json
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
@@ -126,7 +127,7 @@ def evaluate_real(
     write_json(out / "real.json", written)
     _plot(results, written, out / "real")
     if not quiet:
-        print(table(written))
+        print(describe_evaluation(written))
     return written
 
 
@@ -154,27 +155,19 @@ def group(
     return aligned, [record for record in human if not record.aligned]
 
 
-def table(evaluation: Mapping[str, Any]) -> str:
+def describe_evaluation(evaluation: Mapping[str, Any]) -> str:
     """R_tue, R_on and mean |dx| in cm of every entrant under every condition, as text."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     conditions = evaluation["conditions"]
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    drawn.add_column("R_tue / R_on / |dx| cm", no_wrap=True)
-    for of in conditions.values():
-        drawn.add_column(shown(of["label"], of["simulated"]), justify="right", no_wrap=True)
+    heads = [shown(of["label"], of["simulated"]) for of in conditions.values()]
     every = {
         name: figures for of in conditions.values() for name, figures in of["entrants"].items()
     }
-    for name, figures in every.items():
-        cells = [_cell(of["entrants"].get(name)) for of in conditions.values()]
-        drawn.add_row(figures["label"], *cells)
-    console = Console(width=140, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(drawn)
-    lines = [line.rstrip() for line in capture.get().strip("\n").splitlines() if conditions]
+    rows = [
+        (figures["label"], *(_cell(of["entrants"].get(name)) for of in conditions.values()))
+        for name, figures in every.items()
+    ]
+    table = Table(("R_tue / R_on / |dx| cm", *heads), rows)
+    lines = [table.to_text(width=140)] if conditions else []
     for name, covered in evaluation["coverage"].items():
         for entrant, figures in covered.items():
             end = "reached the end" if figures["reached_end"] else "did not reach the end"
@@ -196,7 +189,7 @@ def _cell(figures: Mapping[str, Any] | None) -> str:
     if figures is None:
         return "-"
     numbers = (figures["r_tue"], figures["r_on"], figures["abs_dx_cm"]["mean"])
-    return " / ".join("-" if n is None else f"{n:.2f}" for n in numbers)
+    return " / ".join(format_number(n) for n in numbers)
 
 
 def _covered(

@@ -14,6 +14,13 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.metrics import evaluate, tracking_error
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import write_plots
+from sfpipe.evaluation.table import (
+    Table,
+    format_interval,
+    format_number,
+    format_spread,
+    format_within,
+)
 from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import replacing, write_json
 
@@ -157,10 +164,8 @@ def summary(evaluation: Mapping[str, Any], *, file: str | Path = "eval.json") ->
         If `evaluation` is not the content of an eval.json.
     """
     try:
-        first = evaluation["meta"].get("label", HEADLINE)
-        players = {first: evaluation, **evaluation["players"]}
-        table = _table(players)
-        rows = [_reference_row(player, figures) for player, figures in players.items()]
+        table = tabulate_players(evaluation).to_text()
+        rows = [[name, *_reference_cells(f)] for name, f in _players(evaluation).items()]
         n = (
             f"{evaluation['n_pieces']} pieces, {evaluation['n_games']} games"
             f" ({evaluation['trials']} per performance), seed {evaluation['seed']}."
@@ -171,8 +176,9 @@ def summary(evaluation: Mapping[str, Any], *, file: str | Path = "eval.json") ->
             file=file,
             remedy="run sfpipe evaluate",
         ) from None
-    notes = f"{n} In small print: 95 % bootstrap intervals over pieces."
-    return "\n".join([table, notes, "As the evaluator of 2019 prints and counts:", *rows])
+    notes = f"{n} In brackets: 95 % bootstrap intervals over pieces."
+    reference = Table(("player", "R_tue", "R_on", "mean", "std"), rows).to_latex()
+    return "\n".join([table, notes, "As the evaluator of 2019 prints and counts:", reference])
 
 
 def _figures(games: Sequence[PlayedGame], seed: int) -> dict[str, Any]:
@@ -233,52 +239,43 @@ def _piece_row(group: Sequence[PlayedGame]) -> dict[str, str]:
     return {key: f"{value:.6g}" for key, value in numbers.items()}
 
 
-def _table(players: Mapping[str, Mapping[str, Any]]) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def tabulate_players(evaluation: Mapping[str, Any]) -> Table:
+    """The figures of all players, from the content of eval.json.
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("player", no_wrap=True)
-    heads = ["R_tue", "R_on", "|dx| px", "|dx| cm", "within\n0.5 s"]
-    for head in [*heads, "R_tue\n(2019)", "R_on\n(2019)", "|dx| cm\n(2019)"]:
-        table.add_column(head, justify="right", no_wrap=True)
-    for player, figures in players.items():
-        table.add_row(LABELS.get(player, player), *_cells(figures))
-    console = Console(width=120, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+    Raises
+    ------
+    KeyError, TypeError
+        If `evaluation` is not the content of an eval.json.
+    """
+    heads = ["player", "R_tue", "R_on", "|dx| px", "|dx| cm", "within\n0.5 s"]
+    heads += ["R_tue\n(2019)", "R_on\n(2019)", "|dx| cm\n(2019)"]
+    players = _players(evaluation)
+    return Table(heads, [[name, *_cells(figures)] for name, figures in players.items()])
+
+
+def _players(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Label -> figures, the headline's first."""
+    first = evaluation["meta"].get("label", HEADLINE)
+    players = {first: evaluation, **evaluation["players"]}
+    return {LABELS.get(player, player): figures for player, figures in players.items()}
 
 
 def _cells(figures: Mapping[str, Any]) -> list[str]:
-    reference, ci = figures["reference_counting"], figures["ci95"]
+    reference, px = figures["reference_counting"], figures["ci95"]["abs_dx_px"]
     return [
-        f"{_number(figures['r_tue'])}\n{_interval(ci['r_tue'])}",
-        f"{_number(figures['r_on'])}\n{_interval(ci['r_on'])}",
-        f"{_spread(figures['abs_dx_px'], 1)}\n{_interval(ci['abs_dx_px'], 1)}",
-        _spread(figures["abs_dx_cm"], 2),
-        _number(figures["within_s"]["0.5"]),
-        _number(reference["r_tue"]),
-        _number(reference["r_on"]),
-        _spread(reference["abs_dx_cm"], 2),
+        format_within(figures, "r_tue"),
+        format_within(figures, "r_on"),
+        f"{format_spread(figures['abs_dx_px'], 1)}\n{format_interval(px, 1)}",
+        format_spread(figures["abs_dx_cm"]),
+        format_number(figures["within_s"]["0.5"]),
+        format_number(reference["r_tue"]),
+        format_number(reference["r_on"]),
+        format_spread(reference["abs_dx_cm"]),
     ]
 
 
-def _reference_row(player: str, figures: Mapping[str, Any]) -> str:
+def _reference_cells(figures: Mapping[str, Any]) -> list[str]:
     reference = figures["reference_counting"]
     cm = reference["abs_dx_cm"]
-    values = [reference["r_tue"], reference["r_on"], cm["mean"], cm["std"]]
-    return f"{LABELS.get(player, player):18} & " + " & ".join(map(_number, values)) + r" \\"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _spread(figure: Mapping[str, float | None], digits: int) -> str:
-    return f"{_number(figure['mean'], digits)} ± {_number(figure['std'], digits)}"
-
-
-def _interval(interval: Mapping[str, float | None], digits: int = 2) -> str:
-    return f"{_number(interval['low'], digits)}-{_number(interval['high'], digits)}"
+    values = (reference["r_tue"], reference["r_on"], cm["mean"], cm["std"])
+    return [format_number(value) for value in values]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.results import PaperRow, Row, paper_rows, real_rows, synthetic_rows
+from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
 from sfpipe.files import replacing
 
 HEAD = (
@@ -25,7 +27,7 @@ NOTE = """\
 In brackets: 95 % bootstrap intervals over pieces. (2019): onsets counted as the evaluator of 2019
 counted them, two seconds early, which is how the paper's figures were counted. Paper: Henkel,
 Balke, Dorfer & Widmer (TISMIR 2019), whose data are not the same performances; only figures that
-are quoted in `sfpipe/evaluation/paper.csv`. A dash: not evaluated, or not known.
+are quoted in sfpipe/evaluation/paper.csv. A dash: not evaluated, or not known.
 """
 NOTE_3 = """\
 Not known here are the paper's figures of MM-Loc, REINFORCE and A2C.
@@ -38,8 +40,46 @@ score's MIDI, of |dx|, and of the baselines.
 DASH = "-"
 
 
+@dataclass(frozen=True)
+class PaperTable:
+    """One of the paper's tables with our rows, and what is said below it."""
+
+    title: str
+    table: Table
+    note: str
+
+    def to_markdown(self) -> str:
+        """The content of ``table3.md`` or ``table4.md``."""
+        return f"# {self.title}\n\n{self.table.to_markdown()}\n\n{self.note}"
+
+
 def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
     """Write both tables from what was evaluated so far.
+
+    Parameters
+    ----------
+    results, pretrained:
+        As `read_tables`.
+
+    Returns
+    -------
+    The two files.
+
+    Raises
+    ------
+    SfpipeError
+        As `read_tables`.
+    """
+    paths = []
+    for name, one in zip(("table3.md", "table4.md"), read_tables(results, pretrained), strict=True):
+        paths.append(out / name)
+        with replacing(out / name) as temporary:
+            temporary.write_text(one.to_markdown(), "utf-8")
+    return paths
+
+
+def read_tables(results: Path, pretrained: Path) -> tuple[PaperTable, PaperTable]:
+    """Tables 3 and 4 from what was evaluated so far.
 
     Parameters
     ----------
@@ -47,10 +87,6 @@ def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
         Folder of ``eval.json``, ``baselines/``, ``real.json``; what is not there is a dash.
     pretrained:
         Folder of the published agents, each with its own results.
-
-    Returns
-    -------
-    The two files.
 
     Raises
     ------
@@ -63,34 +99,24 @@ def write_tables(results: Path, pretrained: Path, out: Path) -> list[Path]:
         raise SfpipeError(
             "no results of an evaluation", file=results, remedy="run 'sfpipe evaluate' first"
         )
-    texts = {
-        "table3.md": table(
-            "Table 3: synthesised performances", "data set", synthetic, paper_rows(3), {}, NOTE_3
+    return (
+        PaperTable(
+            "Table 3: synthesised performances",
+            tabulate_rows("data set", synthetic, paper_rows(3), {}),
+            NOTE + NOTE_3,
         ),
-        "table4.md": table(
+        PaperTable(
             "Table 4: performances by pianists",
-            "condition",
-            real,
-            paper_rows(4),
-            conditions,
-            NOTE_4,
+            tabulate_rows("condition", real, paper_rows(4), conditions),
+            NOTE + NOTE_4,
         ),
-    }
-    for name, text in texts.items():
-        with replacing(out / name) as temporary:
-            temporary.write_text(text, "utf-8")
-    return [out / name for name in texts]
+    )
 
 
-def table(
-    title: str,
-    group: str,
-    rows: Sequence[Row],
-    paper: Sequence[PaperRow],
-    labels: Mapping[str, str],
-    note: str = "",
-) -> str:
-    """A table as Markdown: the groups in the paper's order, then those it does not have.
+def tabulate_rows(
+    group: str, rows: Sequence[Row], paper: Sequence[PaperRow], labels: Mapping[str, str]
+) -> Table:
+    """Our rows with the paper's beside them: groups in its order, then those it does not have.
 
     Parameters
     ----------
@@ -98,11 +124,8 @@ def table(
         Head of the first column.
     labels:
         How groups are printed, where not by their names.
-    note:
-        What is to be said below besides `NOTE`.
     """
-    head = (group, "follower", *HEAD)
-    lines = [f"# {title}", "", _line(head), "|" + "---|" * len(head)]
+    lines = []
     for name in dict.fromkeys([r.group for r in paper] + [r.group for r in rows]):
         shown = labels.get(name, name)
         theirs = [r for r in paper if r.group == name]
@@ -111,25 +134,21 @@ def table(
         missing = [r for r in theirs if not {o.entrant for o in ours} & set(r.entrants)]
         for row in [*ours, *(Row(name, r.entrants[0], r.label, None) for r in missing)]:
             cells = (*_ours(row.figures), *_theirs(beside.get(row.entrant)))
-            lines.append(_line((shown, row.label, *cells)))
-    return "\n".join([*lines, "", NOTE + note])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+            lines.append((shown, row.label, *cells))
+    return Table((group, "follower", *HEAD), lines)
 
 
 def _ours(figures: Mapping[str, Any] | None) -> tuple[str, ...]:
     if figures is None:
         return (DASH,) * 6
-    reference, ci = figures["reference_counting"], figures["ci95"]
+    reference = figures["reference_counting"]
     return (
-        f"{_number(figures['r_tue'])} {_interval(ci['r_tue'])}",
-        f"{_number(figures['r_on'])} {_interval(ci['r_on'])}",
-        _spread(figures["abs_dx_cm"]),
-        _number(reference["r_tue"]),
-        _number(reference["r_on"]),
-        _spread(reference["abs_dx_cm"]),
+        format_within(figures, "r_tue"),
+        format_within(figures, "r_on"),
+        format_spread(figures["abs_dx_cm"]),
+        format_number(reference["r_tue"]),
+        format_number(reference["r_on"]),
+        format_spread(reference["abs_dx_cm"]),
     )
 
 
@@ -137,15 +156,3 @@ def _theirs(row: PaperRow | None) -> tuple[str, ...]:
     if row is None:
         return (DASH,) * 3
     return tuple(value or DASH for value in (row.r_tue, row.r_on, row.abs_dx_cm))
-
-
-def _number(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}"
-
-
-def _spread(figure: Mapping[str, float | None]) -> str:
-    return f"{_number(figure['mean'])} ± {_number(figure['std'])}"
-
-
-def _interval(interval: Mapping[str, float | None]) -> str:
-    return f"[{_number(interval['low'])}-{_number(interval['high'])}]"

@@ -1,10 +1,12 @@
-"""The report's charts, as inline SVG."""
+"""The report's charts, as inline SVG, and reading the columns that they show."""
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,26 @@ COLOURS = {
     "constant_speed": "#c9662b",
 }
 Line = tuple[Sequence[float], Sequence[float]]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV or TSV file by column; [] if there is no such file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def read_numbers(rows: Sequence[Mapping[str, str]], column: str) -> list[float]:
+    """A column as numbers; NaN where a cell is empty or no number."""
+
+    def number(text: str | None) -> float:
+        try:
+            return float(text or "nan")
+        except ValueError:
+            return float("nan")
+
+    return [number(row.get(column)) for row in rows]
 
 
 def svg(figure: Any, label: str) -> str:

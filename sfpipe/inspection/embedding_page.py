@@ -7,7 +7,6 @@ strips and spectrograms, from which the page cuts: so every state has one, in a 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ import numpy as np
 from sfpipe.files import replacing
 from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.states import Seen, error_px
+from sfpipe.inspection.templates import embed_json, fill_template
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
 MOST_BYTES = 14 << 20  # of pictures, in base64; states of further performances are left out
-TEMPLATE = "hover.html"
+TEMPLATE = Path(__file__).with_name("hover.html")
 _GREYS = 16
 
 
@@ -57,10 +57,8 @@ def write_hover(
         "left_out": int((~keep).sum()),
         "columns": _columns(bank, states, seen, points, kinds, keep),
     }
-    template = Path(__file__).with_name(TEMPLATE).read_text("utf-8")
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     with replacing(path) as temporary:
-        temporary.write_text(template.replace("/*DATA*/null", text), "utf-8")
+        temporary.write_text(fill_template(TEMPLATE, data=embed_json(data)), "utf-8")
     return path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sfpipe.inspection.report import report
+from sfpipe.agents.agent import PRETRAINED
+from sfpipe.inspection.report import write_report
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.viewing.page import page
@@ -42,7 +43,7 @@ def overview(
     SfpipeError
         If results, stores or the agent cannot be read.
     """
-    report(metrics, out, engraved=paths.engraved, pages=pages)
+    write_report(metrics, out, engraved=paths.engraved, pages=pages, pretrained=PRETRAINED)
     if follow is None:
         return str(out)
     page(params, paths, [str(agent)], Selection(), out=follow)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import numpy as np
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
+from sfpipe.inspection.templates import embed_json, fill_template
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import FPS
@@ -31,6 +28,7 @@ from sfpipe.viewing.system_layout import Row, sheet
 from sfpipe.viewing.video import encode_sound
 
 FOLDER = Path("pages")
+TEMPLATE = Path(__file__).with_name("page.html")
 TRUTH = "#de6e12"  # the target's orange
 # Of the followers: told apart also by people who see colours differently.
 COLOURS = ("#1f5fa8", "#3a8f4d", "#8a4fb0", "#00818a", "#b0336f", "#6b5b2e")
@@ -109,17 +107,7 @@ def write_page(
     }
     subtitle = " · ".join(filter(None, (record.piece, record.performance, shown.heard)))
     title = score.title or record.piece
-    fields = {
-        "TITLE": html.escape(title),
-        "SUBTITLE": html.escape(subtitle),
-        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
-    }
-    template = files("sfpipe.viewing").joinpath("page.html").read_text("utf-8")
-    return _filled(template, fields)
-
-
-def _filled(template: str, fields: Mapping[str, str]) -> str:
-    return re.sub(r"%%([A-Z]+)%%", lambda match: fields[match[1]], template)
+    return fill_template(TEMPLATE, title=title, subtitle=subtitle, data=embed_json(data))
 
 
 def _row(row: Row, *, vector: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sfpipe.evaluation.report import write_evaluation
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.inspection.charts import rank_correlation
-from sfpipe.inspection.report import polyphony, report
+from sfpipe.inspection.report import polyphony, write_report
 from sfpipe.store.bank import load_bank
 from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
@@ -70,25 +70,26 @@ class Page(HTMLParser):
 
 
 def test_the_page_has_everything_and_needs_nothing(metrics, tmp_path):
-    (metrics / "table4.md").write_text(
-        "## Table 4\n\n| follower | room |\n|---|---|\n| us | .9 |\n"
-    )
     pages = tmp_path / "pages"
     pages.mkdir()
     for name in ("tune0-plain.html", "tune0.html", "tune01.html", "tune2_agent.html"):
         (pages / name).write_text("x")
-    out = report(metrics, tmp_path / "out/report.html", pages=pages)
+    out = write_report(
+        metrics, tmp_path / "out/report.html", pages=pages, pretrained=tmp_path / "pretrained"
+    )
     text = out.read_text("utf-8")
     page = Page(text)
-    for title in (
+    titles = (
         "Results",
-        "Table 4",
         "Learning curves",
         "Errors at reached onsets",
         "Against difficulty",
         "The worst pieces",
-    ):
-        assert title in page.text
+        "The paper's tables",
+        "Table 3: synthesised performances",
+        "Table 4: performances by pianists",
+    )
+    assert [text for text in page.text if text in titles] == list(titles)
     assert text.count("<svg") == 1 + 3 + 2
     outside = [link for link in page.links if not link.startswith(("data:", "#"))]
     assert outside == [
@@ -98,23 +99,27 @@ def test_the_page_has_everything_and_needs_nothing(metrics, tmp_path):
     ]
     # Names of XML are no resources.
     assert not re.findall(r"https?://(?!www\.w3\.org/)", text)
-    assert "planner (optimal)" in page.text
-    assert "1.00 [1.00, 1.00]" in page.text
+    # In the results, and in the paper's tables beside the paper's own figures.
+    assert page.text.count("planner (optimal)") == 2
+    assert page.text[page.text.index("A2C and PPO, the better") :].count("0.58") == 1
+    assert "1.00\n[1.00-1.00]" in page.text
 
 
 def test_parts_without_files_say_what_makes_them(metrics, tmp_path):
     (tmp_path / "eval.json").write_bytes((metrics / "eval.json").read_bytes())
-    text = report(tmp_path, tmp_path / "r.html", pages=tmp_path).read_text()
-    assert text.count("none yet") == 5
+    text = write_report(
+        tmp_path, tmp_path / "r.html", pages=tmp_path, pretrained=tmp_path
+    ).read_text()
+    assert text.count("none yet") == 4
     assert "<svg" not in text
 
 
 def test_no_results(tmp_path):
     with pytest.raises(SfpipeError, match=r"eval\.json: no such file -> run 'dvc repro evaluate'"):
-        report(tmp_path, tmp_path / "r.html", pages=tmp_path)
+        write_report(tmp_path, tmp_path / "r.html", pages=tmp_path, pretrained=tmp_path)
     (tmp_path / "eval.json").write_text('{"meta": {}}')
     with pytest.raises(SfpipeError, match="is not the result of an evaluation"):
-        report(tmp_path, tmp_path / "r.html", pages=tmp_path)
+        write_report(tmp_path, tmp_path / "r.html", pages=tmp_path, pretrained=tmp_path)
 
 
 def test_polyphony(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sfpipe.engraving.files import read_noteheads
-from sfpipe.evaluation.omr_accuracy import read_split, reading_table, spread
+from sfpipe.evaluation.omr_accuracy import describe_reading, read_split, spread
 from sfpipe.omr.accuracy import accuracy
 from sfpipe.omr.reader import read_strip
 from sfpipe.omr.truth import strip_truth
@@ -72,7 +72,7 @@ def test_a_split_is_read_and_drawn(piano, tmp_path):
     assert result["pieces"].keys() == {"piano"} and result["pieces_read"] == 1
     assert result["total"] == result["pieces"]["piano"] and result["total"]["recall"] >= 0.9
     assert (tmp_path / "pictures" / "piano.png").stat().st_size > 1000
-    table = reading_table(result).splitlines()
+    table = describe_reading(result).splitlines()
     assert table[-1].startswith("all") and f"{result['total']['recall']:.3f}" in table[-1]
 
 

@@ -36,7 +36,7 @@ def test_everything_is_inside(params, paths):
 
 def test_text_cannot_leave_its_place(shown):
     object.__setattr__(shown.score, "title", "</script><script>alert(1)")
-    object.__setattr__(shown.performance, "performance", "</script>%%DATA%%")
+    object.__setattr__(shown.performance, "performance", "</script>{{ data }}")
     from sfpipe.viewing.game_trace import GameTrace
 
     one = GameTrace(
