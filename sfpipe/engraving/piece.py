@@ -53,7 +53,7 @@ def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
     melody = read_melody(raw / piece.source, raw / piece.header if piece.header else None, params)
     layout = engrave(melody.score, params)
     raster = rasterize(layout, params.staff_space_px)
-    with replacing(out / piece.id) as folder:
+    with replacing(out / piece.id, marker="engraving.json") as folder:
         folder.mkdir()
         _write_image(folder / "system-001.png", raster)
         (folder / "system-001.svg").write_text(raster.svg, "utf-8")  # for pages

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from sfpipe.errors import SfpipeError
@@ -55,10 +56,17 @@ def training_speed(scores: Path, spectrograms: Path) -> float:
     ways: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     with open_store(spectrograms, "spectrograms") as file:
         for piece, group in file.items():
-            for name, performance in group.items() if piece in places else ():
-                if not is_augmented(name):
-                    way = _way(performance, places[piece])
-                    ways[group.attrs["split"] == "train"].append(way)
+            for name, sub in group.items() if piece in places else ():
+                # A packed piece has its strip beside its performances.
+                if not isinstance(sub, h5py.Group) or is_augmented(name):
+                    continue
+                if sub["score_onset"][()].max(initial=0) >= len(places[piece]):
+                    raise SfpipeError(
+                        f"{piece}/{name}: an onset points outside the score",
+                        file=spectrograms,
+                        remedy="make both stores again: dvc repro scores spectrograms",
+                    )
+                ways[group.attrs["split"] == "train"].append(_way(sub, places[piece]))
     px, frames = np.array(ways[True] or ways[False] or [(0.0, 1.0)]).sum(0)
     return float(px / frames)
 
