@@ -90,7 +90,9 @@ def _window(layout: Layout, width: int, height: int, top: float, scale: float) -
     svg = svg.replace(
         '<path transform="scale(1,-1)"', '<path stroke="none" transform="scale(1,-1)"'
     )
-    svg = re.sub(r"<style.*?</style>|<ellipse [^>]*/>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    # What remains of the style: Verovio marks the beginning of a section with a hidden point.
+    svg = re.sub(r'(class="[^"]*\bplaceholder\b)', r'visibility="hidden" \1', svg)
     return svg.replace('class="definition-scale"', f'stroke="black" {place}', 1)
 
 

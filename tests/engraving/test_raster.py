@@ -72,3 +72,20 @@ def test_the_vectors_are_the_same_picture(engraved):
     image = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(image, raster.image)
     assert raster.svg == rasterize(engraved[1], 3.5).svg
+
+
+def test_the_dots_of_dotted_notes_are_drawn_and_hidden_marks_are_not(tmp_path):
+    path = tmp_path / "tune.abc"
+    path.write_text("X:1\nM:3/4\nL:1/4\nK:C\nc3|c2z|\n")  # the same heads; the first has a dot
+    score = read_melody(path, None, EngraveParams()).score
+    layout = engrave(score, EngraveParams())
+    raster = rasterize(layout, 10.0)
+    dotted, plain = (raster.pixel(*layout.heads[note]) for note in sorted(layout.heads))
+    # Right of the head and its stem, in the space that the head of c' stands in.
+    beside = [
+        raster.image[round(y) - 4 : round(y) + 5, round(x) + 10 : round(x) + 21].min()
+        for x, y in (dotted, plain)
+    ]
+    assert beside[0] < 100 and beside[1] > 200
+    margin = raster.image[:, :3]  # where the point at the beginning would be: five lines alone
+    assert (margin < 200).sum(0).max() <= 10
