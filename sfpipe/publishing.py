@@ -128,6 +128,12 @@ def _results_of(agent: Path, card: Mapping[str, Any], results: Path) -> dict[str
     """An evaluation of this agent and no other."""
     evaluation = read_json(results, remedy="run 'sfpipe evaluate' with this agent")
     meta = evaluation.get("meta", {})
+    if any("followers" not in of for of in evaluation.get("conditions", {}).values()):
+        raise SfpipeError(
+            "is of an earlier version, whose 'followers' had another name",
+            file=results,
+            remedy="run 'sfpipe evaluate --real-performances' again",
+        )
     if (meta.get("algo"), meta.get("agent_frames")) != (card.get("algo"), card.get("frames")):
         raise SfpipeError(
             "the results are those of another agent",
@@ -247,10 +253,10 @@ def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
     first = MANNERS[human["meta"].get("policy", "stochastic")]
     of = {first: algo, "argmax": f"{algo}-argmax"}
     rows = {
-        f"{shown(c['label'], c['simulated'])}, {policy}": c["entrants"][entrant]
+        f"{shown(c['label'], c['simulated'])}, {policy}": c["followers"][follower]
         for c in conditions
-        for policy, entrant in of.items()
-        if entrant in c["entrants"]
+        for policy, follower in of.items()
+        if follower in c["followers"]
     }
     return [
         f"## On human performances: `{human['meta']['dataset']}`",

@@ -51,7 +51,7 @@ def trained(tmp_path):
         "n_pieces": 3,
         "n_performances": 3,
         "n_onsets": 1234,
-        "players": {"agent_argmax": figures, "planner": figures},
+        "players": {"agent_argmax": figures, "optimal": figures},
         "meta": {
             "split": "test",
             "algo": "ppo",
@@ -174,7 +174,11 @@ def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_pa
 def test_human_performances_are_on_the_card(trained, tmp_path):
     agent, results = trained
     figures = json.loads(results.read_text())
-    room = {"label": "room", "simulated": True, "entrants": {"ppo": figures, "ppo-argmax": figures}}
+    room = {
+        "label": "room",
+        "simulated": True,
+        "followers": {"ppo": figures, "ppo-argmax": figures},
+    }
     meta = {"dataset": "vienna4x22", "algo": "ppo", "agent_frames": 123456}
     real = tmp_path / "real.json"
     real.write_text(json.dumps({"conditions": {"room": room}, "meta": meta}))
@@ -187,6 +191,9 @@ def test_human_performances_are_on_the_card(trained, tmp_path):
     with pytest.raises(SfpipeError, match=r"real\.json: the results are those of another agent"):
         publish("y", agent, results, out=tmp_path / "out", real=real)
     assert not (tmp_path / "out/y").exists()
+    real.write_text(json.dumps({"conditions": {"room": {"entrants": {}}}, "meta": meta}))
+    with pytest.raises(SfpipeError, match=r"real\.json: is of an earlier version, whose 'foll"):
+        publish("y", agent, results, out=tmp_path / "out", real=real)
 
 
 def test_figures_of_another_agent_are_refused(trained, tmp_path):

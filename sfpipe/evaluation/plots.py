@@ -34,7 +34,7 @@ N_GAMES_SHOWN = 4
 COLOURS = {
     "agent": "#1f5fa8",
     "agent_argmax": "#63a3dd",
-    "planner": "#3a8f4d",
+    "optimal": "#3a8f4d",
     "constant_speed": "#c9662b",
 }
 

@@ -2,8 +2,8 @@
 
 Writes ``metrics/real.json``::
 
-    conditions   condition -> label, simulated, entrants: name -> figures as in eval.json
-    coverage     recordings without an alignment: "piece/performance" -> entrant -> figures
+    conditions   condition -> label, simulated, followers: name -> figures as in eval.json
+    coverage     recordings without an alignment: "piece/performance" -> follower -> figures
     meta         data set, window, algorithm, trials, seed
 
 and ``metrics/real/<condition>.png``: the tracking error of one performance over time.
@@ -38,7 +38,7 @@ from sfpipe.real_performances.conditions import LABELS as CONDITION_LABELS
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, dataset_of
 from sfpipe.store.records import load_records
 
-Games = dict[str, list[PlayedGame]]  # by entrant
+Games = dict[str, list[PlayedGame]]  # by follower
 
 
 def evaluate_real(
@@ -102,7 +102,7 @@ def evaluate_real(
                 "label": CONDITION_LABELS.get(condition, condition),
                 "simulated": any(record.simulated for record in aligned[condition]),
                 "performances": len(aligned[condition]),
-                "entrants": _figures(games, labels, seed),
+                "followers": _figures(games, labels, seed),
             }
             for condition, games in results.items()
         },
@@ -156,28 +156,28 @@ def group(
 
 
 def describe_evaluation(evaluation: Mapping[str, Any]) -> str:
-    """R_tue, R_on and mean |dx| in cm of every entrant under every condition, as text."""
+    """R_tue, R_on and mean |dx| in cm of every follower under every condition, as text."""
     conditions = evaluation["conditions"]
     heads = [shown(of["label"], of["simulated"]) for of in conditions.values()]
     every = {
-        name: figures for of in conditions.values() for name, figures in of["entrants"].items()
+        name: figures for of in conditions.values() for name, figures in of["followers"].items()
     }
     rows = [
-        (figures["label"], *(_cell(of["entrants"].get(name)) for of in conditions.values()))
+        (figures["label"], *(_cell(of["followers"].get(name)) for of in conditions.values()))
         for name, figures in every.items()
     ]
     table = Table(("R_tue / R_on / |dx| cm", *heads), rows)
     lines = [table.to_text(width=140)] if conditions else []
     for name, covered in evaluation["coverage"].items():
-        for entrant, figures in covered.items():
+        for follower, figures in covered.items():
             end = "reached the end" if figures["reached_end"] else "did not reach the end"
             share = f"{figures['share']:.0%} of the strip"
-            lines.append(f"{name} (no alignment): {entrant} covered {share}, {end}")
+            lines.append(f"{name} (no alignment): {follower} covered {share}, {end}")
     return "\n".join(lines)
 
 
 def _figures(games: Games, labels: Mapping[str, str], seed: int) -> dict[str, Any]:
-    """Figures of every entrant, with its label."""
+    """Figures of every follower, with its label."""
     first = next(iter(games))
     whole = figures_of(games, first, meta={}, seed=seed)
     others = whole.pop("players")
@@ -210,11 +210,13 @@ def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -
         ratio.setdefault(_played(game), []).append(count.n_reached / count.n_onsets)
     ordered = sorted(ratio, key=lambda key: (float(np.mean(ratio[key])), key))
     chosen = ordered[len(ordered) // 2]
-    for condition, by_entrant in results.items():
+    for condition, by_follower in results.items():
         about = written["conditions"][condition]
         first = {
-            about["entrants"][name]["label"]: next((g for g in games if _played(g) == chosen), None)
-            for name, games in by_entrant.items()
+            about["followers"][name]["label"]: next(
+                (g for g in games if _played(g) == chosen), None
+            )
+            for name, games in by_follower.items()
         }
         found = {name: game for name, game in first.items() if game is not None}
         if not found:

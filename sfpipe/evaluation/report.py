@@ -58,7 +58,7 @@ def write_evaluation(
     ----------
     results:
         Player -> its games. ``agent`` is the headline, at the top level of the JSON; the other
-        players (``agent_argmax``, ``planner``, ``constant_speed``) are below ``players``.
+        players (``agent_argmax``, ``optimal``, ``constant_speed``) are below ``players``.
     meta:
         What else should be on record (data set, algorithm, revision): plain data.
     seed:

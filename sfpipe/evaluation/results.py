@@ -6,7 +6,7 @@ Read are, in a folder of results (``metrics``): ``eval.json``; every file below 
 that they were published with; of whoever is in both but the agent itself, the figures in
 ``metrics`` count.
 
-``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "entrants": {name:
+``real.json`` is ``{"conditions": {name: {"label": ..., "simulated": bool, "followers": {name:
 figures}}}}``, in increasing difficulty: ``score``, ``performance``, ``direct``, ``room``. Figures
 are those of `sfpipe.evaluation.report.figures_of`, whose `meta` may hold a ``label`` to print
 instead of the name.
@@ -31,20 +31,20 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Row:
-    """One entrant's figures.
+    """One follower's figures.
 
     Attributes
     ----------
     group:
         Data set, or condition.
-    entrant:
-        Name by which the paper's row is found (`PaperRow.entrants`): an algorithm or a baseline.
+    follower:
+        Name by which the paper's row is found (`PaperRow.followers`): an algorithm or a baseline.
     figures:
         As in eval.json; None if it was not evaluated.
     """
 
     group: str
-    entrant: str
+    follower: str
     label: str
     figures: Mapping[str, Any] | None
 
@@ -53,12 +53,12 @@ class Row:
 class PaperRow:
     """A row of the paper, as text; empty where it is not known.
 
-    `entrants` are those of ours that it stands beside.
+    `followers` are those of ours that it stands beside.
     """
 
     table: int
     group: str
-    entrants: tuple[str, ...]
+    followers: tuple[str, ...]
     label: str
     r_tue: str
     r_on: str
@@ -73,7 +73,7 @@ def paper_rows(table: int) -> list[PaperRow]:
             PaperRow(
                 int(row["table"]),
                 row["dataset"] or row["condition"],
-                tuple(row["entrant"].split()),
+                tuple(row["follower"].split()),
                 *(row[k] for k in ("label", "r_tue", "r_on", "abs_dx_cm", "source")),
             )
             for row in csv.DictReader(file)
@@ -101,7 +101,7 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
             dataset = meta.get("dataset") or of
             found = _agent_rows(evaluation, meta, name, dataset)
             if not published:
-                fresh = [row for row in found if row.entrant not in _own(meta)]
+                fresh = [row for row in found if row.follower not in _own(meta)]
                 if _identity(meta) in seen:  # the agent in metrics/ is one of those published
                     found = fresh
             seen[_identity(meta)] = dataset
@@ -139,7 +139,7 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
         except (KeyError, TypeError, AttributeError) as error:
             raise _foreign(path, error, _REAL) from None
         if not published:
-            fresh = [row for row in found if row.entrant not in _own(meta)]
+            fresh = [row for row in found if row.follower not in _own(meta)]
             if _identity(meta) in seen:  # the agent in metrics/ is one of those published
                 found = fresh
         seen.add(_identity(meta))
@@ -151,16 +151,16 @@ def _real_rows(content: Mapping[str, Any], name: str | None) -> list[Row]:
     """Rows of one ``real.json``; its agent is called `name`, if that is given."""
     meta, rows = content.get("meta", {}), []
     for condition, of in content["conditions"].items():
-        for entrant, figures in of["entrants"].items():
-            label = _label(entrant, figures)
-            if name is not None and entrant in _own(meta):
+        for follower, figures in of["followers"].items():
+            label = _label(follower, figures)
+            if name is not None and follower in _own(meta):
                 label = label.replace(meta["agent"], name, 1)
-            rows.append(Row(condition, entrant, label, _sound(figures)))
+            rows.append(Row(condition, follower, label, _sound(figures)))
     return rows
 
 
 def _own(meta: Mapping[str, Any]) -> tuple[str, str]:
-    """The agent's entrants in ``real.json``; the others are the same for all agents."""
+    """The agent's followers in ``real.json``; the others are the same for all agents."""
     algo = meta.get("algo")
     return f"{algo}", f"{algo}-argmax"
 
@@ -179,9 +179,9 @@ def _one_of_each(rows: list[Row], fresh: list[Row]) -> list[Row]:
     return [best[key] for key in dict.fromkeys((row.group, row.label) for row in rows)]
 
 
-def _label(entrant: str, figures: Mapping[str, Any]) -> str:
+def _label(follower: str, figures: Mapping[str, Any]) -> str:
     own = figures.get("meta", {}).get("label") or figures.get("label")
-    return own or LABELS.get(entrant, entrant)
+    return own or LABELS.get(follower, follower)
 
 
 _REAL = "run 'sfpipe evaluate --real-performances'"
@@ -223,13 +223,13 @@ def _agent_rows(
     known = agent_labels(name, meta["algo"], meta.get("policy", ""))
     rows = [Row(dataset, *known["agent"], evaluation)]
     for player, figures in evaluation["players"].items():
-        entrant, label = known.get(player, (player, player))
-        rows.append(Row(dataset, entrant, label, figures))
+        follower, label = known.get(player, (player, player))
+        rows.append(Row(dataset, follower, label, figures))
     return rows
 
 
 def agent_labels(name: str, algo: str, policy: str) -> dict[str, tuple[str, str]]:
-    """Player of an evaluation -> its name among the entrants, as the paper's rows go, and label.
+    """Player of an evaluation -> its name among the followers, as the paper's rows go, and label.
 
     Parameters
     ----------
@@ -242,6 +242,6 @@ def agent_labels(name: str, algo: str, policy: str) -> dict[str, tuple[str, str]
     return {
         "agent": (algo, f"{name} ({manner})"),
         "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),
-        "planner": ("planner", LABELS["planner"]),
+        "optimal": ("optimal", LABELS["optimal"]),
         "constant_speed": ("constant-speed", LABELS["constant_speed"]),
     }

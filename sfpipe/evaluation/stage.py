@@ -24,7 +24,7 @@ def evaluate(
     seed: int,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Play every performance of a split with the agent, the planner and at constant speed.
+    """Play every performance of a split with the agent, optimally and at constant speed.
 
     Parameters
     ----------
@@ -93,6 +93,6 @@ def load_agent_and_references(
     return {
         "agent": follower,
         **({"agent_argmax": follower.argmax} if follower.argmax else {}),
-        "planner": load_follower("optimal", sources),
+        "optimal": load_follower("optimal", sources),
         "constant_speed": load_follower("constant-speed", sources),
     }

@@ -129,11 +129,11 @@ def tabulate_rows(
     for name in dict.fromkeys([r.group for r in paper] + [r.group for r in rows]):
         shown = labels.get(name, name)
         theirs = [r for r in paper if r.group == name]
-        beside = {entrant: r for r in theirs for entrant in r.entrants}
+        beside = {follower: r for r in theirs for follower in r.followers}
         ours = [r for r in rows if r.group == name]
-        missing = [r for r in theirs if not {o.entrant for o in ours} & set(r.entrants)]
-        for row in [*ours, *(Row(name, r.entrants[0], r.label, None) for r in missing)]:
-            cells = (*_ours(row.figures), *_theirs(beside.get(row.entrant)))
+        missing = [r for r in theirs if not {o.follower for o in ours} & set(r.followers)]
+        for row in [*ours, *(Row(name, r.followers[0], r.label, None) for r in missing)]:
+            cells = (*_ours(row.figures), *_theirs(beside.get(row.follower)))
             lines.append((shown, row.label, *cells))
     return Table((group, "follower", *HEAD), lines)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LABELS = {
     "agent": "agent",
     "agent_argmax": "agent, argmax",
-    "planner": "planner (optimal)",
+    "optimal": "optimal",
     "constant_speed": "constant speed",
 }
 

@@ -16,7 +16,7 @@ from sfpipe.inspection.figures import AGENT, GREY, new_figure, plain
 COLOURS = {
     "agent": AGENT,
     "agent_argmax": "#63a3dd",
-    "planner": "#3a8f4d",
+    "optimal": "#3a8f4d",
     "constant_speed": "#c9662b",
 }
 Line = tuple[Sequence[float], Sequence[float]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from sfpipe.files import replacing
 
-AGENT, TARGET, PLANNER, LOST = "#1f5fa8", "#de6e12", "#3a8f4d", "#b3261e"
+AGENT, TARGET, OPTIMAL, LOST = "#1f5fa8", "#de6e12", "#3a8f4d", "#b3261e"
 GREY = "#6e6e74"
 
 

@@ -3,7 +3,7 @@
 The target's speed is known for every frame of a recorded performance: position differences are
 the optimal tempo (px/frame), and its differences the actions an agent with continuous actions
 would have to take, target values for supervised regression. Agents that change their speed by one
-pixel at most can only come near; beside the curve are the planner's, which looks ahead, and the
+pixel at most can only come near; beside the curve are the optimal one's, which looks ahead, and the
 agent's own.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from sfpipe.files import replacing
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Expert
-from sfpipe.inspection.figures import AGENT, LOST, PLANNER, TARGET, new_figure, plain, save
+from sfpipe.inspection.figures import AGENT, LOST, OPTIMAL, TARGET, new_figure, plain, save
 from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.schema import FPS
 
@@ -71,14 +71,14 @@ def tempo(
     """Write ``tempo.csv`` (whole piece) and ``tempo.png`` (its first seconds) into `out`.
 
     Columns of the CSV: frame since the first onset, then target_px, tempo and action of the
-    target, and the same of the planner and the agent, empty after a loss.
+    target, and the same of the optimal follower and the agent, empty after a loss.
     """
     bank = played.bank
     agent = play_games(bank, played.player(deterministic=True), performances=[performance])[0]
-    planner = play_games(bank, Expert(bank), performances=[performance])[0]
+    optimal = play_games(bank, Expert(bank), performances=[performance])[0]
     curves = {
         "target": curve_of_target(agent),
-        "planner": curve_of_game(planner),
+        "optimal": curve_of_game(optimal),
         "agent": curve_of_game(agent),
     }
     _write(curves, out / "tempo.csv")
@@ -113,8 +113,8 @@ def draw(curves: dict[str, TempoCurve], path: Path, lost: bool, title: str, seco
     figure = new_figure(9, 4.6)
     above, below = (plain(axis) for axis in figure.subplots(2, 1, sharex=True))
     shown = min(len(curves["target"].tempo), round(seconds * FPS))
-    looks = {"target": (TARGET, 0.0), "planner": (PLANNER, 1.15), "agent": (AGENT, 1.0)}
-    names = {"target": "optimal", "planner": "planner (-1, 0, +1)", "agent": "agent"}
+    looks = {"target": (TARGET, 0.0), "optimal": (OPTIMAL, 1.15), "agent": (AGENT, 1.0)}
+    names = {"target": "target", "optimal": "optimal (-1, 0, +1)", "agent": "agent"}
     for who, c in curves.items():
         colour, height = looks[who]
         n = min(len(c.tempo), shown)

@@ -75,8 +75,8 @@ def test_baselines_beside_an_agent_on_human_performances(project, sfpipe, refuse
     assert code == 0, err
     assert "room (simulated)" in out
     results = json.loads((project / "metrics/real.json").read_text())["conditions"]["room"]
-    assert {"mm-loc", "planner"} <= set(results["entrants"]) and results["performances"] == 3
-    assert "midi-odtw" not in results["entrants"]
+    assert {"mm-loc", "optimal"} <= set(results["followers"]) and results["performances"] == 3
+    assert "midi-odtw" not in results["followers"]
 
 
 def test_tables(project, sfpipe, refuses):
@@ -84,7 +84,7 @@ def test_tables(project, sfpipe, refuses):
     assert sfpipe("evaluate")[0] == 0
     code, out, err = sfpipe("tables")
     assert (code, err) == (0, "")
-    assert "| toy | planner (optimal) | 1.00 [1.00-1.00] |" in out
+    assert "| toy | optimal | 1.00 [1.00-1.00] |" in out
     assert out.count("\n# Table") == 1 and out.startswith("# Table 3")
     (project / "metrics/eval.json").write_text("{}")
     refuses("tables", file="metrics/eval.json", says="is not the result of an evaluation")

@@ -34,7 +34,7 @@ def bank():
 def played(bank):
     generator = torch.Generator().manual_seed(0)
     return {
-        "planner": play_games(bank, Expert(bank)),
+        "optimal": play_games(bank, Expert(bank)),
         "constant": play_games(bank, ConstantSpeed(bank, 2.0)),
         "random": play_games(bank, RandomPlayer(generator), trials=5),
     }
@@ -44,8 +44,8 @@ def test_records_keep_the_conventions(played):
     for games in played.values():
         validate(games)
     assert any(game.lost for game in played["constant"])
-    assert not any(game.lost for game in played["planner"])
-    assert any(len(game.onset_frames) < 40 for game in played["planner"])
+    assert not any(game.lost for game in played["optimal"])
+    assert any(len(game.onset_frames) < 40 for game in played["optimal"])
 
 
 def test_one_definition_of_r_on(played):
@@ -58,7 +58,7 @@ def test_planner_is_ceiling(played):
         player: evaluate(games, rng=np.random.default_rng(0), n_resamples=100)
         for player, games in played.items()
     }
-    planner = results["planner"]
+    planner = results["optimal"]
     assert planner["r_on"] == planner["r_tue"] == planner["r_on_piece_mean"] == 1
     assert planner["within_s"]["1"] == 1
     for other in ("constant", "random"):

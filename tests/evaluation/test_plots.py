@@ -18,7 +18,7 @@ def folder(make_game, tmp_path_factory):
             make_game([0.0] * 10, piece="reel"),
             make_game([10.0, 10, 51], lost=True, piece="jig"),
         ],
-        "planner": [make_game([0.0] * 10, piece=p) for p in ("reel", "jig")],
+        "optimal": [make_game([0.0] * 10, piece=p) for p in ("reel", "jig")],
     }
     folder = tmp_path_factory.mktemp("plots")
     paths = write_plots(results, folder)
@@ -35,7 +35,7 @@ def test_histogram_sums_to_one(folder):
     rows = _rows(folder / "error_histogram.csv")
     x = np.array([float(r["error_px"]) for r in rows])
     np.testing.assert_allclose(x, -x[::-1], atol=1e-4)
-    for player in ("agent", "planner"):
+    for player in ("agent", "optimal"):
         assert sum(float(r[player]) for r in rows) == pytest.approx(1, abs=1e-5)
         # All errors at reached onsets are 0, which is the middle bin's.
         assert float(rows[len(rows) // 2][player]) == 1
@@ -53,8 +53,8 @@ def test_survival_falls_from_one_to_r_tue(folder):
 def test_ratio_per_piece(folder):
     rows = _rows(folder / "tracking_ratio.csv")
     assert rows == [
-        {"piece": "jig", "agent": "0.333333", "planner": "1"},
-        {"piece": "reel", "agent": "1", "planner": "1"},
+        {"piece": "jig", "agent": "0.333333", "optimal": "1"},
+        {"piece": "reel", "agent": "1", "optimal": "1"},
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_follower_that_jumps_away_is_crossed_out_on_the_edge():
     kept = play_games(bank, Expert(bank), performances=[0])[0]
     jump = np.array([0.0, 1.0, -9000.0], np.float32)
     lost = replace(kept, error_px=jump, position_px=jump, lost=True)
-    figure = draw_real({"planner": kept, "other": lost}, "a piece")
+    figure = draw_real({"optimal": kept, "other": lost}, "a piece")
     whole, crossed = (axis.get_lines() for axis in figure.axes)
     assert [line.get_marker() for line in whole] == ["None"]
     cross = next(line for line in crossed if line.get_marker() == "x")

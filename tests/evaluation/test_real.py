@@ -80,10 +80,10 @@ def test_everybody_under_every_condition_easiest_first(played):
     assert json.loads((root / "out/real.json").read_text()) == result
     assert list(result["conditions"]) == ["score", "performance", "direct", "room"]
     for condition in result["conditions"].values():
-        entrants = condition["entrants"]
-        assert set(entrants) == {"ppo", "ppo-argmax", "planner", "constant-speed"}
-        assert entrants["planner"]["r_on"] == 1
-        assert (entrants["ppo"]["n_games"], entrants["planner"]["n_games"]) == (6, 2)
+        followers = condition["followers"]
+        assert set(followers) == {"ppo", "ppo-argmax", "optimal", "constant-speed"}
+        assert followers["optimal"]["r_on"] == 1
+        assert (followers["ppo"]["n_games"], followers["optimal"]["n_games"]) == (6, 2)
         assert condition["performances"] == 2
     # The folder has them alone: DVC removes what is an output before a stage runs.
     assert {path.stem for path in (root / "out/real").iterdir()} == set(result["conditions"])

@@ -18,7 +18,7 @@ def results(make_game):
             make_game(whole, piece="jig", trial=1),
         ],
         "agent_argmax": [make_game(whole, piece=p) for p in ("reel", "jig")],
-        "planner": [make_game([0.0] * 10, piece=p) for p in ("reel", "jig")],
+        "optimal": [make_game([0.0] * 10, piece=p) for p in ("reel", "jig")],
         "constant_speed": [make_game([51], lost=True, piece=p) for p in ("reel", "jig")],
     }
 
@@ -49,8 +49,8 @@ def test_json_has_the_agent_on_top(written):
     # Onsets all lie in the first 2 s: the 2019 count has them all, and no error.
     assert value["reference_counting"]["r_on"] == 1
     assert value["reference_counting"]["abs_dx_px"] == {"mean": None, "std": None}
-    assert set(value["players"]) == {"agent_argmax", "planner", "constant_speed"}
-    assert value["players"]["planner"]["r_on"] == 1
+    assert set(value["players"]) == {"agent_argmax", "optimal", "constant_speed"}
+    assert value["players"]["optimal"]["r_on"] == 1
     assert value["players"]["constant_speed"]["r_on"] == pytest.approx(1 / 3)
 
 
@@ -104,7 +104,7 @@ def test_summary_from_the_file(written):
     text = summary(json.loads((folder / "eval.json").read_text("utf-8")))
     assert text == summary(value)
     lines = text.splitlines()
-    for label in ("agent", "agent, argmax", "planner (optimal)", "constant speed"):
+    for label in ("agent", "agent, argmax", "optimal", "constant speed"):
         # Once in the table, once among the rows in the evaluator's own form.
         assert sum(line.strip().startswith(label + "  ") for line in lines) == 2, label
     row = next(line for line in lines if line.strip().startswith("agent  "))
@@ -121,14 +121,14 @@ def test_summary_of_something_else(content):
 
 
 def test_without_the_agent(results, tmp_path):
-    with pytest.raises(SfpipeError, match=r"'agent', found those of .'planner'"):
-        write_evaluation({"planner": results["planner"]}, out_dir=tmp_path, meta={}, seed=0)
+    with pytest.raises(SfpipeError, match=r"'agent', found those of .'optimal'"):
+        write_evaluation({"optimal": results["optimal"]}, out_dir=tmp_path, meta={}, seed=0)
 
 
 def test_bad_games_leave_the_last_result_alone(results, tmp_path):
     (tmp_path / "eval.json").write_text("before")
     with pytest.raises(SfpipeError, match="no games"):
-        write_evaluation({**results, "planner": []}, out_dir=tmp_path, meta={}, seed=0)
+        write_evaluation({**results, "optimal": []}, out_dir=tmp_path, meta={}, seed=0)
     assert (tmp_path / "eval.json").read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["eval.json"]
 
@@ -148,6 +148,6 @@ def test_headline(written):
     figures = json.loads((folder / "headline.json").read_text("utf-8"))
     assert figures["r_on"] == content["r_on"]
     assert figures["abs_dx_px"] == content["abs_dx_px"]["mean"]
-    assert figures["planner_r_on"] == content["players"]["planner"]["r_on"]
+    assert figures["optimal_r_on"] == content["players"]["optimal"]["r_on"]
     assert all(value is None or isinstance(value, float | int) for value in figures.values())
     assert len(figures) < 12

@@ -13,15 +13,15 @@ from sfpipe.evaluation.tables import write_tables
 
 @pytest.fixture(scope="module")
 def evaluation(make_game):
-    """An agent of two pieces, one lost half-way, beside the planner."""
+    """An agent of two pieces, one lost half-way, beside the optimal follower."""
     whole = [0.0, 1, 0, -6, 0, 0, 0, 0, 0, 8]
     games = {
         "agent": [make_game(whole), make_game([0.0, 51], lost=True, piece="jig")],
-        "planner": [make_game([0.0] * 10), make_game([0.0] * 10, piece="jig")],
+        "optimal": [make_game([0.0] * 10), make_game([0.0] * 10, piece="jig")],
     }
 
     def make(headline="agent", **meta):
-        played = games if headline == "agent" else {headline: games["planner"]}
+        played = games if headline == "agent" else {headline: games["optimal"]}
         return figures_of(played, headline, meta=meta, seed=1)
 
     return make
@@ -71,7 +71,7 @@ def test_table_3(folders, evaluation):
     for dataset in ("nottingham", "msmd"):
         assert rows[dataset, "MIDI-ODTW"][0] == "1.00 [1.00-1.00]"
         assert rows[dataset, "MIDI-ODTW"][-3:] == ["1.00", "1.00", "~0"]
-    assert rows["nottingham", "planner (optimal)"][-3:] == ["-"] * 3
+    assert rows["nottingham", "optimal"][-3:] == ["-"] * 3
     # Rows of the paper that nobody of ours stands for.
     assert rows["msmd", "PPO"] == ["-"] * 6 + ["0.81", "0.80", "0.65"]
     assert rows["msmd", "MM-Loc"] == ["-"] * 9
@@ -87,7 +87,7 @@ def test_published_agents_and_the_same_agent_once(folders, evaluation):
     followers = [name for dataset, name in lines(folders, 3) if dataset == "ryan"]
     assert followers == [
         "ryan-dagger (dagger, sampled)",
-        "planner (optimal)",
+        "optimal",
         "ryan-old (dagger, sampled)",
     ]
     same["meta"]["agent_frames"] = 10
@@ -96,19 +96,19 @@ def test_published_agents_and_the_same_agent_once(folders, evaluation):
 
 
 def test_table_4(folders, evaluation):
-    odtw, planner = evaluation("midi-odtw", label="MIDI-ODTW"), evaluation("planner")
+    odtw, planner = evaluation("midi-odtw", label="MIDI-ODTW"), evaluation("optimal")
     condition = {"label": "performance MIDI, synthesised", "simulated": False}
-    room = {"label": "room, 5 x 6 m", "simulated": True, "entrants": {}}
+    room = {"label": "room, 5 x 6 m", "simulated": True, "followers": {}}
     content = {
         "conditions": {
-            "performance": condition | {"entrants": {"midi-odtw": odtw, "planner": planner}},
+            "performance": condition | {"followers": {"midi-odtw": odtw, "optimal": planner}},
             "room": room,
         }
     }
     put(folders / "metrics/real.json", content)
     rows = lines(folders, 4)
     here = "performance MIDI, synthesised"
-    assert rows[here, "planner (optimal)"][0] == "1.00 [1.00-1.00]"
+    assert rows[here, "optimal"][0] == "1.00 [1.00-1.00]"
     assert rows[here, "MIDI-ODTW"][-3:] == ["-"] * 3
     # The paper's agents stand for themselves where there are none of ours.
     assert rows[here, "A2C and PPO, the better"][-3:] == ["0.58", "0.51", "-"]
@@ -120,9 +120,9 @@ def test_table_4(folders, evaluation):
 
 
 def test_table_4_has_the_published_agents_and_each_agent_once(folders, evaluation):
-    def real(frames, **entrants):
+    def real(frames, **followers):
         meta = {"agent": "mine", "algo": "dagger", "agent_frames": frames, "policy": "stochastic"}
-        room = {"label": "room", "simulated": True, "entrants": entrants}
+        room = {"label": "room", "simulated": True, "followers": followers}
         return {"conditions": {"room": room}, "meta": meta}
 
     sampled, argmax = (
@@ -154,7 +154,7 @@ def test_of_others_what_was_measured_last_counts(folders, evaluation):
 
     def real(r_on, algo="dagger", **others):
         own = {algo: of(r_on, label=f"mine ({algo}, sampled)")}
-        room = {"label": "room", "simulated": True, "entrants": own | others}
+        room = {"label": "room", "simulated": True, "followers": own | others}
         meta = {"agent": "mine", "algo": algo, "agent_frames": 7, "policy": "stochastic"}
         return {"conditions": {"room": room}, "meta": meta}
 
@@ -171,10 +171,10 @@ def test_of_others_what_was_measured_last_counts(folders, evaluation):
     about = {"dataset": "ryan", "algo": "dagger", "policy": "stochastic", "agent_frames": 9}
     for folder, r_on in (("pretrained/ryan-dagger", 0.25), ("metrics", 0.75)):
         played = of(r_on, **about)
-        played["players"]["planner"]["r_on"] = r_on
+        played["players"]["optimal"]["r_on"] = r_on
         put(folders / folder / "eval.json", played)
     rows = lines(folders, 3)
-    assert rows["ryan", "planner (optimal)"][1].startswith("0.75 ")
+    assert rows["ryan", "optimal"][1].startswith("0.75 ")
     assert rows["ryan", "ryan-dagger (dagger, sampled)"][1].startswith("0.25 ")
     assert ("ryan", "agent (dagger, sampled)") not in rows
 
@@ -183,7 +183,7 @@ def test_nothing_and_nonsense_are_said(folders, evaluation):
     with pytest.raises(SfpipeError, match="no results of an evaluation"):
         lines(folders, 3)
     damaged = evaluation(dataset="ryan")
-    del damaged["players"]["planner"]["ci95"]
+    del damaged["players"]["optimal"]["ci95"]
     put(folders / "metrics/eval.json", damaged)
     with pytest.raises(SfpipeError, match=r"eval\.json: is not the result .*ci95"):
         lines(folders, 3)

@@ -74,12 +74,12 @@ def test_an_agent_its_argmax_and_the_references(stores, toy_set, tmp_path):
     save_agent(tmp_path / "mine", actor_for(NOTTINGHAM).network, {"window": "nottingham"})
     params = EvaluateParams(device="cpu", precision="float32")
     followers = load_agent_and_references(params, Sources(*stores), tmp_path / "mine", seed=0)
-    assert list(followers) == ["agent", "agent_argmax", "planner", "constant_speed"]
+    assert list(followers) == ["agent", "agent_argmax", "optimal", "constant_speed"]
     games = {name: one.play(toy_set, 2) for name, one in followers.items()}
     assert {name: len(g) for name, g in games.items()} == {
         "agent": 4,
         "agent_argmax": 2,
-        "planner": 2,
+        "optimal": 2,
         "constant_speed": 2,
     }
     certain = load_follower(tmp_path / "mine", Sources(*stores), deterministic=True)

@@ -29,7 +29,7 @@ def metrics(tmp_path_factory):
     bank = load_bank(*stores, WINDOWS["nottingham"])
     games = {
         "agent": play_games(bank, ConstantSpeed(bank, 8.0)),
-        "planner": play_games(bank, Expert(bank)),
+        "optimal": play_games(bank, Expert(bank)),
     }
     meta = {"split": "test", "algo": "ppo", "window": "nottingham", "policy": "argmax"}
     write_evaluation(games, out_dir=root / "metrics", meta=meta, seed=1)
@@ -100,7 +100,7 @@ def test_the_page_has_everything_and_needs_nothing(metrics, tmp_path):
     # Names of XML are no resources.
     assert not re.findall(r"https?://(?!www\.w3\.org/)", text)
     # In the results, and in the paper's tables beside the paper's own figures.
-    assert page.text.count("planner (optimal)") == 2
+    assert page.text.count("optimal") == 2
     assert page.text[page.text.index("A2C and PPO, the better") :].count("0.58") == 1
     assert "1.00\n[1.00-1.00]" in page.text
 

@@ -48,7 +48,7 @@ def test_every_stage_ran_and_left_its_outputs(made):
     assert clean["rejected"] == {}
     results = json.loads((made.root / "metrics/eval.json").read_text())
     assert results["n_pieces"] == len(clean["accepted"]["test"])
-    assert results["players"]["planner"]["r_on"] == 1.0
+    assert results["players"]["optimal"]["r_on"] == 1.0
     baseline = json.loads((made.root / "metrics/baselines/midi-odtw.json").read_text())
     assert baseline["n_pieces"] == results["n_pieces"]
     assert (baseline["r_tue"], baseline["r_on"]) == (1.0, 1.0)

@@ -81,7 +81,7 @@ def test_it_is_evaluated_shown_published_and_put_into_the_tables(project, sfpipe
     results = json.loads((project / "metrics/eval.json").read_text())
     assert results["meta"]["policy"] == "planned"
     assert results["n_games"] == 1
-    assert set(results["players"]) == {"planner", "constant_speed"}
+    assert set(results["players"]) == {"optimal", "constant_speed"}
     assert sfpipe("publish", "toy-belief")[0] == 0
     card = (project / "models/pretrained/toy-belief/README.md").read_text()
     assert "with a memory" in card and "planned" in card and "Table" not in card
