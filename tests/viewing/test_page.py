@@ -106,6 +106,13 @@ def line_at(tab, index):
     )
 
 
+def loss_at(tab):
+    """Where the first mark of a loss is on the sheet, px."""
+    return tab.evaluate(
+        "() => ['left', 'top'].map(k => parseFloat(document.querySelector('.loss').style[k]))"
+    )
+
+
 @pytest.mark.parametrize("onset", [0, 5, 11])
 def test_the_cursor_is_at_the_note_head_that_sounds(opened, onset):
     # Onsets belong to frames: the cursor is on the head at the frame's time.
@@ -139,6 +146,28 @@ def test_it_plays_and_the_cursor_moves(opened):
     before = line_at(opened, 0)
     opened.wait_for_timeout(500)
     assert line_at(opened, 0) != before
+
+
+@pytest.mark.parametrize("width", [390, 300])
+def test_on_a_narrow_screen_the_rows_are_smaller(opened, width):
+    """The wider row fills the window without its padding of 12 px, and nothing is beyond."""
+    opened.evaluate("s => window.sfpipe.seek(s)", 0.65)
+    wide = [*line_at(opened, 0), *loss_at(opened)]
+    opened.set_viewport_size({"width": width, "height": 700})
+    scale = min((width - 24) / WIDTHS[1], 2)
+    opened.wait_for_function(
+        "w => Math.abs(document.getElementById('sheet').clientWidth - w) < 1",
+        arg=scale * WIDTHS[1],
+    )
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    narrow = [*line_at(opened, 0), *loss_at(opened)]
+    assert narrow[0] == pytest.approx(wide[0] * scale / 2, abs=0.5)
+    assert narrow[2] == pytest.approx(wide[2] * scale / 2, abs=0.5)
+    box = opened.locator("#sheet").bounding_box()
+    opened.mouse.click(box["x"] + scale * X[3], box["y"] + scale * (26 - 6))
+    opened.wait_for_function(
+        "s => Math.abs(window.sfpipe.seconds - s) < 0.002", arg=float(ONSET_S[3])
+    )
 
 
 def test_loss_is_marked_and_leads_there(opened):
