@@ -83,18 +83,11 @@ def through_music21(source: Path, params: EngraveParams) -> None:
     exporter.makeNotation = False
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
-    toolkit.setOptions(
-        {
-            "breaks": "none",
-            "adjustPageHeight": True,
-            "adjustPageWidth": True,
-            "header": "none",
-            "footer": "none",
-            "svgViewBox": True,
-            "spacingLinear": params.spacing_linear,
-            "spacingNonLinear": params.spacing_non_linear,
-        }
-    )
+    options = dict.fromkeys(("breaks", "header", "footer"), "none")
+    fitted = dict.fromkeys(("adjustPageHeight", "adjustPageWidth", "svgViewBox"), True)
+    spacing = {"spacingLinear": params.spacing_linear}
+    spacing["spacingNonLinear"] = params.spacing_non_linear
+    toolkit.setOptions(options | fitted | spacing)
     toolkit.loadData(exporter.parse().decode("utf-8"))
     svg = toolkit.renderToSVG(1)
     timemap = toolkit.renderToTimemap({})

@@ -50,13 +50,7 @@ class StageReport:
         none: str = "there are no accepted pieces",
         remedy: str | None = None,
     ) -> None:
-        """Refuse to go on with nothing.
-
-        Raises
-        ------
-        SfpipeError
-            If not one is done: with `failure`, and the first reason, or `none` if there is none.
-        """
+        """Raise an `SfpipeError` if not one is done: `failure`, and the first reason, or `none`."""
         if not self.done:
             first = next(iter(self.skipped.values()), none)
             raise SfpipeError(f"{failure} (the first: {first})", file=file, remedy=remedy)

@@ -286,9 +286,9 @@ def load_bank(
     spectrograms: str | Path,
     window: Window,
     *,
+    device: str | torch.device = "cpu",
     split: str | None = None,
     pieces: Sequence[str] | None = None,
-    device: str | torch.device = "cpu",
 ) -> Bank:
     """Read both stores into a bank; parameters and errors are as for `load_records`."""
     strips, records = load_records(scores, spectrograms, window, split=split, pieces=pieces)

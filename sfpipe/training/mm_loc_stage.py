@@ -75,9 +75,9 @@ def ready_mm_loc(
     spectrograms: Path,
     out: Path,
     *,
+    again: bool = False,
     seed: int,
     checkpoints: Path | None = None,
-    again: bool = False,
 ) -> bool:
     """Train MM-Loc if `out` holds none for these parameters and stores; says whether it did.
 
