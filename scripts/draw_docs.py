@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 
 from sfpipe.engraving.files import read_image, read_noteheads, read_systems
+from sfpipe.evaluation.figures import AGENT, GREY, TARGET, bare, new_figure, plain, save
 from sfpipe.inspection.charts import read_numbers, read_rows
-from sfpipe.inspection.figures import AGENT, GREY, TARGET, bare, new_figure, plain, save
 from sfpipe.params import load_params
 from sfpipe.paths import Paths
 from sfpipe.store.reader import PerformanceRecord, read_performances, read_scores

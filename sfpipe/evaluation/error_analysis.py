@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.evaluation.figures import new_figure, save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.timing import time_errors
 from sfpipe.files import replacing
@@ -99,8 +100,7 @@ def write_closeup(
     }
     for name, (head, rows) in tables.items():
         _write(out / name, head, rows)
-    with replacing(out / "lost.png") as temporary:
-        _draw(losses, bank).savefig(temporary, dpi=120, metadata={"Software": None})
+    save(_draw(losses, bank), out / "lost.png", dpi=120)
     return [out / name for name in (*tables, "lost.png")]
 
 
@@ -176,14 +176,9 @@ def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
 
 def _draw(losses: Sequence[Loss], bank: Bank) -> Any:
     """One stretch of strip per loss, two windows wide: where the agent was and the target."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     window = bank.window
     rows = max(len(losses), 1)
-    figure = Figure(figsize=(9, 0.3 + rows * (0.55 + 4.2 * window.height / window.width)))
-    FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained")
+    figure = new_figure(9, 0.3 + rows * (0.55 + 4.2 * window.height / window.width))
     axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
     place = {(info.piece, info.performance): i for i, info in enumerate(bank.infos)}
     for axis, loss in zip(axes, losses, strict=False):

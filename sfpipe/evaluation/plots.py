@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from sfpipe.evaluation.figures import COLOURS, LOST, new_figure, plain, save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.validation import LABELS, name_of
 from sfpipe.files import replacing
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 N_BINS = 51
 N_PROGRESS = 101
 N_GAMES_SHOWN = 4
-COLOURS = {
-    "agent": "#1f5fa8",
-    "agent_argmax": "#63a3dd",
-    "optimal": "#3a8f4d",
-    "constant_speed": "#c9662b",
-}
 
 # Player, place on the other axis, value.
 Rows: TypeAlias = Sequence[tuple[str, Any, float]]
@@ -68,9 +63,7 @@ def write_plots(results: Results, out_dir: Path) -> list[Path]:
         "tracking_error.png": _draw_errors(agent),
     }
     for name, figure in figures.items():
-        with replacing(out_dir / name) as temporary:
-            # No date in the file: the same games give the same bytes.
-            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+        save(figure, out_dir / name, dpi=120)
     return [out_dir / name for name in (*tables, *figures)]
 
 
@@ -128,18 +121,10 @@ def _ratio_rows(results: Results) -> Rows:
 
 
 def new_axes(width: float = 7, height: float = 3.6, rows: int = 1) -> tuple[Any, Any]:
-    """A figure outside pyplot, so that no global state is touched and no display is needed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    """A figure with axes below each other."""
+    figure = new_figure(width, height)
     axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25, linewidth=0.6)
-        axis.set_axisbelow(True)
-    return figure, axes
+    return figure, [plain(axis, labelsize=10) for axis in axes]
 
 
 def _by_player(rows: Rows) -> dict[str, tuple[list, list[float]]]:
@@ -234,7 +219,7 @@ def _draw_game(axis: Axes, game: PlayedGame) -> None:
     if game.lost:
         # On the edge where the target went out of reach, however far the follower jumped.
         edge = np.clip(error[-1], -game.threshold_px, game.threshold_px)
-        axis.plot(seconds[-1], edge, "x", color="#b3261e", ms=7, mew=2, clip_on=False)
+        axis.plot(seconds[-1], edge, "x", color=LOST, ms=7, mew=2, clip_on=False)
     last = (game.onset_frames[-1] - game.start_frame) / FPS
     axis.set(xlim=(0, last), ylim=(-1.1 * game.threshold_px, 1.1 * game.threshold_px))
     axis.set_title(name_of(game) + (", lost" if game.lost else ""), fontsize=8, loc="left")

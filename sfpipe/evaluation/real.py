@@ -20,13 +20,14 @@ import numpy as np
 from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
+from sfpipe.evaluation.figures import save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
 from sfpipe.evaluation.results import agent_labels
 from sfpipe.evaluation.stage import load_agent_and_references
 from sfpipe.evaluation.table import Table, format_number
-from sfpipe.files import replacing, write_json
+from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import Sources, load_follower
@@ -222,9 +223,7 @@ def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -
         if not found:
             continue
         title = f"{shown(about['label'], about['simulated'])}: {chosen[0]}, {chosen[1]}"
-        figure = draw_real(found, title)
-        with replacing(out / f"{condition}.png") as temporary:
-            figure.savefig(temporary, dpi=120, metadata={"Software": None})
+        save(draw_real(found, title), out / f"{condition}.png", dpi=120)
 
 
 def _played(game: PlayedGame) -> tuple[str, str]:

@@ -11,14 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.inspection.figures import AGENT, GREY, new_figure, plain
+from sfpipe.evaluation.figures import AGENT, COLOURS, GREY, new_figure, plain
 
-COLOURS = {
-    "agent": AGENT,
-    "agent_argmax": "#63a3dd",
-    "optimal": "#3a8f4d",
-    "constant_speed": "#c9662b",
-}
 Line = tuple[Sequence[float], Sequence[float]]
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from sfpipe.errors import SfpipeError, optional
+from sfpipe.evaluation.figures import GREY, new_figure, save
 from sfpipe.files import write_json
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.embedding_page import write_hover
-from sfpipe.inspection.figures import GREY, new_figure, save
 from sfpipe.inspection.state_classes import clefs_of, cluster, kinds_of, predictability, rounded
 from sfpipe.inspection.states import AgentOnBank, Seen, look, visit
 from sfpipe.store.reader import read_scores

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.figures import AGENT, new_figure, plain, save, score_picture
 from sfpipe.files import write_json
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.game.players import ACTIONS
-from sfpipe.inspection.figures import AGENT, new_figure, plain, save, score_picture
 from sfpipe.inspection.integrated_gradients import (
     STEPS,
     TOLERANCE,

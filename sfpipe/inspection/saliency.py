@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.evaluation.figures import bare, new_figure, save
 from sfpipe.game.dynamics import Observation
 from sfpipe.game.players import ACTIONS
-from sfpipe.inspection.figures import bare, new_figure, save
 from sfpipe.inspection.integrated_gradients import Attributions
 
 FOR, AGAINST = np.array([0.75, 0.08, 0.08]), np.array([0.08, 0.25, 0.75])

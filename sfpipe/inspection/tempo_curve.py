@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sfpipe.evaluation.figures import AGENT, LOST, OPTIMAL, TARGET, new_figure, plain, save
 from sfpipe.files import replacing
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Expert
-from sfpipe.inspection.figures import AGENT, LOST, OPTIMAL, TARGET, new_figure, plain, save
 from sfpipe.inspection.states import AgentOnBank
 from sfpipe.store.schema import FPS
 

@@ -103,7 +103,7 @@ def test_agent_missing_or_damaged(project, refuses):
     for text in ("[]", "{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
         card.write_text(text)
         refuses("evaluate", file=CARD, says="names no window")
-    card.write_text('{"window": "msmd"}')
+    card.write_text('{"window": "msmd", "strip_height_px": 40}')
     refuses("evaluate", file=WEIGHTS, says="does not hold this network's weights")
     card.write_text('{"window": "nottingham"}')
     for content in (b"", b"garbage" * 99, whole[:-100], whole[:100]):

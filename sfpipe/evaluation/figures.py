@@ -11,6 +11,12 @@ from sfpipe.files import replacing
 
 AGENT, TARGET, OPTIMAL, LOST = "#1f5fa8", "#de6e12", "#3a8f4d", "#b3261e"
 GREY = "#6e6e74"
+COLOURS = {
+    "agent": AGENT,
+    "agent_argmax": "#63a3dd",
+    "optimal": OPTIMAL,
+    "constant_speed": "#c9662b",
+}
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -23,12 +29,12 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def plain(axis: Any) -> Any:
+def plain(axis: Any, *, labelsize: int = 8) -> Any:
     """An axis with a light grid and without a box around it; returns it."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.set_axisbelow(True)
-    axis.tick_params(labelsize=8)
+    axis.tick_params(labelsize=labelsize)
     return axis
 
 
