@@ -42,7 +42,7 @@ def test_params_with_mistakes(project, refuses):
     path.write_text(PARAMS.replace("algo: a2c", "algo: a3c"))
     refuses("train", file="params.yaml", says="'algo': Input should be 'reinforce', 'a2c'")
     path.write_text(PARAMS.replace("preset: paper", "preset: papre"))
-    refuses("train", file="params.yaml", says="preset 'papre' is none of demo, paper")
+    refuses("train", file="params.yaml", says="preset 'papre' is none of demo, scratch, paper")
     path.write_text("seed: [")
     refuses("train", file="params.yaml", says="is not valid YAML")
     path.write_text("")
