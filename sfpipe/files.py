@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import glob
 import hashlib
@@ -10,7 +11,7 @@ import os
 import shutil
 import unicodedata
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -201,6 +202,15 @@ def _is_full(error: Exception, folder: Path) -> bool:
     with suppress(OSError):
         return shutil.disk_usage(folder).free < _FULL_BELOW
     return False
+
+
+def write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table, `float` values with six digits."""
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        for row in rows:
+            writer.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in row])
 
 
 def write_json(path: str | Path, value: Any) -> None:

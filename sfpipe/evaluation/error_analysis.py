@@ -12,7 +12,6 @@ What `dvc plots` and the report show beside `sfpipe.evaluation.plots`, of the ag
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 from sfpipe.evaluation.figures import new_figure, save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.timing import time_errors
-from sfpipe.files import replacing
+from sfpipe.files import write_csv
 from sfpipe.game.play import PlayedGame
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
@@ -99,7 +98,7 @@ def write_closeup(
         "lost.csv": (LOST, [[getattr(loss, name) for name in LOST] for loss in losses]),
     }
     for name, (head, rows) in tables.items():
-        _write(out / name, head, rows)
+        write_csv(out / name, head, rows)
     save(_draw(losses, bank), out / "lost.png", dpi=120)
     return [out / name for name in (*tables, "lost.png")]
 
@@ -164,14 +163,6 @@ def _histogram(errors: np.ndarray, widest: float) -> list[Sequence[Any]]:
     edges = np.linspace(-widest, widest, N_BINS + 1)
     share = np.histogram(errors.clip(-widest, widest), edges)[0] / max(len(errors), 1)
     return list(zip((edges[:-1] + edges[1:]) / 2, share, strict=True))
-
-
-def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        for row in rows:
-            writer.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in row])
 
 
 def _draw(losses: Sequence[Loss], bank: Bank) -> Any:

@@ -11,7 +11,6 @@ Names are constant, so that DVC can compare runs. Files, in the folder given:
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +20,7 @@ import numpy as np
 from sfpipe.evaluation.figures import COLOURS, LOST, new_figure, plain, save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.validation import LABELS, name_of
-from sfpipe.files import replacing
+from sfpipe.files import write_csv
 from sfpipe.store.schema import FPS
 
 if TYPE_CHECKING:
@@ -73,12 +72,8 @@ def _write_csv(path: Path, key: str, rows: Rows) -> None:
     for player, x, y in rows:
         table.setdefault(x, {})[player] = y
     players = list(dict.fromkeys(player for player, _, _ in rows))
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([key, *players])
-        for x, by_player in table.items():
-            values = (f"{by_player[p]:.6g}" if p in by_player else "" for p in players)
-            writer.writerow([f"{x:.6g}" if isinstance(x, float) else x, *values])
+    lines = ([x, *(of.get(player, "") for player in players)] for x, of in table.items())
+    write_csv(path, (key, *players), lines)
 
 
 def _histogram_rows(results: Results) -> Rows:

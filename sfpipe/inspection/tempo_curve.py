@@ -9,14 +9,14 @@ agent's own.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from sfpipe.evaluation.figures import AGENT, LOST, OPTIMAL, TARGET, new_figure, plain, save
-from sfpipe.files import replacing
+from sfpipe.files import write_csv
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.game.players import Expert
 from sfpipe.inspection.states import AgentOnBank
@@ -95,17 +95,10 @@ def smooth(tempo_px: np.ndarray, frames: int = 11) -> np.ndarray:
 
 def _write(curves: dict[str, TempoCurve], path: Path) -> None:
     n = len(curves["target"].tempo)
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        kinds = ("px", "tempo", "action")
-        writer.writerow(["frame", *(f"{who}_{kind}" for who in curves for kind in kinds)])
-        for step in range(n):
-            row: list[str] = [str(step + 1)]
-            for c in curves.values():
-                here = step < len(c.tempo)
-                values = (c.position_px[step + 1], c.tempo[step], c.action[step]) if here else ()
-                row += [f"{v:.6g}" for v in values] if here else [""] * 3
-            writer.writerow(row)
+    head = [f"{who}_{kind}" for who in curves for kind in ("px", "tempo", "action")]
+    columns = (x[:n] for c in curves.values() for x in (c.position_px[1:], c.tempo, c.action))
+    rows = zip_longest(range(1, n + 1), *columns, fillvalue="")
+    write_csv(path, ("frame", *head), rows)
 
 
 def draw(curves: dict[str, TempoCurve], path: Path, lost: bool, title: str, seconds: float) -> Path:
