@@ -105,10 +105,7 @@ def write_closeup(
 
 def worst(games: Sequence[PlayedGame], n: int = N_WORST) -> list[Loss]:
     """Where the `n` performances with the lowest share of reached onsets were first lost."""
-    groups: dict[tuple[str, str], list[PlayedGame]] = {}
-    for game in games:
-        groups.setdefault((game.piece, game.performance), []).append(game)
-    losses = [_loss(group) for group in groups.values() if any(game.lost for game in group)]
+    losses = [_loss(group) for group in _groups(games).values() if any(game.lost for game in group)]
     return sorted(losses, key=lambda loss: (loss.r_on, loss.piece, loss.performance))[:n]
 
 
@@ -119,11 +116,8 @@ def difficulty(
 
     The tempo is that of the performance: quarters between first and last onset over their time.
     """
-    groups: dict[tuple[str, str], list[PlayedGame]] = {}
-    for game in games:
-        groups.setdefault((game.piece, game.performance), []).append(game)
     rows: list[Sequence[Any]] = []
-    for key, group in groups.items():
+    for key, group in _groups(games).items():
         game, score = group[0], scores[key[0]]
         # Which score onsets a performance began and ended with: those at their places.
         ends = [int(np.argmin(np.abs(score.onset_x_px - x))) for x in game.onset_x_px[[0, -1]]]
@@ -133,6 +127,14 @@ def difficulty(
         ratio = sum(c.n_reached for c in counts) / sum(c.n_onsets for c in counts)
         rows.append([*key, 60 * quarters / seconds, (len(game.onset_s) - 1) / seconds, ratio])
     return rows
+
+
+def _groups(games: Sequence[PlayedGame]) -> dict[tuple[str, str], list[PlayedGame]]:
+    """The trials of each performance, by piece and performance."""
+    groups: dict[tuple[str, str], list[PlayedGame]] = {}
+    for game in games:
+        groups.setdefault((game.piece, game.performance), []).append(game)
+    return groups
 
 
 def _loss(group: Sequence[PlayedGame]) -> Loss:

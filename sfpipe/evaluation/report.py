@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,27 +21,12 @@ from sfpipe.evaluation.table import (
     format_within,
 )
 from sfpipe.evaluation.validation import LABELS
-from sfpipe.files import replacing, write_json
+from sfpipe.files import write_csv, write_json
 
 if TYPE_CHECKING:
     from sfpipe.game.play import PlayedGame
 
 HEADLINE = "agent"
-PIECE_COLUMNS = (
-    "player",
-    "piece",
-    "performance",
-    "trials",
-    "onsets",
-    "tracking_ratio",
-    "pieces_tracked",
-    "abs_dx_px_mean",
-    "abs_dx_px_std",
-    "abs_dx_cm_mean",
-    "reward_mean",
-    "reference_tracking_ratio",
-    "reference_pieces_tracked",
-)
 
 
 def write_evaluation(
@@ -210,21 +194,20 @@ def _groups(games: Sequence[PlayedGame]) -> dict[tuple[str, str], list[PlayedGam
 
 
 def _write_pieces(results: Mapping[str, Sequence[PlayedGame]], path: Path) -> None:
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, PIECE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for player, games in results.items():
-            for (piece, performance), group in _groups(games).items():
-                row = {"player": player, "piece": piece, "performance": performance}
-                writer.writerow(row | _piece_row(group))
+    rows: list[dict[str, Any]] = []
+    for player, games in results.items():
+        for (piece, performance), group in _groups(games).items():
+            row = {"player": player, "piece": piece, "performance": performance}
+            rows.append(row | _piece_row(group))
+    write_csv(path, list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _piece_row(group: Sequence[PlayedGame]) -> dict[str, str]:
+def _piece_row(group: Sequence[PlayedGame]) -> dict[str, Any]:
     counts = [count_onsets(game) for game in group]
     reference = [count_onsets(game, "reference") for game in group]
     onsets = sum(c.n_onsets for c in counts)
     px_mean, px_std = tracking_error(group)
-    numbers: dict[str, float] = {
+    return {
         "trials": len(group),
         "onsets": counts[0].n_onsets,
         "tracking_ratio": sum(c.n_reached for c in counts) / onsets,
@@ -236,7 +219,6 @@ def _piece_row(group: Sequence[PlayedGame]) -> dict[str, str]:
         "reference_tracking_ratio": sum(c.n_reached for c in reference) / onsets,
         "reference_pieces_tracked": sum(c.to_end for c in reference),
     }
-    return {key: f"{value:.6g}" for key, value in numbers.items()}
 
 
 def tabulate_players(evaluation: Mapping[str, Any]) -> Table:
