@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from sfpipe.agents.activation import ELU
 from sfpipe.agents.networks import TwoBranches
+from sfpipe.game.dynamics import position_limits
 from sfpipe.store.packing import PackedOffset, pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.window import Window
@@ -268,8 +269,7 @@ def cache_strip(
     image, places = pack_strips({score.piece: score}, [score.piece], window)
     ink = torch.from_numpy(image)
     cached = CachedBranch(branch, joint, ink, 1 / 255, window.seen, torch.float32)
-    half = window.width / 2
-    limits = half, score.strip.shape[1] + 2 * window.width - half - 1
+    limits = position_limits(window, score.strip.shape[1] + 2 * window.width)
     return cached, places[score.piece], limits
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from sfpipe.game.dynamics import clip_position
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -63,10 +64,9 @@ class Examples:
         frame -= torch.where(performance > 0, self._ends[performance - 1], 0)
         target = bank.targets[bank.frame_base[performance] + EXCERPT + frame]
         dice = torch.rand(n, generator=generator, device=bank.device, dtype=torch.float64)
-        half = window.width / 2
-        position = (target + (2 * dice - 1) * window.threshold_px).clamp(min=half)
-        position = torch.minimum(position, bank.strip_width[performance] - half - 1)
-        start = (position - half).to(torch.int64)
+        moved = target + (2 * dice - 1) * window.threshold_px
+        position = clip_position(bank, performance, moved)
+        start = (position - window.width / 2).to(torch.int64)
         return Drawn(
             bank.columns(performance, position),
             self.first_frames(performance, frame),

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from sfpipe.game.single import clip_number
+
 HORIZON = 8  # frames, as the expert that knows the future looks ahead
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
+_clip = njit(**_OPTIONS)(clip_number)
 
 
 @njit(**_OPTIONS)
@@ -45,7 +48,7 @@ def best_move(position: float, speed: float, aims: np.ndarray, first: int, last:
                         v += b
                     elif h == 2:
                         v += c
-                    x = min(max(x + v, first), last)
+                    x = _clip(x + v, first, last)
                     cost += abs(x - aims[h])
                 if cost < best:
                     best, chosen = cost, a

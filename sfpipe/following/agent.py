@@ -13,6 +13,7 @@ from sfpipe.agents.streaming_conv import StreamingBranch, elu
 from sfpipe.agents.weights import array
 from sfpipe.game.follower import check_frame
 from sfpipe.game.players import ACTIONS
+from sfpipe.game.single import clip_number
 from sfpipe.store.reader import ScoreRecord
 
 _SPEEDS = range(-2, 8)  # px/frame: windows at these are computed before playing
@@ -113,7 +114,7 @@ class AgentFollower:
         logits = out @ elu(weight @ hidden + bias) + out_bias
         self._speed += ACTIONS[self._choose(logits)]
         self._previous = self._position
-        self._position = min(max(self._position + self._speed, self._first), self._last)
+        self._position = clip_number(self._position + self._speed, self._first, self._last)
         return self._position - self.window.width
 
     def _choose(self, logits: np.ndarray) -> int:

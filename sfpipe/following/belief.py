@@ -13,8 +13,10 @@ from sfpipe.belief.filter import Belief
 from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, PlaceNetwork
 from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.belief.streaming import StreamingEncoder
+from sfpipe.game.dynamics import position_limits
 from sfpipe.game.follower import check_frame, judged, targets, until_lost
 from sfpipe.game.play import PlayedGame
+from sfpipe.game.single import clip_number
 from sfpipe.params import BeliefFilterParams
 from sfpipe.progress import Progress
 from sfpipe.store.bank import merge_onsets
@@ -120,7 +122,8 @@ class Playing:
         self.prior = np.float32(params.place_prior_exponent) * reading.pace
         self.belief = Belief(reading.pace, place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
-        self.limits = -window.width / 2, width_px + window.width / 2 - 1
+        first, last = position_limits(window, width_px + 2 * window.width)
+        self.limits = first - window.width, last - window.width
         self.belief.reset(start_px + self.offset)
         self.heard = 0
 
@@ -139,8 +142,7 @@ class Playing:
             self.heard += 1
         aims = self.belief.predict(_AHEAD if self.heard else _AHEAD - 1) - self.offset
         self.speed += best_move(self.position, self.speed, aims, *self.limits)
-        low, high = self.limits
-        self.position = min(max(self.position + self.speed, low), high)
+        self.position = clip_number(self.position + self.speed, *self.limits)
         return self.position
 
 

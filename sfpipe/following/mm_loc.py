@@ -12,6 +12,7 @@ from sfpipe.baselines.mm_loc_examples import Examples
 from sfpipe.game import dynamics
 from sfpipe.game.follower import LatestFrames, check_frame, judged
 from sfpipe.game.play import PlayedGame
+from sfpipe.game.single import clip_number
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
@@ -67,7 +68,7 @@ class MmLocFollower:
         embedding = self.network.joint[1](score + audio + self._joint[2])
         x = float(self.network.places(self._head(embedding[None]))[0])
         start = int(self._position - self.window.width / 2)
-        self._position = min(max(start + x, self._first), self._last)
+        self._position = clip_number(start + x, self._first, self._last)
         return self._position - self.window.width
 
 
@@ -127,13 +128,12 @@ def play_mm_loc(
         heard = examples.first_frames(which, frame - EXCERPT)
         x = places(bank.columns(which, position), heard)
         start = (position - width / 2).to(torch.int64)
-        position = (start + x.to(torch.float64)).clamp(min=width / 2)
-        position = torch.minimum(position, bank.strip_width[which] - width / 2 - 1)
+        position = dynamics.clip_position(bank, which, start + x.to(torch.float64))
         taken[alive, step] = (position - width).to(torch.float32)
         if progress:
             progress.advance(len(alive), f"{len(alive)} games in play")
-        followed = (position - dynamics.target(bank, which, frame)).abs() <= threshold
-        keep = followed & (n_steps[alive] > step + 1)
+        error = position - dynamics.target(bank, which, frame)
+        keep = ~dynamics.is_lost(error, threshold) & (n_steps[alive] > step + 1)
         alive, position = alive[keep], position[keep]
     if progress:
         progress.total = progress.done

@@ -7,11 +7,12 @@ when somebody looks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from sfpipe.store.bank import PLANES, Bank, MemoryFormat
+from sfpipe.store.window import Window
 
 
 class GameState(NamedTuple):
@@ -123,11 +124,26 @@ def scatter(
     earlier = target(bank, performance, (frame - 4).clamp(min=0))
     speed = ((aim - earlier) / 4 + 2 * draw(torch.rand) - 1).round()
     error = draw(torch.randn).clamp(-2.5, 2.5) * draw(torch.rand) * (threshold_px / 2.5)
-    half = bank.window.width / 2
-    end = bank.strip_width[performance] - half - 1
-    position = torch.minimum((aim + error).floor().clamp(min=half), end)
-    previous = torch.minimum((position - speed).clamp(min=half), end)
+    position = clip_position(bank, performance, (aim + error).floor())
+    previous = clip_position(bank, performance, position - speed)
     return GameState(performance, frame, frame - 1, position, previous, speed)
+
+
+def position_limits(window: Window, strip_width: Any) -> tuple[float, Any]:
+    """First and last position in a padded strip (its width a number or a tensor), px."""
+    half = window.width / 2
+    return half, strip_width - half - 1
+
+
+def clip_position(bank: Bank, performance: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    """Positions inside the strips, float64 [shape=(n,)], padded strip px."""
+    first, last = position_limits(bank.window, bank.strip_width[performance])
+    return torch.minimum(position.clamp(min=first), last)
+
+
+def is_lost(error: Any, threshold_px: float) -> Any:
+    """Whether the target is out of the window: of a number, an array or a tensor, px."""
+    return abs(error) > threshold_px
 
 
 def target(bank: Bank, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
@@ -154,14 +170,11 @@ def step(
     A game that is over must be restarted by the caller before the next step.
     """
     speed = state.speed + acceleration
-    half = bank.window.width / 2
-    last = bank.strip_width[state.performance] - half - 1
-    position = torch.minimum((state.position + speed).clamp(min=half), last)
+    position = clip_position(bank, state.performance, state.position + speed)
     frame = state.frame + 1
     error = position - target(bank, state.performance, frame)
-    distance = error.abs()
-    lost = distance > threshold_px
-    reward = ((threshold_px - distance) / threshold_px).clamp(min=0).to(torch.float32)
+    lost = is_lost(error, threshold_px)
+    reward = ((threshold_px - error.abs()) / threshold_px).clamp(min=0).to(torch.float32)
     finished = (frame >= bank.last_frame[state.performance]) & ~lost
     after = GameState(state.performance, frame, state.frame, position, state.position, speed)
     return after, StepResult(reward, lost, finished, error)

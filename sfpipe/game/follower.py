@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from sfpipe.errors import SfpipeError
+from sfpipe.game.dynamics import is_lost
 from sfpipe.game.play import PlayedGame
 from sfpipe.store.bank import PerformanceInfo, merge_onsets
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
@@ -93,7 +94,7 @@ def until_lost(step: Callable[[int], float], aims: np.ndarray, window: Window) -
     position = np.zeros(len(aims), np.float32)
     for n, aim in enumerate(aims):
         position[n] = step(n)
-        if abs(position[n] - aim) > window.threshold_px:
+        if is_lost(position[n] - aim, window.threshold_px):
             return position[: n + 1]
     return position
 
@@ -181,12 +182,12 @@ def judged(
     """
     aims, threshold = targets(info), float(window.threshold_px)
     error = (position_px[: len(aims)] - aims[: len(position_px)]).astype(np.float32)
-    beyond = np.abs(error) > threshold
+    beyond = is_lost(error, threshold)
     lost = bool(beyond.any())
     if lost:
         error = error[: int(beyond.argmax()) + 1]
     size = np.abs(error)
-    reward = np.where(size > threshold, 0.0, (threshold - size) / threshold)
+    reward = ((threshold - size) / threshold).clip(min=0)
     return PlayedGame(
         piece=info.piece,
         performance=info.performance,

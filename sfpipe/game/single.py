@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sfpipe.game.dynamics import GameState
+from sfpipe.game.dynamics import GameState, is_lost, position_limits
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
@@ -21,6 +21,11 @@ class Step(NamedTuple):
     reward: float
     lost: bool
     finished: bool
+
+
+def clip_number(position: float, first: float, last: float) -> float:
+    """A position inside a strip (`dynamics.clip_position`)."""
+    return min(max(position, first), last)
 
 
 class SingleGame:
@@ -41,8 +46,7 @@ class SingleGame:
         self.info = bank.infos[performance]
         window = bank.window
         self._threshold = float(window.threshold_px)
-        self._half = window.width / 2
-        self._end = float(bank.strip_width[performance]) - self._half - 1
+        self._limits = position_limits(window, float(bank.strip_width[performance]))
         self._place = bank.places[self.info.piece]
         self._first_frame = int(bank.frame_base[performance])
         self._last = int(bank.last_frame[performance])
@@ -64,9 +68,9 @@ class SingleGame:
         self.speed += acceleration
         self.previous_position, self.previous_frame = self.position, self.frame
         self.frame += 1
-        self.position = min(max(self.position + self.speed, self._half), self._end)
-        distance, threshold = abs(self.position - self.target), self._threshold
-        reward, lost = max((threshold - distance) / threshold, 0.0), distance > threshold
+        self.position = clip_number(self.position + self.speed, *self._limits)
+        error, threshold = self.position - self.target, self._threshold
+        reward, lost = max((threshold - abs(error)) / threshold, 0.0), is_lost(error, threshold)
         return Step(float(np.float32(reward)), lost, self.frame >= self._last and not lost)
 
     def observe(self) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.figures import AGENT, new_figure, plain, save, score_picture
 from sfpipe.files import write_json
 from sfpipe.game import dynamics
-from sfpipe.game.dynamics import GameState, Observation
+from sfpipe.game.dynamics import GameState, Observation, clip_position
 from sfpipe.game.players import ACTIONS
 from sfpipe.inspection.integrated_gradients import (
     STEPS,
@@ -61,11 +61,9 @@ def displaced(bank: Bank, state: GameState, offset_px: torch.Tensor) -> GameStat
 
     The previous position moves along; both stay inside the padded strip.
     """
-    half = bank.window.width / 2
-    last = bank.strip_width[state.performance] - half - 1
 
     def moved(x: torch.Tensor) -> torch.Tensor:
-        return torch.minimum((x + offset_px).clamp(min=half), last)
+        return clip_position(bank, state.performance, x + offset_px)
 
     return state._replace(
         position=moved(state.position), previous_position=moved(state.previous_position)

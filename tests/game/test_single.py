@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sfpipe.game import dynamics
-from sfpipe.game.single import SingleGame
+from sfpipe.game.single import SingleGame, clip_number
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS
 from tests.toy import performance_record, score_record
@@ -54,6 +54,23 @@ def test_equal_at_every_step(name, continuous, performance):
         assert game.target == float(dynamics.target(bank, state.performance, state.frame))
         ended = ended or out.finished or out.lost
     assert ended
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_limits_and_losses_of_numbers_are_those_of_tensors(name):
+    """At the limits, beside them, and at the threshold, which does not lose."""
+    bank = bank_of(WINDOWS[name])
+    half, last = WINDOWS[name].width / 2, 300 + 1.5 * WINDOWS[name].width - 1
+    assert dynamics.position_limits(bank.window, float(bank.strip_width[0])) == (half, last)
+    for position in (-3.0, half - 0.5, half, half + 7.25, last, last + 0.5):
+        place = torch.tensor([position], dtype=torch.float64)
+        clipped = dynamics.clip_position(bank, torch.tensor([0]), place)
+        assert clip_number(position, half, last) == clipped.item()
+    errors = [-51.0, -50.0, 0.0, 50.0, 50.5]
+    lost = [True, False, False, False, True]
+    assert [dynamics.is_lost(error, 50.0) for error in errors] == lost
+    for many in (np.array(errors), torch.tensor(errors)):
+        assert dynamics.is_lost(many, 50.0).tolist() == lost
 
 
 def test_playing_on_after_the_end_stands_still():
