@@ -176,7 +176,7 @@ class ProcessGames:
     """Games in processes of their own; observations come through shared memory."""
 
     def __init__(self, songs: list[Song], window: Window, n: int):
-        self.shapes = {"score": (2, *window.seen), "spectrogram": (2, 78, FRAMES)}
+        self.shapes = {"score": (2, *window.image_shape), "spectrogram": (2, 78, FRAMES)}
         context = multiprocessing.get_context("fork")
         self.n = n
         self.memory = [

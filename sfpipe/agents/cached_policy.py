@@ -34,7 +34,13 @@ class CachedPolicy:
         score, audio, self.bias = joint_parts(network)
         self.activation, self.policy = network.joint[1], frozen(network.policy, self.dtype)
         self.score = CachedBranch(
-            network.score, score, bank.strip, 1 / 255, network.window.seen, self.dtype, **options
+            network.score,
+            score,
+            bank.strip,
+            1 / 255,
+            network.window.image_shape,
+            self.dtype,
+            **options,
         )
         rows = bank.spectrogram.shape[0]
         self.audio = CachedBranch(

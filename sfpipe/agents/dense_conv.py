@@ -268,7 +268,7 @@ def cache_strip(
     """
     image, places = pack_strips({score.piece: score}, [score.piece], window)
     ink = torch.from_numpy(image)
-    cached = CachedBranch(branch, joint, ink, 1 / 255, window.seen, torch.float32)
+    cached = CachedBranch(branch, joint, ink, 1 / 255, window.image_shape, torch.float32)
     limits = position_limits(window, score.strip.shape[1] + 2 * window.width)
     return cached, places[score.piece], limits
 

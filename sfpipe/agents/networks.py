@@ -26,7 +26,7 @@ class Conv(NamedTuple):
     dropout: bool = False
 
 
-class Table(NamedTuple):
+class Architecture(NamedTuple):
     """Layers of a network; `dense` is the width each branch is reduced to, if it is."""
 
     score: Sequence[Conv]
@@ -38,14 +38,14 @@ class Table(NamedTuple):
 
 TABLES = {
     # Table 1
-    "nottingham": Table(
+    "nottingham": Architecture(
         score=[Conv(16, 5, (1, 2)), Conv(32, 3, 2), Conv(32, 3, 2), Conv(64, 3, (1, 2))],
         spectrogram=[Conv(16, 3, 2), Conv(32, 3, 2), Conv(32, 3, 2), Conv(64, 3, 1)],
         dense=None,
         joint=256,
     ),
     # Table 2
-    "msmd": Table(
+    "msmd": Architecture(
         score=[
             Conv(16, 5, (1, 2)),
             Conv(16, 3, 1),
@@ -93,10 +93,10 @@ class TwoBranches(nn.Module):
         table = TABLES[window.name]
         self.window, self.channels = window, channels
         excerpt = BINS, frames
-        self.score = _branch(table.score, table.dense, window.seen, dropout, channels)
+        self.score = _branch(table.score, table.dense, window.image_shape, dropout, channels)
         self.spectrogram = _branch(table.spectrogram, table.dense, excerpt, dropout, channels)
         with torch.no_grad():
-            blank = (torch.zeros(1, channels, *size) for size in (window.seen, excerpt))
+            blank = (torch.zeros(1, channels, *size) for size in (window.image_shape, excerpt))
             self.branch_widths = tuple(f.shape[1] for f in self.features(*blank))
         self.width = table.joint  # of the embedding
         self.joint = nn.Sequential(nn.Linear(sum(self.branch_widths), table.joint), ELU())

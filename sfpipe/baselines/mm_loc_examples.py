@@ -81,7 +81,7 @@ class Examples:
         self, column: torch.Tensor, first_frame: torch.Tensor, *, bfloat16: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Snippets [shape=(n, 1, height, width)] and excerpts [shape=(n, 1, 78, context)]."""
-        width = self.bank.window.seen[1]
+        width = self.bank.window.image_shape[1]
         if self.bank.device.type == "cpu":
             strip, spectrogram = self.bank.strip.numpy(), self.spectrogram.numpy()
             return (

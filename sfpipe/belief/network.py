@@ -78,7 +78,7 @@ class PlaceNetwork(nn.Module):
         super().__init__()
         self.window = window
         self.place_px = COLUMNS * window.shrink
-        rows = -(-window.seen[0] // 4)
+        rows = -(-window.image_shape[0] // 4)
         self.score = nn.Sequential(
             *_image(1, 24, (5, 5), 2, (2, 2)),
             *_image(24, 32, (3, 3), (1, 2), (1, 1)),

@@ -30,7 +30,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One follower's figures.
 
     Attributes
@@ -81,7 +81,7 @@ def paper_rows(table: int) -> list[PaperRow]:
         ]
 
 
-def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
+def synthetic_rows(results: Path, pretrained: Path) -> list[ResultRow]:
     """Rows of Table 3: agents, baselines, and the yardsticks once per data set.
 
     Raises
@@ -89,8 +89,8 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
     SfpipeError
         If a file is not the result of an evaluation.
     """
-    rows: list[Row] = []
-    fresh: list[Row] = []
+    rows: list[ResultRow] = []
+    fresh: list[ResultRow] = []
     seen: dict[tuple[Any, ...], str] = {}  # agents published -> their data sets
     for path in [*sorted(pretrained.glob("*/eval.json")), results / "eval.json"]:
         for evaluation, meta in _evaluation(path):
@@ -109,12 +109,12 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[Row]:
     for path in sorted((results / "baselines").rglob("*.json")):
         for evaluation, meta in _evaluation(path):
             name = meta.get("baseline", path.stem)
-            row = Row(meta.get("dataset", UNKNOWN), name, meta.get("label", name), evaluation)
+            row = ResultRow(meta.get("dataset", UNKNOWN), name, meta.get("label", name), evaluation)
             rows.append(row)
     return _one_of_each(rows, fresh)  # every agent was evaluated beside the same yardsticks
 
 
-def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str]]:
+def real_rows(results: Path, pretrained: Path) -> tuple[list[ResultRow], dict[str, str]]:
     """Rows of Table 4, and the conditions' labels in their order; both empty without a file.
 
     Raises
@@ -122,8 +122,8 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
     SfpipeError
         If a ``real.json`` is not what this module says.
     """
-    rows: list[Row] = []
-    fresh: list[Row] = []
+    rows: list[ResultRow] = []
+    fresh: list[ResultRow] = []
     labels: dict[str, str] = {}
     seen: set[tuple[Any, ...]] = set()
     for path in [*sorted(pretrained.glob("*/real.json")), results / "real.json"]:
@@ -147,7 +147,7 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[Row], dict[str, str
     return _one_of_each(rows, fresh), labels
 
 
-def _real_rows(content: Mapping[str, Any], name: str | None) -> list[Row]:
+def _real_rows(content: Mapping[str, Any], name: str | None) -> list[ResultRow]:
     """Rows of one ``real.json``; its agent is called `name`, if that is given."""
     meta, rows = content.get("meta", {}), []
     for condition, of in content["conditions"].items():
@@ -155,7 +155,7 @@ def _real_rows(content: Mapping[str, Any], name: str | None) -> list[Row]:
             label = _label(follower, figures)
             if name is not None and follower in _own(meta):
                 label = label.replace(meta["agent"], name, 1)
-            rows.append(Row(condition, follower, label, _sound(figures)))
+            rows.append(ResultRow(condition, follower, label, _sound(figures)))
     return rows
 
 
@@ -170,7 +170,7 @@ def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
 
 
-def _one_of_each(rows: list[Row], fresh: list[Row]) -> list[Row]:
+def _one_of_each(rows: list[ResultRow], fresh: list[ResultRow]) -> list[ResultRow]:
     """The first row of each follower and group, in this order, with its figures from `fresh`.
 
     What was published with an agent says of others how they were then.
@@ -219,12 +219,12 @@ def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
 
 def _agent_rows(
     evaluation: Mapping[str, Any], meta: Mapping[str, Any], name: str, dataset: str
-) -> list[Row]:
+) -> list[ResultRow]:
     known = agent_labels(name, meta["algo"], meta.get("policy", ""))
-    rows = [Row(dataset, *known["agent"], evaluation)]
+    rows = [ResultRow(dataset, *known["agent"], evaluation)]
     for player, figures in evaluation["players"].items():
         follower, label = known.get(player, (player, player))
-        rows.append(Row(dataset, follower, label, figures))
+        rows.append(ResultRow(dataset, follower, label, figures))
     return rows
 
 

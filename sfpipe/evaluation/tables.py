@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.results import PaperRow, Row, paper_rows, real_rows, synthetic_rows
+from sfpipe.evaluation.results import PaperRow, ResultRow, paper_rows, real_rows, synthetic_rows
 from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
 from sfpipe.files import replacing
 
@@ -114,7 +114,7 @@ def read_tables(results: Path, pretrained: Path) -> tuple[PaperTable, PaperTable
 
 
 def tabulate_rows(
-    group: str, rows: Sequence[Row], paper: Sequence[PaperRow], labels: Mapping[str, str]
+    group: str, rows: Sequence[ResultRow], paper: Sequence[PaperRow], labels: Mapping[str, str]
 ) -> Table:
     """Our rows with the paper's beside them: groups in its order, then those it does not have.
 
@@ -132,7 +132,7 @@ def tabulate_rows(
         beside = {follower: r for r in theirs for follower in r.followers}
         ours = [r for r in rows if r.group == name]
         missing = [r for r in theirs if not {o.follower for o in ours} & set(r.followers)]
-        for row in [*ours, *(Row(name, r.followers[0], r.label, None) for r in missing)]:
+        for row in [*ours, *(ResultRow(name, r.followers[0], r.label, None) for r in missing)]:
             cells = (*_ours(row.figures), *_theirs(beside.get(row.follower)))
             lines.append((shown, row.label, *cells))
     return Table((group, "follower", *HEAD), lines)

@@ -30,7 +30,7 @@ _AT_ONCE = 4096  # frames encoded together, to bound memory
 
 
 @dataclass(frozen=True)
-class Reading:
+class StripEncoding:
     """What the network made of a score.
 
     Attributes
@@ -49,7 +49,7 @@ class Reading:
 
 
 @torch.no_grad()
-def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
+def encode_strip(network: PlaceNetwork, score: ScoreRecord) -> StripEncoding:
     """Read a whole strip.
 
     Raises
@@ -68,11 +68,11 @@ def read_score(network: PlaceNetwork, score: ScoreRecord) -> Reading:
     pace = places.log_quarters_per_px[0].clamp(*LOG_QUARTERS_PER_PX).cpu().numpy()
     inside = slice(_PAPER, len(pace) - _PAPER)
     pace[: inside.start] = pace[inside.stop :] = np.median(pace[inside])
-    return Reading(places.vector[0].cpu().numpy(), pace, float(_PAPER * network.place_px))
+    return StripEncoding(places.vector[0].cpu().numpy(), pace, float(_PAPER * network.place_px))
 
 
 @torch.no_grad()
-def hear_all(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
+def encode_performance(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
     """Vectors of all frames of a performance: float32 [shape=(n_frames, 96)].
 
     Parameters
@@ -92,12 +92,12 @@ def hear_all(network: PlaceNetwork, spectrogram: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-class Playing:
+class BeliefGame:
     """One game: belief, position and speed.
 
     Parameters
     ----------
-    reading:
+    encoding:
         Of the score.
     start_px:
         Where the game begins, strip px.
@@ -109,7 +109,7 @@ class Playing:
 
     def __init__(
         self,
-        reading: Reading,
+        encoding: StripEncoding,
         start_px: float,
         width_px: int,
         window: Window,
@@ -117,15 +117,15 @@ class Playing:
         sharpness: float,
         params: BeliefFilterParams,
     ):
-        self.window, self.offset = window, reading.offset_px
-        self.vector = reading.vector * np.float32(sharpness)
-        self.prior = np.float32(params.place_prior_exponent) * reading.pace
-        self.belief = Belief(reading.pace, place_px, 0.75 * window.width, params)
+        self.window, self.offset = window, encoding.offset_px
+        self.vector = encoding.vector * np.float32(sharpness)
+        self.prior = np.float32(params.place_prior_exponent) * encoding.pace
+        self.belief = Belief(encoding.pace, place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
         first, last = position_limits(window, width_px + 2 * window.width)
         self.limits = first - window.width, last - window.width
         self.belief.reset(start_px + self.offset)
-        self.heard = 0
+        self.n_frames = 0
 
     def step(self, frame: np.ndarray | None) -> float:
         """Hear a frame and move; returns the position two frames later, strip px.
@@ -138,9 +138,9 @@ class Playing:
         if frame is not None:
             logits = self.vector @ frame - self.prior
             here = self.position + self.offset
-            self.belief.update(logits, here, self.window.width, move=self.heard > 0)
-            self.heard += 1
-        aims = self.belief.predict(_AHEAD if self.heard else _AHEAD - 1) - self.offset
+            self.belief.update(logits, here, self.window.width, move=self.n_frames > 0)
+            self.n_frames += 1
+        aims = self.belief.predict(_AHEAD if self.n_frames else _AHEAD - 1) - self.offset
         self.speed += best_move(self.position, self.speed, aims, *self.limits)
         self.position = clip_number(self.position + self.speed, *self.limits)
         return self.position
@@ -154,14 +154,14 @@ class BeliefFollower:
     def __init__(self, network: PlaceNetwork, params: BeliefFilterParams):
         self.network, self.params, self.window = on_cpu(network).eval(), params, network.window
         self._encoder = StreamingEncoder(self.network)
-        self._playing: Playing | None = None
+        self._game: BeliefGame | None = None
         self._steps = 0
 
     def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
         """Read a score and wait in it: as `AgentFollower.reset`."""
-        reading = read_score(self.network, score)
+        encoding = encode_strip(self.network, score)
         start = float(score.onset_x_px[0]) if start_px is None else start_px
-        self._playing = new_game(self.network, reading, score, self.params, start)
+        self._game = new_game(self.network, encoding, score, self.params, start)
         self._encoder.reset()
         self._steps = 0
 
@@ -178,27 +178,27 @@ class BeliefFollower:
             As `hear`.
         """
         vector = self._vector(frame)
-        assert self._playing is not None
+        assert self._game is not None
         # The frame before the first onset says nothing: at the first onset the game begins.
         heard = vector if self._steps else None
         self._steps += 1
-        return self._playing.step(heard)
+        return self._game.step(heard)
 
     def _vector(self, frame: np.ndarray) -> np.ndarray:
-        check_frame(frame, ready=self._playing is not None)
+        check_frame(frame, ready=self._game is not None)
         return self._encoder.add(frame)
 
 
 def new_game(
     network: PlaceNetwork,
-    reading: Reading,
+    encoding: StripEncoding,
     score: ScoreRecord,
     params: BeliefFilterParams,
     start_px: float,
-) -> Playing:
+) -> BeliefGame:
     """A game that begins at `start_px`, in strip px without padding."""
-    return Playing(
-        reading,
+    return BeliefGame(
+        encoding,
         start_px,
         score.strip.shape[1],
         network.window,
@@ -225,13 +225,13 @@ def play_all(
     """
     network.eval()
     games: list[PlayedGame] = []
-    readings: dict[str, Reading] = {}
+    encodings: dict[str, StripEncoding] = {}
     progress = Progress(label, len(performances), "games") if label else None
     for record in performances:
         score = scores[record.piece]
-        if record.piece not in readings:
-            readings[record.piece] = read_score(network, score)
-        games.append(_play(network, params, readings[record.piece], score, record))
+        if record.piece not in encodings:
+            encodings[record.piece] = encode_strip(network, score)
+        games.append(_play(network, params, encodings[record.piece], score, record))
         if progress:
             progress.advance()
     if progress:
@@ -242,15 +242,15 @@ def play_all(
 def _play(
     network: PlaceNetwork,
     params: BeliefFilterParams,
-    reading: Reading,
+    encoding: StripEncoding,
     score: ScoreRecord,
     record: PerformanceRecord,
 ) -> PlayedGame:
     """Follow one performance of a score that was read."""
     info = merge_onsets(score, record, network.window)
     first = int(info.onset_frames[0])
-    vectors = hear_all(network, record.spectrogram)
-    game = new_game(network, reading, score, params, float(info.onset_x_px[0]))
+    vectors = encode_performance(network, record.spectrogram)
+    game = new_game(network, encoding, score, params, float(info.onset_x_px[0]))
 
     def step(n: int) -> float:
         return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)

@@ -84,7 +84,7 @@ class MmLocPlaces:
         bank, (score, audio, self.bias) = examples.bank, joint_parts(network)
         self.head = frozen(network.place, self.dtype)
         self.score = CachedBranch(
-            network.score, score, bank.strip, 1 / 255, network.window.seen, self.dtype
+            network.score, score, bank.strip, 1 / 255, network.window.image_shape, self.dtype
         )
         size = BINS, network.context
         self.audio = CachedBranch(

@@ -317,7 +317,7 @@ def observation_space(window: Window) -> spaces.Dict:
     """The observation space of a window."""
     return spaces.Dict(
         {
-            "score": spaces.Box(-1, 1, (2, *window.seen), np.float32),
+            "score": spaces.Box(-1, 1, (2, *window.image_shape), np.float32),
             "spectrogram": spaces.Box(-LOUDEST, LOUDEST, (2, BINS, EXCERPT), np.float32),
         }
     )

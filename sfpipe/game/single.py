@@ -47,7 +47,7 @@ class SingleGame:
         window = bank.window
         self._threshold = float(window.threshold_px)
         self._limits = position_limits(window, float(bank.strip_width[performance]))
-        self._place = bank.places[self.info.piece]
+        self._place = bank.offsets[self.info.piece]
         self._first_frame = int(bank.frame_base[performance])
         self._last = int(bank.last_frame[performance])
         frames = self.info.n_frames + EXCERPT

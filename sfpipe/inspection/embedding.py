@@ -111,7 +111,7 @@ def embed(
     facts = facts_of(played, states, seen, mapped, kinds, visited, rng)
     write_json(out / "embedding.json", facts)
     return [
-        draw(mapped.points, seen.value, kinds, out / "embedding.png"),
+        draw_map(mapped.points, seen.value, kinds, out / "embedding.png"),
         write_hover(played.bank, states, seen, mapped.points, kinds, out / "embedding.html"),
         out / "embedding.json",
     ]
@@ -151,7 +151,9 @@ def facts_of(
     }
 
 
-def draw(points: np.ndarray, value: np.ndarray, kinds: dict[str, np.ndarray], path: Path) -> Path:
+def draw_map(
+    points: np.ndarray, value: np.ndarray, kinds: dict[str, np.ndarray], path: Path
+) -> Path:
     """Draw the map twice: coloured by value, and with the kinds of states marked."""
     figure = new_figure(11, 5.2)
     left, right = figure.subplots(1, 2)

@@ -50,7 +50,7 @@ def write_hover(
     pictures, fitting = _pictures(bank, most_bytes)
     keep = np.isin(states.performance.numpy(), fitting)
     data = {
-        "window": [*bank.window.seen, bank.window.shrink, bank.window.threshold_px],
+        "window": [*bank.window.image_shape, bank.window.shrink, bank.window.threshold_px],
         "excerpt": EXCERPT,
         "pictures": pictures,
         "kinds": list(kinds),

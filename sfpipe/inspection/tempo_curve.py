@@ -83,7 +83,7 @@ def tempo(
     }
     _write(curves, out / "tempo.csv")
     title = f"{agent.piece}, {agent.performance}"
-    return [out / "tempo.csv", draw(curves, out / "tempo.png", agent.lost, title, seconds)]
+    return [out / "tempo.csv", draw_curves(curves, out / "tempo.png", agent.lost, title, seconds)]
 
 
 def smooth(tempo_px: np.ndarray, frames: int = 11) -> np.ndarray:
@@ -101,7 +101,9 @@ def _write(curves: dict[str, TempoCurve], path: Path) -> None:
     write_csv(path, ("frame", *head), rows)
 
 
-def draw(curves: dict[str, TempoCurve], path: Path, lost: bool, title: str, seconds: float) -> Path:
+def draw_curves(
+    curves: dict[str, TempoCurve], path: Path, lost: bool, title: str, seconds: float
+) -> Path:
     """Draw tempo (bold: means of half a second) above, actions below, of the first seconds."""
     figure = new_figure(9, 4.6)
     above, below = (plain(axis) for axis in figure.subplots(2, 1, sharex=True))

@@ -116,7 +116,7 @@ class Bank:
             raise SfpipeError("no performances to play", remedy="check the split and the stores")
         self.window = window
         self.device = torch.device(device)
-        strips, self.places = pack_strips(scores, sorted({r.piece for r in performances}), window)
+        strips, self.offsets = pack_strips(scores, sorted({r.piece for r in performances}), window)
         self.infos: list[PerformanceInfo] = []
         frames: list[np.ndarray] = []
         targets: list[np.ndarray] = []
@@ -132,9 +132,9 @@ class Bank:
                 info.onset_frames[-1] + EXCERPT,
                 info.onset_x_px[0] + window.width,
                 info.strip_width + 2 * window.width,
-                self.places[record.piece].base,
+                self.offsets[record.piece].base,
                 base,
-                self.places[record.piece].phase,
+                self.offsets[record.piece].phase,
             )
             for key, value in zip(_TABLES, row, strict=True):
                 tables[key].append(value)
@@ -174,7 +174,7 @@ class Bank:
 
     def score_windows(self, columns: torch.Tensor) -> torch.Tensor:
         """Gather windows: uint8 ink [shape=(n, height, width)] as the network sees them."""
-        return _every(self.strip, self.window.seen[1])[columns]
+        return _every(self.strip, self.window.image_shape[1])[columns]
 
     def excerpts(self, frames: torch.Tensor) -> torch.Tensor:
         """Gather the 40 frames before each packed frame index: float32 [shape=(n, 78, 40)]."""
@@ -202,7 +202,7 @@ class Bank:
         torch.Tensor
             [shape=(n, 2, height, width)].
         """
-        width = width or self.window.seen[1]
+        width = width or self.window.image_shape[1]
         if self.device.type == "cpu":
             return self._cut(self.strip, column, previous, width, 1 / 255, memory_format)
         view = _every(self.strip, width)
@@ -233,7 +233,7 @@ class Bank:
         """One window and its change: float32 [shape=(2, height, width)]."""
         if self.device.type != "cpu":
             return self.score_pairs(self._index(column), self._index(previous))[0].cpu().numpy()
-        return gather.pair(self._arrays[0], column, previous, self.window.seen[1], 1 / 255)
+        return gather.pair(self._arrays[0], column, previous, self.window.image_shape[1], 1 / 255)
 
     def excerpt_pair(self, frame: int, previous: int) -> np.ndarray:
         """One excerpt and its change: float32 [shape=(2, 78, 40)]."""

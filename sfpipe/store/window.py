@@ -22,7 +22,7 @@ class Window:
         return self.width // 3
 
     @property
-    def seen(self) -> tuple[int, int]:
+    def image_shape(self) -> tuple[int, int]:
         """Height and width in px as the network sees them."""
         return self.height // self.shrink, self.width // self.shrink
 

@@ -38,7 +38,7 @@ class MmLocCrops(nn.Module):
         self._network = [network]  # in a list, so that its weights are not this module's
         self.examples, self.params = examples, params
         window = network.window
-        self._score = DenseBranch(network.score, 1, window.seen)
+        self._score = DenseBranch(network.score, 1, window.image_shape)
         self._sound = DenseBranch(network.spectrogram, 1, (BINS, network.context))
         self.sampler = StateCropCutter(
             examples.bank, self._score, self._sound, params.windows, params.excerpts, 0.0

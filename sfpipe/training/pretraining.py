@@ -49,7 +49,7 @@ class Pretraining(PlayingLearner):
         super().__init__(network, bank, valid_bank, params, **options)
         p = self.params
         self.average_span, self.average = 0, None
-        self.score = DenseBranch(network.score, network.channels, network.window.seen)
+        self.score = DenseBranch(network.score, network.channels, network.window.image_shape)
         self.sound = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
         self.sampler = StateCropCutter(
             bank, self.score, self.sound, p.windows, p.excerpts, p.speed_spread

@@ -24,7 +24,7 @@ from sfpipe.viewing.select_performance import (
     sound_of,
 )
 from sfpipe.viewing.shown_game import play_selected
-from sfpipe.viewing.system_layout import Row, sheet
+from sfpipe.viewing.system_layout import SheetRow, sheet
 from sfpipe.viewing.video import encode_sound
 
 FOLDER = Path("pages")
@@ -110,7 +110,7 @@ def write_page(
     return fill_template(TEMPLATE, title=title, subtitle=subtitle, data=embed_json(data))
 
 
-def _row(row: Row, *, vector: bool) -> dict[str, Any]:
+def _row(row: SheetRow, *, vector: bool) -> dict[str, Any]:
     """A row's place, and which part of which vector picture it is, else its pixels."""
     height, width = row.image.shape
     place = {"x": row.x_px, "width": width, "height": height}

@@ -15,7 +15,7 @@ from sfpipe.game.screen import Screen
 from sfpipe.params import Params
 from sfpipe.paths import Paths
 from sfpipe.store.schema import SAMPLE_RATE
-from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.play_session import PlaySession
 from sfpipe.viewing.select_performance import Selection, select_performance, sound_of
 from sfpipe.viewing.shown_game import play_selected
 
@@ -63,7 +63,7 @@ def play(
     shown = select_performance(paths, wanted, seed=params.seed)
     names = [*([agent] if agent else []), "optimal"]
     others = [play_selected(shown, name, params, paths) for name in names]
-    session = Session(shown, others[0].bank)
+    session = PlaySession(shown, others[0].bank)
     table = _Table(session, {o.trace.name: float(o.trace.score[-1]) for o in others})
     try:
         table.run(sound_of(shown, params.synthesize), count_in_s)
@@ -75,7 +75,7 @@ def play(
 class _Table:
     """The window, the loudspeaker and the clock of one session."""
 
-    def __init__(self, session: Session, others: dict[str, float]):
+    def __init__(self, session: PlaySession, others: dict[str, float]):
         self.session, self.others = session, others
         self.screen = Screen("sfpipe: follow the music")
         self.pygame = self.screen.pygame

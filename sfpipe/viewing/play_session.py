@@ -14,7 +14,7 @@ from sfpipe.viewing.select_performance import SelectedPerformance
 MOST = 8  # presses that wait for their frame; an action is one px/frame
 
 
-class Session:
+class PlaySession:
     """One game on a bank's first performance.
 
     Attributes

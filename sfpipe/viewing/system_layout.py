@@ -23,7 +23,7 @@ _SEARCH = 0.3  # of a line, in which its end is looked for
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """One line of music.
 
     Attributes
@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Head:
+class SheetHead:
     """A printed note head that sounds: `time_s` in the performance, row, and px in that row."""
 
     time_s: float
@@ -63,8 +63,8 @@ class Sheet:
     only pixels are known.
     """
 
-    rows: list[Row]
-    heads: list[Head]
+    rows: list[SheetRow]
+    heads: list[SheetHead]
     vectors: Sequence[str] = ()
 
     def locate(self, x_px: float) -> tuple[int, float]:
@@ -88,7 +88,7 @@ def sheet(shown: SelectedPerformance) -> Sheet:
     found = None if shown.folder is None else _engraved(shown)
     images, heads, vectors = found or _strip(shown)
     space = shown.score.staff_space_px
-    rows: list[Row] = []
+    rows: list[SheetRow] = []
     start = 0
     for index, (image, columns) in enumerate(zip(images, _by_image(images, heads), strict=True)):
         for first, end in breaks(image, columns, round(LINE_SPACES * space), space):
@@ -98,17 +98,17 @@ def sheet(shown: SelectedPerformance) -> Sheet:
     piece = Sheet(rows, [], vectors)
     for time, x, y in heads:
         row, inside = piece.locate(x)
-        piece.heads.append(Head(time, row, inside, y - rows[row].top_px))
+        piece.heads.append(SheetHead(time, row, inside, y - rows[row].top_px))
     return piece
 
 
-def _trimmed(image: np.ndarray, x_px: int, margin: int) -> Row:
+def _trimmed(image: np.ndarray, x_px: int, margin: int) -> SheetRow:
     """A row without the blank paper above and below its ink."""
     inked = np.flatnonzero((image < 200).any(axis=1))
     if not len(inked):
-        return Row(image, x_px)
+        return SheetRow(image, x_px)
     top = max(int(inked[0]) - margin, 0)
-    return Row(image[top : int(inked[-1]) + 1 + margin], x_px, top)
+    return SheetRow(image[top : int(inked[-1]) + 1 + margin], x_px, top)
 
 
 def breaks(

@@ -13,7 +13,7 @@ def branch_of(name: str, part: str) -> tuple[ActorCritic, torch.nn.Sequential, D
     window = WINDOWS[name]
     network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).eval()
     branch = getattr(network, part)
-    size = window.seen if part == "score" else (BINS, EXCERPT)
+    size = window.image_shape if part == "score" else (BINS, EXCERPT)
     return network, branch, DenseBranch(branch, 2, size)
 
 

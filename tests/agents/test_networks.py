@@ -43,7 +43,7 @@ def test_tables_layer_for_layer(name):
     network = ActorCritic(window)
     assert sum(p.numel() for p in network.parameters()) == parameters
     for branch, size, shapes in (
-        (network.score, window.seen, score),
+        (network.score, window.image_shape, score),
         (network.spectrogram, (78, 40), excerpt),
     ):
         x, found = torch.zeros(1, 2, *size), []

@@ -34,7 +34,7 @@ def test_it_has_the_layers_of_the_tables_and_the_papers_context():
     for name, seconds in (("nottingham", 4), ("msmd", 2)):
         network = MmLoc(WINDOWS[name])
         assert network.context == CONTEXT[name] == 20 * seconds
-        score = torch.zeros(3, 1, *WINDOWS[name].seen)
+        score = torch.zeros(3, 1, *WINDOWS[name].image_shape)
         assert network(score, torch.zeros(3, 1, 78, network.context)).shape == (3, 40)
     first = MmLoc(NOTTINGHAM).score[0]
     assert (first.in_channels, first.out_channels, first.kernel_size) == (1, 16, (5, 5))
@@ -73,7 +73,12 @@ def test_examples_by_hand(name):
     assert (drawn.x - middle).abs().max() <= window.threshold_px + 1
     assert (drawn.x - middle).abs().max() > 0.8 * window.threshold_px
     snippets, excerpts = examples.look(drawn.column, drawn.first_frame)
-    assert snippets.shape == (500, 1, *window.seen) and excerpts.shape == (500, 1, 78, context)
+    assert snippets.shape == (500, 1, *window.image_shape) and excerpts.shape == (
+        500,
+        1,
+        78,
+        context,
+    )
     # Every frame from the first to the last onset is drawn, and no other.
     first, last = examples.first_frames(torch.tensor([0, 1]), torch.tensor([4, 80])).tolist()
     assert drawn.first_frame.min() == first and drawn.first_frame.max() == last

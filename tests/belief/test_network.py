@@ -23,7 +23,7 @@ def network() -> PlaceNetwork:
 def test_a_vector_of_length_one_for_each_place_and_frame(name):
     window = WINDOWS[name]
     made = PlaceNetwork(window).eval()
-    places = made.encode_score(torch.rand(2, 1, window.seen[0], 40 * COLUMNS))
+    places = made.encode_score(torch.rand(2, 1, window.image_shape[0], 40 * COLUMNS))
     frames = made.encode_audio(torch.rand(2, 1, 78, 31))
     assert places.vector.shape == (2, 40, VECTOR)
     assert places.log_quarters_per_px.shape == (2, 40)

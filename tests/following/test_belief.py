@@ -8,11 +8,11 @@ from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.following.belief import (
     BeliefFollower,
-    Playing,
-    Reading,
-    hear_all,
+    BeliefGame,
+    StripEncoding,
+    encode_performance,
+    encode_strip,
     play_all,
-    read_score,
 )
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.registry import load_follower
@@ -69,18 +69,18 @@ def test_it_plays_each_performance_once_however_many_trials():
 
 def test_a_score_is_read_with_a_vector_for_every_place_of_its_strip():
     window = WINDOWS["msmd"]
-    reading = read_score(network(window), pieces(window)[0]["b"])
-    assert reading.offset_px == 128
-    assert len(reading.vector) * 8 >= 603 + 2 * 128
-    assert np.isfinite(reading.pace).all()
+    encoding = encode_strip(network(window), pieces(window)[0]["b"])
+    assert encoding.offset_px == 128
+    assert len(encoding.vector) * 8 >= 603 + 2 * 128
+    assert np.isfinite(encoding.pace).all()
 
 
 def test_long_recordings_are_heard_in_parts_without_seams(monkeypatch):
     made = network(WINDOWS["nottingham"])
     sound = np.random.default_rng(0).random((78, 150)).astype(np.float32)
-    whole = hear_all(made, sound)
+    whole = encode_performance(made, sound)
     monkeypatch.setattr("sfpipe.following.belief._AT_ONCE", 40)
-    assert np.allclose(hear_all(made, sound), whole, atol=1e-5)
+    assert np.allclose(encode_performance(made, sound), whole, atol=1e-5)
 
 
 def test_what_it_cannot_hear_or_read_it_says():
@@ -102,11 +102,11 @@ def test_a_break_that_few_frames_fall_on_is_crossed_in_time(prior):
     pace[100:120] = -5.5  # 160 px between two systems
     vector = np.zeros((300, 96), np.float32)
     vector[:, 0] = pace
-    reading = Reading(vector, pace, 0.0)
+    encoding = StripEncoding(vector, pace, 0.0)
     steady = BeliefFilterParams(
         place_prior_exponent=prior, likelihood_exponent=1.0, usual_tempo=0.09, usual_tempo_std=0.05
     )
-    game = Playing(reading, 700.0, 2400, WINDOWS["msmd"], 8.0, 1.0, steady)
+    game = BeliefGame(encoding, 700.0, 2400, WINDOWS["msmd"], 8.0, 1.0, steady)
     frame = np.eye(96, dtype=np.float32)[0]
     for n in range(50):
         position = game.step(frame if n else None)

@@ -68,7 +68,7 @@ def test_the_page_cuts_what_the_network_saw(name, request, tmp_path):
     data = page_data(path)
     np.testing.assert_allclose(column(data, "value"), seen.value)
     observed = dynamics.observe(bank, dynamics.observation_index(bank, some))
-    height, width = bank.window.seen
+    height, width = bank.window.image_shape
     for i in range(len(seen.value)):
         source = data["pictures"][column(data, "picture")[i]]
         left, frame = column(data, "left")[i], column(data, "frame")[i]

@@ -33,7 +33,7 @@ def slow_window(record: ScoreRecord, window: Window, position: float) -> np.ndar
     ink = 255 - part.astype(float)
     if window.shrink == 1:
         return ink
-    height, width = window.seen
+    height, width = window.image_shape
     means = ink.reshape(height, 2, width, 2).mean((1, 3))
     return np.ceil(means - 0.5)  # halves go towards paper
 
@@ -81,7 +81,7 @@ def test_windows_equal_slow_slicing(made, data):
     columns = bank.columns(torch.tensor(which), torch.tensor(positions, dtype=torch.float64))
     seen = bank.score_windows(columns)
     assert seen.dtype == torch.uint8
-    assert seen.shape[1:] == window.seen
+    assert seen.shape[1:] == window.image_shape
     for one, i, position in zip(seen.numpy(), which, positions, strict=True):
         expected = slow_window(scores[performances[i].piece], window, position)
         np.testing.assert_array_equal(one, expected, err_msg=f"performance {i} at {position}")
@@ -272,6 +272,9 @@ def test_windows_by_name():
     assert window_by_name("msmd") is WINDOWS["msmd"]
     assert window_by_name(SMALL) is SMALL
     assert (WINDOWS["nottingham"].threshold_px, WINDOWS["msmd"].threshold_px) == (50, 170)
-    assert (WINDOWS["nottingham"].seen, WINDOWS["msmd"].seen) == ((40, 150), (80, 256))
+    assert (WINDOWS["nottingham"].image_shape, WINDOWS["msmd"].image_shape) == (
+        (40, 150),
+        (80, 256),
+    )
     with pytest.raises(SfpipeError, match="unknown window 'wide' -> use one of nottingham, msmd"):
         window_by_name("wide")

@@ -30,7 +30,7 @@ def test_shapes(name):
     s = sampler(window)
     crops = draw(s)
     assert s.before == 66
-    assert crops.strip.shape == (6, 1, window.seen[0], 64 * COLUMNS)
+    assert crops.strip.shape == (6, 1, window.image_shape[0], 64 * COLUMNS)
     assert crops.sound.shape == (6, 1, 78, s.before + 30)
     assert crops.target.shape == crops.played.shape == (6, 30)
     assert crops.log_quarters_per_px.shape == (6, 64)

@@ -28,7 +28,7 @@ def test_crops_show_what_examples_show(name):
     alone = examples.look(column, first)
     for i in range(len(p)):
         at = int(w[i]) * shown._score.stride
-        assert torch.equal(snippets[p[i], :, :, at : at + bank.window.seen[1]], alone[0][i])
+        assert torch.equal(snippets[p[i], :, :, at : at + bank.window.image_shape[1]], alone[0][i])
         at = int(e[i]) * shown._sound.stride
         assert torch.equal(excerpts[p[i], :, :, at : at + network.context], alone[1][i])
     # The place to be named is that of the newest frame.

@@ -25,7 +25,7 @@ def parts(name, windows=5, excerpts=7):
     window = WINDOWS[name]
     bank = toy_bank(window)
     network = ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(0))
-    score = DenseBranch(network.score, 2, window.seen)
+    score = DenseBranch(network.score, 2, window.image_shape)
     sound = DenseBranch(network.spectrogram, 2, (BINS, EXCERPT))
     sampler = StateCropCutter(bank, score, sound, windows, excerpts, speed_spread=8.0)
     return bank, network, score, sound, sampler
@@ -73,7 +73,7 @@ def test_what_is_seen_is_what_a_player_would_see(name):
         at = w * score.stride
         if (crops.position[p, 0] - crops.speed[p]) < bank.window.width / 2:
             continue  # the whole passage is held where its first window is
-        here = seen.score[p, :, :, at : at + bank.window.seen[1]]
+        here = seen.score[p, :, :, at : at + bank.window.image_shape[1]]
         assert torch.equal(here, observed.score[i])
         at = e * sound.stride
         assert torch.equal(seen.spectrogram[p, :, :, at : at + EXCERPT], observed.spectrogram[i])

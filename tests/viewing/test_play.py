@@ -11,7 +11,7 @@ from sfpipe.game.players import Expert
 from sfpipe.game.render import TARGET
 from sfpipe.store.window import WINDOWS
 from sfpipe.viewing.play import Result, play
-from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.play_session import PlaySession
 from sfpipe.viewing.select_performance import Selection
 from sfpipe.viewing.shown_game import set_of_one
 from tests.viewing.conftest import ONSET_S
@@ -21,7 +21,7 @@ pygame = pytest.importorskip("pygame", reason="windows need the extra 'play'")
 
 @pytest.fixture
 def session(shown):
-    return Session(shown, set_of_one(shown, WINDOWS["nottingham"]).bank)
+    return PlaySession(shown, set_of_one(shown, WINDOWS["nottingham"]).bank)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfpipe.viewing.system_layout import Row, Sheet, breaks, sheet
+from sfpipe.viewing.system_layout import Sheet, SheetRow, breaks, sheet
 from tests.viewing.conftest import ONSET_S, STRIP_X, WIDTHS, X, Y
 
 
@@ -65,7 +65,7 @@ def test_lines_are_the_whole_and_cut_no_head(width, length, seed):
 
 @given(st.floats(-100, 1000))
 def test_locate(x):
-    music = Sheet([Row(np.zeros((9, w)), s) for s, w in ((0, 100), (100, 50), (150, 200))], [])
+    music = Sheet([SheetRow(np.zeros((9, w)), s) for s, w in ((0, 100), (100, 50), (150, 200))], [])
     row, inside = music.locate(x)
     assert 0 <= inside <= music.rows[row].image.shape[1]
     if 0 <= x < 350:

@@ -10,7 +10,7 @@ from sfpipe.store.window import WINDOWS
 from sfpipe.viewing.explain import saliency
 from sfpipe.viewing.frames import Frames
 from sfpipe.viewing.game_trace import observations, trace_game
-from sfpipe.viewing.play_session import Session
+from sfpipe.viewing.play_session import PlaySession
 from sfpipe.viewing.select_performance import Selection
 from sfpipe.viewing.shown_game import play_selected
 from sfpipe.viewing.watch import watch
@@ -70,7 +70,7 @@ def test_a_simulated_condition_is_called_so(shown, params, paths):
     named = Frames(shown, one.bank.window, one.trace).draw(0)
     ink = (named != plain).any(axis=2)
     assert ink.any() and ink[260:, :400].sum() == ink.sum()
-    played = Session(shown, one.bank)
+    played = PlaySession(shown, one.bank)
     without = played.picture()
     object.__setattr__(shown.performance, "simulated", False)
     assert (played.picture() != without).any()

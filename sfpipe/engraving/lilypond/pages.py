@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.engraving.lilypond.placement import Head, PlacedSystem, Placement
+from sfpipe.engraving.lilypond.placement import PlacedHead, PlacedSystem, Placement
 from sfpipe.errors import SfpipeError
 from sfpipe.sandbox.jail import plain_file, read_made
 
@@ -36,7 +36,7 @@ class SystemImage:
     staves: tuple[float, ...]
     staff_space: float
 
-    def centre(self, head: Head) -> tuple[float, float]:
+    def centre(self, head: PlacedHead) -> tuple[float, float]:
         """Column and row of a head's centre, (0, 0) being the centre of the first pixel."""
         x = (head.left + head.right) / 2 * self.scale - self.left - 0.5
         return x, self.row(head.y)
@@ -45,7 +45,7 @@ class SystemImage:
         """Row of a height above the system's origin."""
         return -y * self.scale - self.top - 0.5
 
-    def staff_of(self, head: Head) -> int:
+    def staff_of(self, head: PlacedHead) -> int:
         """Number of a head's staff, from 1 at the top."""
         row = self.row(head.y if head.staff_y is None else head.staff_y)
         return 1 + int(np.argmin([abs(row - middle) for middle in self.staves]))

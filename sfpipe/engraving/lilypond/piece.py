@@ -20,8 +20,8 @@ from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.lilypond.sound import (
     LILYPOND_TEMPO,
     JoinedSound,
+    LilyPondSound,
     PlayedHead,
-    ScoreSound,
     find_heads,
     join,
     read_sound,
@@ -187,7 +187,7 @@ def _system_rows(systems: list[SystemImage]) -> list[tuple[Any, ...]]:
 def _description(
     piece: Piece,
     scores: list[Placement],
-    sounds: list[ScoreSound],
+    sounds: list[LilyPondSound],
     joined: JoinedSound,
     played: list[list[list[PlayedHead]]],
     systems: list[SystemImage],

@@ -32,7 +32,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Head:
+class PlacedHead:
     """One note head; lengths in staff spaces of the page, y upwards from its system's origin.
 
     `log`: 0 whole, 1 half, 2 and more filled. `tied`: a drawn tie ends here. `visible`: it is
@@ -71,7 +71,7 @@ class PlacedSystem:
     x: float
     y: float
     staves: tuple[Staff, ...]
-    heads: tuple[Head, ...]
+    heads: tuple[PlacedHead, ...]
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ def _system(data: dict[str, Any]) -> PlacedSystem:
     )
 
 
-def _head(data: list[Any]) -> Head:
+def _head(data: list[Any]) -> PlacedHead:
     left, right, y, staff_y, pitch, log, tied, visible, *times = data
-    return Head(
+    return PlacedHead(
         _length(left),
         _length(right),
         _length(y),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfpipe.engraving.lilypond.placement import TICKS, Head, Placement
+from sfpipe.engraving.lilypond.placement import TICKS, PlacedHead, Placement
 from sfpipe.errors import SfpipeError
 from sfpipe.sandbox.jail import read_made
 
@@ -23,7 +23,7 @@ KEPT = ("note_on", "note_off", "control_change", "program_change", "pitchwheel",
 
 
 @dataclass(frozen=True)
-class ScoreSound:
+class LilyPondSound:
     """One score's MIDI: `events` (tick, message) in order, its last tick."""
 
     events: list[tuple[int, Message | MetaMessage]]
@@ -38,12 +38,12 @@ class ScoreSound:
 class PlayedHead:
     """A note head and the tick at which it is due; `struck` if a note of its pitch begins there."""
 
-    head: Head
+    head: PlacedHead
     tick: int
     struck: bool
 
 
-def read_sound(path: Path) -> ScoreSound:
+def read_sound(path: Path) -> LilyPondSound:
     """Read the MIDI file of one score.
 
     Raises
@@ -66,13 +66,13 @@ def read_sound(path: Path) -> ScoreSound:
         raise SfpipeError(f"{path.name} is not readable as MIDI ({error})") from None
     if midi.ticks_per_beat != TICKS:
         raise SfpipeError(f"{path.name} counts {midi.ticks_per_beat} ticks, expected {TICKS}")
-    sound = ScoreSound(events, tick)
+    sound = LilyPondSound(events, tick)
     if not sound.struck():
         raise SfpipeError(f"{path.name} has no notes")
     return sound
 
 
-def find_heads(placement: Placement, sound: ScoreSound) -> list[list[PlayedHead]]:
+def find_heads(placement: Placement, sound: LilyPondSound) -> list[list[PlayedHead]]:
     """For each system its visible heads, with their ticks as in the MIDI file."""
     struck = sound.struck()
     systems = []
@@ -111,7 +111,7 @@ class JoinedSound:
         return (total + (tick - at) * tempo) / (TICKS * 1e6)
 
 
-def join(sounds: Sequence[ScoreSound]) -> JoinedSound:
+def join(sounds: Sequence[LilyPondSound]) -> JoinedSound:
     """Put the scores one after the other, with a pause of a quarter between two."""
     starts: list[int] = []
     events = []

@@ -43,7 +43,7 @@ class TranscriptionHead(nn.Module):
         super().__init__()
         self.bank = bank
         self.heads, self.notes = note_rolls(bank)
-        self.columns = bank.window.seen[1]
+        self.columns = bank.window.image_shape[1]
         heights, self.parts = SCORE_CLASSES[bank.window.name]
         self.score = nn.Linear(score_width, heights * self.parts)
         self.audio = nn.Linear(audio_width, PITCHES * AUDIO_PARTS)
