@@ -6,7 +6,7 @@ import torch
 
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.belief.streaming import StreamingEncoder
-from sfpipe.following.belief import hear_all
+from sfpipe.following.belief import encode_performance
 from sfpipe.store.window import WINDOWS
 
 
@@ -40,7 +40,7 @@ def test_each_frame_has_the_vector_it_has_in_the_whole(gains_db, sound_steps):
     heard = sound(network.context * 2 + 20)
     vectors = frame_by_frame(StreamingEncoder(network), heard)
     assert vectors.dtype == np.float32
-    assert np.allclose(vectors, hear_all(network, heard), atol=2e-6)
+    assert np.allclose(vectors, encode_performance(network, heard), atol=2e-6)
 
 
 def test_what_it_forgot_is_as_if_it_had_never_sounded():
