@@ -326,7 +326,7 @@ class _Reader:
         elif token["number"] and not voice.bar.events:  # "| 1" for "|1"
             self._end_bar("", token["number"])
         elif kind in ("other", "number") and token[0] not in _IGNORED:
-            raise SfpipeError(f"bar {len(voice.bars) + 1}: '{token['other']}' is no music of ABC")
+            raise SfpipeError(f"bar {len(voice.bars) + 1}: '{token[0]}' is no music of ABC")
 
     def _decoration(self, name: str, sign: str) -> None:
         known = bool(_meaning(name) or _KNOWN.fullmatch(name))

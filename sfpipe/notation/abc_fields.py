@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from sfpipe.errors import SfpipeError
-from sfpipe.notation.score import LETTERS, Clef, Key, Metre
+from sfpipe.notation.score import LETTERS, MAX_BEATS, UNITS, Clef, Key, Metre
 
 MAX_PARTS = 500
 MAX_DIGITS = 5
@@ -144,7 +144,7 @@ def read_metre(value: str) -> Metre | None:
     unit = int(found[2]) if found else 0
     if not found and (alone := re.fullmatch(r"[1-9]\d?", text)):
         beats, unit = [int(alone[0])], 4
-    if not beats or not 0 < sum(beats) <= 128 or unit not in (1, 2, 4, 8, 16, 32, 64):
+    if not beats or not 0 < sum(beats) <= MAX_BEATS or unit not in UNITS:
         raise SfpipeError(f"M:{text[:20]} is no metre of ABC")
     return Metre("+".join(map(str, beats)), unit)
 

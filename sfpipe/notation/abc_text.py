@@ -117,11 +117,20 @@ class Macros:
             self._known.append((target.strip(), replacement.strip()))
 
     def expand(self, line: str) -> str:
-        """The line with every macro written out once (they do not call each other)."""
+        """The line with every macro written out once (they do not call each other).
+
+        Raises
+        ------
+        SfpipeError
+            If it becomes longer than 200,000 characters.
+        """
         for target, replacement in self._known:
-            if "n" in target:
-                written = functools.partial(_at, text=replacement)
-                line = _transposing(target).sub(written, line)
+            transposing = _transposing(target) if "n" in target else None
+            found = len(transposing.findall(line)) if transposing else line.count(target)
+            if len(line) + found * len(replacement) > MAX_TUNE:
+                raise SfpipeError(f"its macros make more than {MAX_TUNE:,} characters of a line")
+            if transposing:
+                line = transposing.sub(functools.partial(_at, text=replacement), line)
             else:
                 line = line.replace(target, replacement)
         return line

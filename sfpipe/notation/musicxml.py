@@ -396,14 +396,7 @@ def _metre(element: Element) -> Metre | None:
         return None
     beats = "+".join((b.text or "").strip() for b in element.findall("beats"))
     unit = element.findtext("beat-type", "").strip()
-    if not re.fullmatch(r"\d{1,3}(\+\d{1,3})*", beats) or unit not in (
-        "1",
-        "2",
-        "4",
-        "8",
-        "16",
-        "32",
-    ):
+    if not re.fullmatch(r"\d{1,3}(\+\d{1,3})*", beats) or not re.fullmatch(r"\d{1,2}", unit):
         raise SfpipeError(f"has a metre of {beats}/{unit}")
     symbol = {"common": "C", "cut": "C|"}.get(element.get("symbol", ""), "")
     return Metre(beats, int(unit), symbol)

@@ -136,7 +136,8 @@ def _walk(bars: Sequence[Bar], offset: int) -> Iterator[int]:
             turn += 1
             position = since
             continue
-        position, jumped = jump.after(position, jumped)
+        past, jumped = jump.after(position, jumped)
+        position = sections.beyond(position, jumped) if past == position + 1 else past
 
 
 class _Sections:
@@ -216,6 +217,20 @@ class _Sections:
             f"time {turn})",
             remedy=REMEDY,
         )
+
+    def beyond(self, position: int, jumped: bool) -> int:
+        """The bar after `position`: behind all endings where one of them was the last played."""
+        after = position + 1
+        group = self.endings.get(after)
+        if group is None or after == group[0]:
+            return after
+        if position not in self.repeats and not jumped:
+            raise SfpipeError(
+                f"its repeats cannot be unfolded (bar {self.bars[position].number} ends an ending "
+                "without a repeat sign, and another follows)",
+                remedy=REMEDY,
+            )
+        return self.stops[group[-1]]
 
     def last_turn(self, position: int) -> int:
         """The time through whose ending is taken after a jump."""

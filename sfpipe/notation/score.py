@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from sfpipe.errors import SfpipeError
+
 LETTERS = "CDEFGAB"
 SEMITONES = (0, 2, 4, 5, 7, 9, 11)
 SHARPS = (3, 0, 4, 1, 5, 2, 6)  # letters in the order in which key signatures sharpen them
 MIDI_PITCHES = range(128)
+MAX_BEATS = 128
+UNITS = (1, 2, 4, 8, 16, 32, 64)
 ZERO = Fraction(0)
 
 
@@ -47,11 +51,22 @@ class Key:
 
 @dataclass(frozen=True)
 class Metre:
-    """A time signature as printed; `symbol` is ``C``, ``C|`` or empty."""
+    """A time signature as printed; `symbol` is ``C``, ``C|`` or empty.
+
+    Raises
+    ------
+    SfpipeError
+        If its bars would take no time, or so little that there were millions of them.
+    """
 
     beats: str
     unit: int
     symbol: str = ""
+
+    def __post_init__(self) -> None:
+        total = sum(int(n) for n in self.beats.split("+"))
+        if not 0 < total <= MAX_BEATS or self.unit not in UNITS:
+            raise SfpipeError(f"has a metre of {self.beats}/{str(self.unit)[:6]}")
 
     @property
     def quarters(self) -> Fraction:

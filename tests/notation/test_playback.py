@@ -42,6 +42,24 @@ def test_repeats_are_written_out_with_their_endings():
     assert sum(h.grace for h in found) == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "played"),
+    [
+        ("|:C|[1,3D:|[2E:|F|]", "CDCECDF"),  # the last time through takes the first ending
+        ("|:C|[2D:|[1E:|F|]", "CECDF"),
+        ("|:C|[1D:|[2E|F|]", "CDCEF"),
+    ],
+)
+def test_endings_are_played_in_the_order_of_their_numbers(body, played):
+    found, _, _ = melody(f"X:1\nM:1/4\nL:1/4\nK:C\n{body}\n")
+    assert "".join("C?D?EF"[h.midi_pitch - 60] for h in found) == played
+
+
+def test_an_ending_that_leads_into_another_without_a_sign_is_refused():
+    with pytest.raises(SfpipeError, match="bar 2 ends an ending without a repeat sign"):
+        melody("X:1\nM:1/4\nL:1/4\nK:C\n|:C|[1D|[2E|F|]\n")
+
+
 def test_a_tie_to_another_pitch_or_over_a_gap_joins_nothing():
     found, _, _ = melody("X:1\nM:2/4\nL:1/8\nK:C\nC2-D2|E2-z2|E2F2|]\n")
     assert not any(h.tied for h in found)
