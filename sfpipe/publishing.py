@@ -233,10 +233,13 @@ def _digests(weights: Path) -> tuple[str, ...]:
 
 def _describe_half(before: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     pieces = before.get("n_pieces", evaluation["n_pieces"])
+    played = (evaluation["r_tue"], evaluation["r_on"], evaluation["abs_dx_cm"]["mean"])
+    elsewhere = "" if pieces == evaluation["n_pieces"] else f" on {pieces} pieces"
+    if not elsewhere and played == (before["r_tue"], before["r_on"], before["abs_dx_cm"]):
+        return "float16; the agent's figures below are of those trained, in float32"
     return (
         f"float16; those trained, in float32, reach R_tue {before['r_tue']:.3f},"
-        f" R_on {before['r_on']:.3f}, abs dx {before['abs_dx_cm']:.3f} cm"
-        f"{'' if pieces == evaluation['n_pieces'] else f' on {pieces} pieces'}"
+        f" R_on {before['r_on']:.3f}, abs dx {before['abs_dx_cm']:.3f} cm{elsewhere}"
     )
 
 

@@ -231,6 +231,8 @@ def test_weights_are_published_in_float16_with_both_figures(trained, tmp_path):
     halved = load_file(str(folder / WEIGHTS))
     assert halved["w"].tolist() == [1.0, 0.333251953125] and halved["w"].dtype == torch.float16
     assert halved["n"].tolist() == [7]
+    text = (folder / "README.md").read_text()
+    assert "| float16; the agent's figures below are of those trained, in float32 |" in text
     # The agent that was published is evaluated, and published again with its own figures.
     evaluation = json.loads(results.read_text())
     results.write_text(json.dumps(evaluation | {"r_on": 0.94}))
