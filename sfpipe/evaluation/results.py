@@ -173,9 +173,10 @@ def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
 def _one_of_each(rows: list[ResultRow], fresh: list[ResultRow]) -> list[ResultRow]:
     """The first row of each follower and group, in this order, with its figures from `fresh`.
 
-    What was published with an agent says of others how they were then.
+    What was published with an agent says of others how they were then; the most games count.
     """
-    best = {(row.group, row.label): row for row in reversed([*fresh, *rows])}
+    every = [*fresh, *sorted(rows, key=lambda row: -(row.figures or {}).get("n_games", 0))]
+    best = {(row.group, row.label): row for row in reversed(every)}
     return [best[key] for key in dict.fromkeys((row.group, row.label) for row in rows)]
 
 

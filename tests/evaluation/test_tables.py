@@ -197,3 +197,15 @@ def test_the_paper_is_quoted_with_a_source():
     }  # fmt: skip
     for row in rows:
         assert bool(row.r_tue or row.r_on or row.abs_dx_cm) == bool(row.source), row
+
+
+def test_of_reference_followers_the_figures_of_most_games_count(folders, evaluation):
+    few, more = (evaluation(dataset="nottingham", algo=a) for a in ("a2c", "ppo"))
+    few["players"]["optimal"] |= {"n_games": 1, "r_on": 0.5}
+    put(folders / "pretrained/nottingham-a2c/eval.json", few)
+    put(folders / "pretrained/nottingham-ppo/eval.json", more)
+    rows = lines(folders, 3)
+    assert rows["nottingham", "optimal"][1].startswith("1.00")
+    more["players"]["optimal"]["n_games"] = 0
+    put(folders / "pretrained/nottingham-ppo/eval.json", more)
+    assert lines(folders, 3)["nottingham", "optimal"][1].startswith("0.50")
