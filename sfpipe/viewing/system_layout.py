@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from sfpipe.engraving.files import System, read_image, read_noteheads, read_systems
+from sfpipe.datasets.index import read_index
+from sfpipe.engraving.files import (
+    System,
+    read_description,
+    read_image,
+    read_noteheads,
+    read_systems,
+)
 from sfpipe.errors import SfpipeError
 from sfpipe.viewing.select_performance import SelectedPerformance
 
@@ -18,6 +27,7 @@ Music: TypeAlias = tuple[list[np.ndarray], list[tuple[float, float, float]], lis
 LINE_SPACES = 120  # staff spaces that are readable on one line
 # What may be longer than that is left as the engraver set it.
 _TOLERANCE = 1.1
+_AS_SET = 1.5  # times as long may be the systems of a piece that the engraver broke into several
 _MARGIN = 1.5  # staff spaces of paper above and below the ink
 _SEARCH = 0.3  # of a line, in which its end is looked for
 
@@ -90,8 +100,9 @@ def sheet(shown: SelectedPerformance) -> Sheet:
     space = shown.score.staff_space_px
     rows: list[SheetRow] = []
     start = 0
+    length = round(LINE_SPACES * space * (1 if len(images) == 1 else _AS_SET))
     for index, (image, columns) in enumerate(zip(images, _by_image(images, heads), strict=True)):
-        for first, end in breaks(image, columns, round(LINE_SPACES * space), space):
+        for first, end in breaks(image, columns, length, space):
             line = _trimmed(image[:, first:end], start + first, round(_MARGIN * space))
             rows.append(replace(line, system=index, left_px=first))
         start += image.shape[1]
@@ -174,7 +185,23 @@ def _engraved(shown: SelectedPerformance) -> Music | None:
             heads.append((time, float(printed.x_px[head] + left), float(printed.y_px[head])))
     files = [(shown.folder / system.file).with_suffix(".svg") for system in systems]
     vectors = [file.read_text("utf-8") for file in files if file.is_file()]
-    return images, heads, vectors if len(vectors) == len(images) else []
+    if len(vectors) != len(images):
+        vectors = _set_again(shown.folder)
+    return images, heads, vectors
+
+
+def _set_again(folder: Path) -> list[str]:
+    """The systems of piano music in print; none where its source or LilyPond is not here."""
+    from sfpipe.engraving.lilypond.crisp import crisp_systems
+
+    raw = folder.parents[2] / "raw" / folder.parent.name
+    try:
+        pieces = {piece.id: piece for piece in read_index(raw).pieces}
+        if read_description(folder)["engine"] == "lilypond":
+            return crisp_systems(pieces[folder.name], raw, folder)
+    except (SfpipeError, KeyError) as error:
+        print(f"sfpipe: {folder.name} is shown as the agent reads it ({error})", file=sys.stderr)
+    return []
 
 
 def _strip(shown: SelectedPerformance) -> Music:

@@ -64,9 +64,9 @@ def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSyst
     page = _read_page(folder, name, system.page)
     scale = placement.scale
     page_x, page_y = system.x * scale, (placement.top_margin + system.y) * scale
-    first = math.floor(page_x + min(s.left for s in system.staves) * scale)
+    first = first_column(placement, system)
     last = math.ceil(page_x + max(s.right for s in system.staves) * scale)
-    first, last = max(first, 0), min(last, page.shape[1])
+    last = min(last, page.shape[1])
     upper, lower = _rows(placement, system)
     if last - first < 2 or not 0 <= upper < lower < page.shape[0]:
         raise SfpipeError(f"a system of {name} lies outside of its page")
@@ -87,6 +87,12 @@ def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSyst
         staves=_merge([page_y - s.y * scale - top - 0.5 for s in system.staves], space),
         staff_space=space,
     )
+
+
+def first_column(placement: Placement, system: PlacedSystem) -> int:
+    """Column of the page at which a system's image begins."""
+    left = system.x + min(s.left for s in system.staves)
+    return max(math.floor(left * placement.scale), 0)
 
 
 def _rows(placement: Placement, system: PlacedSystem) -> tuple[float, float]:

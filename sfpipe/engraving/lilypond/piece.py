@@ -70,10 +70,7 @@ def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = Fal
     """
     require_walls(unconfined=unconfined)
     with private_folder() as folder:
-        made = _typeset(piece, raw, folder)
-        names = sorted(p.stem for p in made.glob("score-*.json") if plain_file(p))
-        scores = [(name, read_placement(made / f"{name}.json")) for name in names]
-        scores = [(name, score) for name, score in scores if score.systems]
+        made, scores = typeset(piece, raw, folder)
         sounds = [read_sound(made / f"{name}.midi") for name, _ in scores]
         images = [
             [cut_system(made, name, score, system) for system in score.systems]
@@ -97,8 +94,16 @@ def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = Fal
         (target / "engraving.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
 
 
-def _typeset(piece: Piece, raw: Path, folder: Path) -> Path:
-    """Run LilyPond on the piece in `folder`; where it left its output."""
+def typeset(
+    piece: Piece, raw: Path, folder: Path, *, dpi: int = DPI
+) -> tuple[Path, list[tuple[str, Placement]]]:
+    """Run LilyPond on the piece in `folder`: where its output is, its scores by name.
+
+    Raises
+    ------
+    SfpipeError
+        If LilyPond does not end, or makes no score.
+    """
     program = find_lilypond()
     source = prepare(piece, raw, folder, program)
     shutil.copy(HOOK, folder / "sfpipe-hook.ily")
@@ -108,7 +113,7 @@ def _typeset(piece: Piece, raw: Path, folder: Path) -> Path:
             "--loglevel=ERROR",
             "-dbackend=ps",
             "--png",
-            f"-dresolution={DPI}",
+            f"-dresolution={dpi}",
             "-dno-point-and-click",
             f"-dinclude-settings={folder / 'sfpipe-hook.ily'}",
             source.name,
@@ -123,7 +128,10 @@ def _typeset(piece: Piece, raw: Path, folder: Path) -> Path:
         raise SfpipeError(f"LilyPond did not end within {SECONDS} s")
     if not plain_file(folder / source.parent / "score-00.json"):
         raise SfpipeError(f"LilyPond made no score ({_first_error(done)})")
-    return folder / source.parent
+    made = folder / source.parent
+    names = sorted(p.stem for p in made.glob("score-*.json") if plain_file(p))
+    scores = [(name, read_placement(made / f"{name}.json")) for name in names]
+    return made, [(name, score) for name, score in scores if score.systems]
 
 
 def _first_error(ended: Ended) -> str:
