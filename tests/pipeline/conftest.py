@@ -127,12 +127,19 @@ def project(tmp_path_factory) -> Project:
         pytest.skip("the sound font TimGM6mb is not on this machine: see `sfpipe doctor`")
     if shutil.which("git") is None:
         pytest.skip("git is not on this machine")
-    root = tmp_path_factory.mktemp("pipeline") / "project"
+    return new_project(tmp_path_factory.mktemp("pipeline") / "project")
+
+
+def new_project(root: Path) -> Project:
+    """A project in which nothing has run yet, committed."""
     root.mkdir()
     shutil.copytree(ROOT / "sfpipe", root / "sfpipe", ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".dvc").mkdir()
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config"):
         shutil.copy(ROOT / name, root / name)
+    shutil.copytree(
+        ROOT / "data/tunes", root / "data/tunes", ignore=shutil.ignore_patterns("*.txt")
+    )
     write_tunes(root / "tunes")
     made = Project(root)
     for key, value in CHANGES.items():
