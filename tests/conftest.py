@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A first example may compile, and other programs may compute: time says nothing about behaviour.
+settings.register_profile("sfpipe", deadline=None)
+settings.load_profile("sfpipe")
 
 
 def _folder(variable: str, doc: str) -> Callable[[], Path]:
