@@ -104,15 +104,18 @@ def _share(event: Event, bars: Sequence[Bar], length: Fraction, number: int) -> 
             break
         pieces.append((bar, low - (number + n) * length, high - low))
     for n, (bar, at, quarters) in enumerate(pieces):
-        bar.events.append(_piece(event, at, quarters, n, last=n == len(pieces) - 1))
+        last = n == len(pieces) - 1
+        bar.events.append(_piece(event, at, quarters, n, last=last, sign="_"))
 
 
-def _piece(event: Event, start: Fraction, quarters: Fraction, n: int, *, last: bool) -> Event:
-    """The n-th of the tied events that an event becomes."""
+def _piece(
+    event: Event, start: Fraction, quarters: Fraction, n: int, *, last: bool, sign: str = "."
+) -> Event:
+    """The n-th of the tied events that an event becomes; `sign` keeps apart ids of two splits."""
     notes = event.notes
     if n or not last:
         notes = [
-            replace(note, tie=note.tie or not last, id=f"{note.id}.{n}" if n else note.id)
+            replace(note, tie=note.tie or not last, id=f"{note.id}{sign}{n}" if n else note.id)
             for note in notes
         ]
     marks = event.marks if n == 0 else ()

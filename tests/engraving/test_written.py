@@ -2,7 +2,7 @@ from fractions import Fraction
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sfpipe.engraving.mei import write_mei
@@ -61,7 +61,7 @@ def test_a_long_note_is_two_heads_and_one_sound():
 def test_a_tune_without_bar_lines_gets_those_of_its_metre():
     root = mei("C D E F G2 A4")
     assert len(drawn(root, "measure")) == 3
-    assert [t["endid"] for t in drawn(root, "tie")] == ["#n5-1.1"]
+    assert [t["endid"] for t in drawn(root, "tie")] == ["#n5-1_1"]
 
 
 def test_beams_are_the_text_s_or_else_the_beat_s():
@@ -114,6 +114,7 @@ def test_a_signature_of_its_own():
 
 
 @settings(max_examples=40, deadline=None)
+@example([("C", 3, False), ("C", 6, False)], "2/4")  # split at a bar, and again into two values
 @given(
     st.lists(
         st.tuples(st.sampled_from("CDEFGABcdefgab"), st.integers(1, 12), st.booleans()),
