@@ -61,6 +61,8 @@ class SelectedPerformance:
         The engraved piece, if it is there.
     as_written:
         The recording is of the engraved piece's MIDI file.
+    raw:
+        The data set's sources.
     """
 
     score: ScoreRecord
@@ -69,6 +71,7 @@ class SelectedPerformance:
     recording: Path | None = None
     folder: Path | None = None
     as_written: bool = True
+    raw: Path | None = None
 
     @property
     def name(self) -> str:
@@ -126,6 +129,7 @@ def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> Sel
         recording if recording.is_file() else None,
         folder if folder.is_dir() else None,
         as_written=not wanted.real,
+        raw=paths.raw,
     )
 
 

@@ -186,20 +186,21 @@ def _engraved(shown: SelectedPerformance) -> Music | None:
     files = [(shown.folder / system.file).with_suffix(".svg") for system in systems]
     vectors = [file.read_text("utf-8") for file in files if file.is_file()]
     if len(vectors) != len(images):
-        vectors = _set_again(shown.folder)
+        vectors = _set_again(shown.folder, shown.raw)
     return images, heads, vectors
 
 
-def _set_again(folder: Path) -> list[str]:
+def _set_again(folder: Path, raw: Path | None) -> list[str]:
     """The systems of piano music in print; none where its source or LilyPond is not here."""
     from sfpipe.engraving.lilypond.crisp import crisp_systems
 
-    raw = folder.parents[2] / "raw" / folder.parent.name
     try:
-        pieces = {piece.id: piece for piece in read_index(raw).pieces}
-        if read_description(folder)["engine"] == "lilypond":
-            return crisp_systems(pieces[folder.name], raw, folder)
-    except (SfpipeError, KeyError) as error:
+        if raw is None or read_description(folder).get("engine") != "lilypond":
+            return []
+        for piece in read_index(raw).pieces:
+            if piece.id == folder.name:
+                return crisp_systems(piece, raw, folder)
+    except SfpipeError as error:
         print(f"sfpipe: {folder.name} is shown as the agent reads it ({error})", file=sys.stderr)
     return []
 
