@@ -44,7 +44,7 @@ ROOMS = (
     ("cleaning", "omr"),
     ("audio", "score"),
     ("real_performances",),
-    ("importers",),
+    ("importers", "pages"),
     ("game",),
     ("agents",),
     ("belief",),
