@@ -71,13 +71,15 @@ class BatchedGame:
         """The observations of the present states."""
         return dynamics.observe(self.bank, self.observation_index())
 
-    def step(self, acceleration: torch.Tensor) -> StepResult:
+    def step(self, acceleration: torch.Tensor, *, restart: bool = True) -> StepResult:
         """Advance all games by one frame and restart those that are over.
 
         Parameters
         ----------
         acceleration:
             [shape=(n_games,)], change of speed in px/frame.
+        restart:
+            False: games that are over stay in their last state; `restart` begins others.
 
         Returns
         -------
@@ -87,17 +89,24 @@ class BatchedGame:
         after, outcome = dynamics.step(
             self.bank, self.state, acceleration.to(torch.float64), self.window.threshold_px
         )
-        over = outcome.terminated
-        n_over = int(over.sum())
-        self.ended = None
-        if n_over:
-            which = over.nonzero().squeeze(1)
+        self.state, self.ended = after, None
+        if bool(outcome.terminated.any()):
+            which = outcome.terminated.nonzero().squeeze(1)
             self.ended = dynamics.select(after, which)
-            self.state = after
-            self.put(which, dynamics.start(self.bank, self.sampler.draw(n_over)))
-        else:
-            self.state = after
+            if restart:
+                self.restart(which)
         return outcome
+
+    def restart(self, which: torch.Tensor, performances: torch.Tensor | None = None) -> None:
+        """Begin the games `which` (int64 indices) anew.
+
+        Parameters
+        ----------
+        performances:
+            int64 [shape=(len(which),)], what they play; None: what the sampler draws.
+        """
+        drawn = self.sampler.draw(len(which)) if performances is None else performances
+        self.put(which, dynamics.start(self.bank, drawn))
 
     def put(self, which: torch.Tensor, states: GameState) -> None:
         """Replace the states of the games `which` (int64 indices)."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # 2048 full-scale samples under the Hann window sum to 1024: log10(1 + 1024) < 3.1.
 LOUDEST = 3.1
+MOST_CHANGE = 1.0  # px/frame, of continuous actions, as of the paper's three
 
 
 class ScoreFollowingEnv(gym.Env):
@@ -41,7 +42,7 @@ class ScoreFollowingEnv(gym.Env):
 
     ## Action space
     With `actions=(-1, 0, 1)`: `Discrete(3)`, the index of the change of speed in px/frame. With
-    `actions="continuous"`: `Box(-inf, inf, (1,))`, the change itself.
+    `actions="continuous"`: `Box(-1, 1, (1,))`, the change itself.
 
     ## Observation space
     A `Dict` of float32 arrays:
@@ -205,9 +206,15 @@ class ScoreFollowingEnv(gym.Env):
 class ScoreFollowingVectorEnv(VectorEnv):
     """Many games that step as one batch; arguments and spaces as `ScoreFollowingEnv`.
 
-    A game that ends is replaced within the same step (`AutoresetMode.SAME_STEP`): the returned
-    observation is the first of the next game, the last one of the ended game is in
-    `infos["final_obs"]`, its information in `infos["final_info"]`.
+    `autoreset_mode` says when a game that ends is replaced, as in Gymnasium's own vector
+    environments (`gymnasium.vector.AutoresetMode`, or its value):
+
+    * `SAME_STEP`, the default: within the step. The returned observation is the first of the next
+      game, the last one of the ended game is in `infos["final_obs"]`, its information in
+      `infos["final_info"]`.
+    * `NEXT_STEP`: by the next step, which takes no action of that game and returns reward 0.
+      Gymnasium's wrappers that transform observations need this one or the next.
+    * `DISABLED`: by `reset(options={"reset_mask": ended})`, before the next step.
     """
 
     metadata = {  # noqa: RUF012  # a ClassVar cannot override VectorEnv.metadata, which is none
@@ -227,7 +234,10 @@ class ScoreFollowingVectorEnv(VectorEnv):
         split: str | None = None,
         bank: Bank | None = None,
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ):
+        self.autoreset_mode = _mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.bank = bank or _load(scores, spectrograms, window, split, piece)
         self.window, self.actions, self.num_envs = self.bank.window, actions, num_envs
         self.render_mode = render_mode
@@ -237,60 +247,105 @@ class ScoreFollowingVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._game: BatchedGame | None = None
         self._draws: list[np.random.Generator] = []  # of each game, if each has a seed
+        self._ended = np.zeros(num_envs, bool)  # which games wait for being replaced
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start all games anew.
+        """Start all games anew, or those of `options={"reset_mask": bool [shape=(num_envs,)]}`.
 
         With a list of seeds, each game plays what a single environment with its seed would play.
 
         Raises
         ------
         SfpipeError
-            If there are not as many seeds as games.
+            If there are not as many seeds as games, or the mask is none.
         """
+        mask = self._mask(options)
         if isinstance(seed, list):
             if len(seed) != self.num_envs:
                 raise SfpipeError(f"{len(seed)} seeds for {self.num_envs} games")
-            self._draws = [np_random(one)[0] for one in seed]
+            if not self._draws or mask.all():
+                self._draws = [np_random(one)[0] for one in seed]
+            for i in np.flatnonzero(mask):
+                self._draws[i] = np_random(seed[i])[0]
         elif seed is not None:
             self._draws = []
         super().reset(seed=seed[0] if isinstance(seed, list) else seed)
-        drawn = int(self.np_random.integers(2**31))
-        self._game = BatchedGame(self.bank, self.window, self.num_envs, drawn)
-        self._start(self._game, np.arange(self.num_envs))
-        return self._look(self._game.state), self._infos(self._game.state)
+        if self._game is None or mask.all():
+            drawn = int(self.np_random.integers(2**31))
+            self._game = BatchedGame(self.bank, self.window, self.num_envs, drawn)
+            if self._draws:
+                self._start(self._game, np.ones(self.num_envs, bool))
+        else:
+            self._start(self._game, mask)
+        self._ended &= ~mask
+        lost = np.zeros(self.num_envs, bool)
+        return self._look(self._game.state), self._infos(self._game.state, lost, mask)
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advance all games by one frame."""
-        if self._game is None:
+        game, waiting = self._game, self._ended
+        if game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
+        if self.autoreset_mode == AutoresetMode.DISABLED and waiting.any():
+            raise gym.error.ResetNeeded(
+                f"games {np.flatnonzero(waiting).tolist()} have ended: reset them by 'reset_mask'"
+            )
         change = acceleration(self.actions, actions, self.num_envs)
-        out: StepResult = self._game.step(torch.from_numpy(change).to(self.bank.device))
-        over = (out.terminated).cpu().numpy()
-        self._start(self._game, np.flatnonzero(over))
-        infos = self._infos(self._game.state)
-        if over.any():
-            infos |= self._final(self._game, over, out.lost.cpu().numpy())
-        never = np.zeros(self.num_envs, bool)
-        return self._look(self._game.state), out.reward.cpu().numpy(), over, never, infos
+        # Games that wait begin now, and what they were to do is done to nobody.
+        self._start(game, waiting)
+        before = game.state
+        out: StepResult = game.step(torch.from_numpy(change).to(self.bank.device), restart=False)
+        if waiting.any():
+            which = self._indices(waiting)
+            game.put(which, dynamics.select(before, which))
+        over = out.terminated.cpu().numpy() & ~waiting
+        lost = out.lost.cpu().numpy() & ~waiting
+        reward = np.where(waiting, 0.0, out.reward.cpu().numpy())
+        final: dict[str, Any] = {}
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
+            final = self._final(game.state, over, lost) if over.any() else {}
+            self._start(game, over)
+            lost &= ~over  # of the new games
+        else:
+            self._ended = over.copy()  # the caller may keep the other
+        infos = self._infos(game.state, lost, np.ones(self.num_envs, bool)) | final
+        return self._look(game.state), reward, over, np.zeros(self.num_envs, bool), infos
+
+    def _mask(self, options: dict[str, Any] | None) -> np.ndarray:
+        """Which games `reset` begins anew."""
+        given = (options or {}).get("reset_mask")
+        mask = np.ones(self.num_envs, bool) if given is None else np.asarray(given)
+        if mask.dtype != bool or mask.shape != (self.num_envs,):
+            raise SfpipeError(
+                f"reset_mask has {mask.dtype} of shape {mask.shape}",
+                remedy=f"give an array of {self.num_envs} bools",
+            )
+        return mask
+
+    def _indices(self, which: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(np.flatnonzero(which), device=self.bank.device)
 
     def _start(self, game: BatchedGame, which: np.ndarray) -> None:
-        """Replace games by those that their own seeds draw, if each has one."""
-        if self._draws and len(which):
-            drawn = [int(self._draws[i].integers(len(self.bank))) for i in which]
-            ours, performances = (
-                torch.as_tensor(x, device=self.bank.device) for x in (which, drawn)
-            )
-            game.put(ours, dynamics.start(self.bank, performances))
+        """Replace games, by those that their own seeds draw if each has one."""
+        if not which.any():
+            return
+        drawn: torch.Tensor | None = None
+        if self._draws:
+            performances = [self._draws[i].integers(len(self.bank)) for i in np.flatnonzero(which)]
+            drawn = torch.as_tensor(np.array(performances), device=self.bank.device)
+        game.restart(self._indices(which), drawn)
 
-    def _final(self, game: BatchedGame, over: np.ndarray, lost: np.ndarray) -> dict[str, Any]:
-        assert game.ended is not None
-        seen = self._look(game.ended)
-        info = information(self.bank, game.ended) | {"lost": lost[over].tolist()}
+    def _final(self, state: GameState, over: np.ndarray, lost: np.ndarray) -> dict[str, Any]:
+        """The last observations and information of the games that are over."""
+        ended = dynamics.select(state, self._indices(over))
+        seen, info = self._look(ended), information(self.bank, ended, lost[over])
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: dict[str, Any] = {}
         for j, i in enumerate(np.flatnonzero(over)):
@@ -307,10 +362,17 @@ class ScoreFollowingVectorEnv(VectorEnv):
         seen = dynamics.observe(self.bank, dynamics.observation_index(self.bank, state))
         return {"score": seen.score.cpu().numpy(), "spectrogram": seen.spectrogram.cpu().numpy()}
 
-    def _infos(self, state: GameState) -> dict[str, Any]:
-        here = np.ones(self.num_envs, bool)
-        found = information(self.bank, state)
-        return {k: np.asarray(v) for k, v in found.items()} | {f"_{k}": here for k in found}
+    def _infos(self, state: GameState, lost: np.ndarray, told: np.ndarray) -> dict[str, Any]:
+        found = information(self.bank, state, lost)
+        return {k: np.asarray(v) for k, v in found.items()} | {f"_{k}": told for k in found}
+
+
+def _mode(mode: AutoresetMode | str) -> AutoresetMode:
+    for one in AutoresetMode:
+        if mode in (one, one.value, one.name):
+            return one
+    names = ", ".join(one.name for one in AutoresetMode)
+    raise SfpipeError(f"unknown autoreset_mode '{mode}'", remedy=f"use one of {names}")
 
 
 def observation_space(window: Window) -> spaces.Dict:
@@ -337,7 +399,7 @@ def action_space(actions: Sequence[int] | str) -> spaces.Space:
                 f"unknown actions '{actions}'",
                 remedy="use 'continuous' or a list of speed changes in px/frame",
             )
-        return spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        return spaces.Box(-MOST_CHANGE, MOST_CHANGE, (1,), np.float32)
     return spaces.Discrete(len(actions))
 
 
@@ -347,15 +409,18 @@ def acceleration(actions: Sequence[int] | str, chosen: Any, n: int) -> np.ndarra
     Raises
     ------
     gymnasium.error.InvalidAction
-        If there are not `n`, or one is not finite or none of those that there are.
+        If there are not `n`, or one is none of those that there are.
     """
     try:
         change = np.asarray(chosen, np.float64).reshape(n)
     except (TypeError, ValueError):
         raise gym.error.InvalidAction(f"{chosen!r}: expected {n} numbers") from None
     if isinstance(actions, str):
-        if not np.isfinite(change).all():
-            raise gym.error.InvalidAction(f"{change.tolist()}: expected finite changes of speed")
+        if not (np.abs(change) <= MOST_CHANGE).all():
+            raise gym.error.InvalidAction(
+                f"{change.tolist()}: expected changes of speed from -{MOST_CHANGE:g} to"
+                f" {MOST_CHANGE:g} px/frame"
+            )
         return change
     inside = (change >= 0) & (change < len(actions)) & (change == np.floor(change))
     if not inside.all():
@@ -363,8 +428,8 @@ def acceleration(actions: Sequence[int] | str, chosen: Any, n: int) -> np.ndarra
     return np.asarray(actions, dtype=np.float64)[change.astype(np.int64)]
 
 
-def information(bank: Bank, state: GameState) -> dict[str, list]:
-    """What `info` tells of each state, per key a list of n values."""
+def information(bank: Bank, state: GameState, lost: np.ndarray) -> dict[str, list]:
+    """What `info` tells of each state, per key a list of n values; `lost`: bool [shape=(n,)]."""
     frames = (state.frame - EXCERPT).tolist()
     aim = dynamics.target(bank, state.performance, state.frame)
     infos = [bank.infos[i] for i in state.performance.tolist()]
@@ -377,6 +442,7 @@ def information(bank: Bank, state: GameState) -> dict[str, list]:
         "onset": [f in i.onset_set for f, i in zip(frames, infos, strict=True)],
         "piece": [i.piece for i in infos],
         "performance": [i.performance for i in infos],
+        "lost": lost.tolist(),
     }
 
 

@@ -4,6 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import vector as wrappers
 
 import sfpipe  # noqa: F401  # registers the environments
 from sfpipe.errors import SfpipeError
@@ -54,7 +56,7 @@ def stores(bank, tmp_path_factory):
 def test_gymnasium_accepts_it(stores, actions):
     env = gym.make("sfpipe/ScoreFollowing-v0", **stores, actions=actions)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*infinity.*")
+        warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=True)
 
 
@@ -68,6 +70,29 @@ def test_stable_baselines_accepts_it_and_learns_on_it(bank):
     before = [p.clone() for p in model.policy.parameters()]
     model.learn(256)
     assert any((a != b).any() for a, b in zip(before, model.policy.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("algo", ["PPO", "SAC"])
+def test_stable_baselines_learns_with_continuous_actions(bank, algo):
+    import stable_baselines3
+
+    sizes = {"PPO": {"n_steps": 16, "n_epochs": 1}, "SAC": {"buffer_size": 50}}[algo]
+    env = ScoreFollowingEnv(bank=bank, actions="continuous")
+    if algo == "SAC":
+        sizes["learning_starts"] = 8
+    learner = getattr(stable_baselines3, algo)
+    learner("MultiInputPolicy", env, batch_size=8, seed=0, **sizes).learn(16)
+
+
+def test_rescaled_actions_reach_the_bounds(bank):
+    env = ScoreFollowingEnv(bank=bank, actions="continuous")
+    scaled = gym.wrappers.RescaleAction(env, np.float32(-2), np.float32(2))
+    scaled.reset(options={"performance": 0})
+    assert scaled.step(np.array([2], np.float32))[4]["speed_px"] == 1
+    assert scaled.step(np.array([-1], np.float32))[4]["speed_px"] == 0.5
+    for change in (1.01, -5.0):
+        with pytest.raises(gym.error.InvalidAction, match="expected changes of speed from -1 to 1"):
+            env.step(np.array([change]))
 
 
 def test_first_state_and_first_step(bank):
@@ -151,6 +176,86 @@ def test_vector_env_equals_single_envs(stores, bank):
     assert ended > 0
 
 
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_every_autoreset_mode_does_what_gymnasiums_own_does(bank, mode):
+    """Observations, rewards, ends and information of 200 steps, through some 30 games."""
+    ours = gym.make_vec("sfpipe/ScoreFollowing-v0", 3, bank=bank, autoreset_mode=mode)
+    assert ours.metadata["autoreset_mode"] is mode
+    make = [lambda: ScoreFollowingEnv(bank=bank)] * 3
+    theirs = SyncVectorEnv(make, autoreset_mode=mode)
+    seeds: list[int | None] = [3, 1, 8]
+    rng, ends = np.random.default_rng(0), 0
+    both = ours.reset(seed=seeds), theirs.reset(seed=seeds)
+    for _ in range(200):
+        assert_same(*both)
+        actions = rng.integers(0, 3, 3)
+        both = ours.step(actions), theirs.step(actions)
+        over = both[0][2]
+        ends += int(over.sum())
+        if mode is AutoresetMode.DISABLED and over.any():
+            assert_same(*both)
+            both = tuple(env.reset(options={"reset_mask": over}) for env in (ours, theirs))
+    assert ends > 15
+
+
+def assert_same(a, b) -> None:
+    """Equal, but that Gymnasium tells information as objects or float64, and not of all games."""
+    if isinstance(a, dict):
+        for k in b:
+            told = a.get(f"_{k}", True)
+            if isinstance(told, np.ndarray):
+                assert np.array_equal(told, b[f"_{k}"])
+                for i in np.flatnonzero(told):
+                    if not isinstance(b[k], dict):
+                        assert_same(a[k][i], b[k][i])
+            if isinstance(b[k], dict) or told is True:
+                assert_same(a[k], b[k])
+    elif isinstance(a, tuple):
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    elif np.asarray(a).dtype.kind == "f":
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    else:
+        assert np.array_equal(a, b)
+
+
+def test_modes_by_value_or_name(bank):
+    for mode in ("NextStep", "NEXT_STEP", AutoresetMode.NEXT_STEP):
+        env = gym.make_vec("sfpipe/ScoreFollowing-v0", 2, bank=bank, autoreset_mode=mode)
+        assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    with pytest.raises(SfpipeError, match="unknown autoreset_mode 'Later' -> use one of NEXT_STEP"):
+        gym.make_vec("sfpipe/ScoreFollowing-v0", 2, bank=bank, autoreset_mode="Later")
+
+
+def test_games_that_ended_are_reset_before_the_next_step(bank):
+    env = gym.make_vec("sfpipe/ScoreFollowing-v0", 2, bank=bank, autoreset_mode="Disabled")
+    with pytest.raises(SfpipeError, match="give an array of 2 bools"):
+        env.reset(options={"reset_mask": np.ones(3, bool)})
+    env.reset(seed=[1, 2])
+    while not env.step(np.array([1, 1]))[2].any():
+        pass
+    with pytest.raises(gym.error.ResetNeeded, match="have ended"):
+        env.step(np.array([1, 1]))
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "Disabled"])
+def test_gymnasiums_vector_wrappers(bank, mode):
+    make = {"num_envs": 2, "bank": bank, "autoreset_mode": mode}
+    env = gym.make_vec("sfpipe/ScoreFollowing-v0", actions="continuous", **make)
+    env = wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+    env = wrappers.FlattenObservation(wrappers.FilterObservation(env, ["spectrogram"]))
+    env = wrappers.ClipReward(wrappers.RecordEpisodeStatistics(env), 0, 0.5)
+    seen, _ = env.reset(seed=0)
+    lengths, over = [], np.zeros(2, bool)
+    for _ in range(60):
+        if mode == "Disabled" and over.any():
+            env.reset(options={"reset_mask": over})
+        seen, reward, over, _, info = env.step(np.zeros((2, 1), np.float32))
+        assert seen.shape == (2, 2 * 78 * 40) and (reward <= 0.5).all()
+        lengths += [info["episode"]["l"][i] for i in np.flatnonzero(over)]
+    assert set(lengths) == {23}, "as of a single environment whose follower stands still"
+
+
 @pytest.mark.parametrize("action", [-1, 3, 0.5, np.nan, np.inf, 2**70, "up", None, [0, 1], []])
 def test_an_action_that_is_none_is_named(bank, action):
     env = ScoreFollowingEnv(bank=bank)
@@ -181,7 +286,7 @@ def test_errors_say_what_to_do(stores):
         ScoreFollowingEnv(**stores, window="big")
     with pytest.raises(SfpipeError, match="needs both stores"):
         ScoreFollowingEnv()
-    with pytest.raises(gym.error.InvalidAction, match="expected finite"):
+    with pytest.raises(gym.error.InvalidAction, match="expected changes"):
         env = ScoreFollowingEnv(**stores, actions="continuous")
         env.reset()
         env.step(np.array([np.nan]))
