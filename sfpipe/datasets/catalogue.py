@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sfpipe.datasets.asap import load_asap
 from sfpipe.datasets.corpus import corpus
 from sfpipe.datasets.dataset import Dataset
 from sfpipe.datasets.folder import read_folder
@@ -130,7 +131,26 @@ VIENNA = Dataset(
     pieces=None,
 )
 
-_ALL = (RYAN, ONEILL, AIRD, FIDDLE, NOTTINGHAM, MSMD, VIENNA)
+_ASAP = "4097b45757bed854818cf87e77b92323ebf90615"
+ASAP = Dataset(
+    name="asap",
+    title="(n)ASAP: aligned scores and performances of whole piano pieces",
+    licence="CC BY-NC-SA 4.0",
+    citation=(
+        "S. D. Peter, C. E. Cancino-Chacon, F. Foscarin, A. P. McLeod, F. Henkel, E. Karystinaios, "
+        "G. Widmer, Automatic Note-Level Score-to-Performance Alignments in the ASAP Dataset, "
+        "TISMIR 6(1), 2023, doi:10.5334/tismir.149; F. Foscarin, A. McLeod, P. Rigaux, "
+        "F. Jacquemard, M. Sakai, ASAP: a dataset of aligned scores and performances for piano "
+        f"transcription, ISMIR 2020; github.com/CPJKU/asap-dataset @{_ASAP[:7]}"
+    ),
+    **_github("CPJKU/asap-dataset", _ASAP),
+    index="asap_index.csv",
+    load=load_asap,
+    split_rule="100/20/23 (train/valid/test) by piece, asap_split.csv; variants of one together",
+    pieces=None,
+)
+
+_ALL = (RYAN, ONEILL, AIRD, FIDDLE, NOTTINGHAM, MSMD, VIENNA, ASAP)
 CATALOGUE = {dataset.name: dataset for dataset in _ALL}
 
 

@@ -6,20 +6,17 @@ alignment. Here only the sources and the split are taken; what is made of them i
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import posixpath
 import re
-from importlib import resources
 
 from sfpipe.datasets.dataset import Dataset, DatasetPieces, Request
 from sfpipe.datasets.fetch import fetch_files
 from sfpipe.datasets.index import Piece
-from sfpipe.datasets.split import take
+from sfpipe.datasets.split import read_split, take
 from sfpipe.notation.abc_text import decode
 
-SPLIT = "msmd_split.csv"  # piece, split, source
+SPLIT = "msmd_split.csv"
 _INCLUDE = re.compile(r'\\include\s*"([^"]+)"')
 _FIELD = r'^[^%\n]*?\b{name}\s*=\s*(?:#?"([^"\n]*)"|(\\markup.*))'
 _CREATIVE = re.compile(
@@ -29,12 +26,6 @@ _CREATIVE = re.compile(
     r"(?:/|\s|\(\w+\)|licen[sc]e|international|v)*(?P<version>\d\.\d)?",
     re.IGNORECASE,
 )
-
-
-def read_split() -> list[dict[str, str]]:
-    """Rows of the committed table: ``piece``, ``split``, ``source``."""
-    text = resources.files("sfpipe.datasets").joinpath(SPLIT).read_text("utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def load_msmd(dataset: Dataset, request: Request) -> DatasetPieces:
@@ -48,7 +39,7 @@ def load_msmd(dataset: Dataset, request: Request) -> DatasetPieces:
         As `fetch_files`.
     """
     files = fetch_files(dataset, mirror=request.mirror)
-    rows = {row["piece"]: row for row in read_split()}
+    rows = {row["piece"]: row for row in read_split(SPLIT)}
     splits = {name: row["split"] for name, row in rows.items()}
     chosen = take(splits, request.max_pieces, request.seed)
     return DatasetPieces([_piece(rows[name], files) for name in chosen], files)

@@ -15,11 +15,20 @@ The seeded order of a tune is a hash of the seed and its id, not its place in a 
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Sequence
+from importlib import resources
 
 SPLITS = ("train", "valid", "test")
 PROPORTIONS = {"train": 187, "valid": 63, "test": 46}
+
+
+def read_split(table: str) -> list[dict[str, str]]:
+    """Rows of a committed table beside this module: ``piece``, ``split``, ``source``."""
+    text = resources.files("sfpipe.datasets").joinpath(table).read_text("utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def seeded_key(seed: int, name: str) -> str:

@@ -14,7 +14,8 @@ from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.synthesis import synthesize_midi
-from sfpipe.datasets.msmd import read_split
+from sfpipe.datasets.msmd import SPLIT
+from sfpipe.datasets.split import read_split
 from sfpipe.errors import SfpipeError
 from sfpipe.importers import msmd_npz, msmd_v1
 from sfpipe.importers.msmd_pages import UnrolledPages, unroll_pages
@@ -74,7 +75,7 @@ def import_msmd(
     else:
         expected = "<piece>/scores/ (MSMD v1.1) or msmd_train/<piece>.npz (page version)"
         raise other_layout(folder, expected, "unpack the archive and give its folder")
-    splits = {row["piece"]: row["split"] for row in read_split()}
+    splits = {row["piece"]: row["split"] for row in read_split(SPLIT)}
     about: dict[str, Any] = {"dataset": dataset, "params": {"import": "msmd"}, "tools": {}}
     read: functools.partial[Made]
     if files:

@@ -7,13 +7,14 @@ import pytest
 from sfpipe.datasets.catalogue import MSMD
 from sfpipe.datasets.fetch import read_hashes
 from sfpipe.datasets.index import read_index, validate
-from sfpipe.datasets.msmd import included, licence_of, read_split, title_of
+from sfpipe.datasets.msmd import SPLIT, included, licence_of, title_of
+from sfpipe.datasets.split import read_split
 from sfpipe.datasets.stage import download
 from sfpipe.params import DownloadParams
 
 
 def test_the_split_is_msmds_and_every_source_is_in_the_index():
-    rows = read_split()
+    rows = read_split(SPLIT)
     assert Counter(row["split"] for row in rows) == {"train": 354, "valid": 19, "test": 94}
     assert len({row["piece"] for row in rows}) == len({row["source"] for row in rows}) == 467
     index = read_hashes(MSMD)

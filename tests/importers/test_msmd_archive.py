@@ -14,7 +14,8 @@ from sfpipe.audio.soundfonts import DECLARED, find_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.datasets.catalogue import ARCHIVES
-from sfpipe.datasets.msmd import read_split
+from sfpipe.datasets.msmd import SPLIT
+from sfpipe.datasets.split import read_split
 from sfpipe.errors import SfpipeError
 from sfpipe.importers.msmd_archive import import_msmd
 
@@ -191,7 +192,7 @@ def test_unusable_pieces_of_v1_are_listed_with_their_reasons(tmp_path):
     folder = write_v1(tmp_path / "in")
     write_v1(folder, "Nobody__x__x")
     write_v1(folder, SONATINE, late=0.2)
-    split = sorted(row["piece"] for row in read_split())
+    split = sorted(row["piece"] for row in read_split(SPLIT))
     others = [p for p in split if p not in (LES_GRACES, SONATINE)][:3]
     for piece in others:
         write_v1(folder, piece)
