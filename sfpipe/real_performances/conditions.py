@@ -11,14 +11,15 @@ Where there are recordings, they are `direct` and `room`. Where there are none, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfpipe.audio.decoding import AUDIO_SUFFIXES
+from sfpipe.audio.decoding import AUDIO_SUFFIXES, has_sound
 from sfpipe.audio.files import to_int16
 from sfpipe.audio.midi import Midi
 from sfpipe.audio.room import Room, add_noise, reverberate
@@ -106,13 +107,44 @@ def check_recordings(folders: Mapping[Any, str]) -> None:
             )
 
 
-def find_recording(folders: Mapping[Any, str], condition: str, name: str) -> Path | None:
-    """The recording of performance `name` under a condition; None if it is to be simulated."""
-    folder = folders.get(condition)
-    if folder is None:
-        return None
-    same = (p for p in sorted(Path(folder).expanduser().iterdir()) if p.stem == name)
-    return next((p for p in same if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()), None)
+def find_recordings(folder: Path, names: Collection[str]) -> tuple[dict[str, Path], list[str]]:
+    """The recordings in a folder that are of the performances `names`.
+
+    Capital letters in a name or suffix make no difference. What has a usual suffix of recordings
+    is one, be it damaged, and so is any other file with sound in it.
+
+    Returns
+    -------
+    tuple
+        Name -> recording, and a line on every other file in the folder: why it is none of them.
+    """
+    wanted = {name.casefold(): name for name in names}
+    found: dict[str, Path] = {}
+    told = []
+    for path in sorted(folder.expanduser().iterdir(), key=_usual_first):
+        name = wanted.get(path.stem.casefold())
+        if not path.is_file():
+            reason = "a folder; recordings are looked for beside it"
+        elif path.name.startswith("."):
+            reason = "a hidden file"
+        elif name is None:
+            near = difflib.get_close_matches(path.stem, sorted(names), n=1, cutoff=0)
+            reason = f"no performance is called so; the nearest is {', '.join(near)}"
+        elif name in found:
+            reason = f"{found[name].name} is taken for {name}"
+        elif path.suffix.lower() in AUDIO_SUFFIXES or has_sound(path):
+            found[name] = path
+            continue
+        else:
+            reason = "no sound in it"
+        told.append(f"{path}: not used: {reason}")
+    return found, sorted(told)
+
+
+def _usual_first(path: Path) -> tuple[int, str]:
+    suffix = path.suffix.lower()
+    order = AUDIO_SUFFIXES.index(suffix) if suffix in AUDIO_SUFFIXES else len(AUDIO_SUFFIXES)
+    return order, path.name
 
 
 def shown(label: str, simulated: bool) -> str:

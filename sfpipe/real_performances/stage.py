@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.audio import binding
-from sfpipe.audio.files import load_audio, write_flac
+from sfpipe.audio.files import load_audio, print_notice, write_flac
 from sfpipe.audio.midi import read_midi
 from sfpipe.audio.performances import MADE, made_files, score_onsets, write_onsets
 from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
@@ -29,7 +30,7 @@ from sfpipe.real_performances.conditions import (
     Voice,
     check_recordings,
     describe,
-    find_recording,
+    find_recordings,
     render_condition,
 )
 from sfpipe.real_performances.notes import ScoreNote, read_match, read_score_notes
@@ -57,6 +58,7 @@ class PerformanceJob:
     gain: float
     seed: int
     fluidsynth: str
+    recordings: dict[str, Path]  # by condition
 
     @property
     def name(self) -> str:
@@ -75,6 +77,7 @@ def performances(
     gain: float,
     seed: int,
     jobs: int = -1,
+    tell: Callable[[str], None] = print_notice,
 ) -> StageReport:
     """Align all performances of a data set and write them to ``out/performances.h5``.
 
@@ -91,6 +94,9 @@ def performances(
         FluidSynth's, as in `synthesize`.
     seed:
         With the performance's name, of the background noise.
+    tell:
+        Is given a line on each performance that is left out, on each file of a folder of
+        recordings that is not used, and on how many performances are simulated.
 
     Raises
     ------
@@ -112,6 +118,23 @@ def performances(
         "direct": resolve_soundfont(params.direct_soundfont),
     }
     report = StageReport()
+
+    def skip(name: str, reason: str) -> None:
+        report.skipped[name] = reason
+        store.skip(name, reason)
+        tell(f"{name}: left out: {reason}")
+
+    names = [PurePosixPath(n).stem for p in pieces for n in _matches(p)]
+    recordings: dict[str, dict[str, Path]] = {}
+    for condition, folder in params.recordings.items():
+        recordings[condition], unused = find_recordings(Path(folder), names)
+        for line in unused:
+            tell(line)
+        if len(recordings[condition]) < len(names):
+            tell(
+                f"{len(recordings[condition])} of {len(names)} performances have a recording in"
+                f" {folder}: the others of condition {condition} are simulated"
+            )
     counts: dict[str, dict[str, Any]] = {}
     recorded = dict.fromkeys(params.recordings, 0)
     tools = {"fluidsynth": binding.version()}
@@ -121,17 +144,24 @@ def performances(
         for piece in pieces:
             try:
                 work = _jobs(
-                    piece, raw, engraved, out, params, fonts, gain, seed, tools["fluidsynth"]
+                    piece,
+                    raw,
+                    engraved,
+                    out,
+                    params,
+                    fonts,
+                    gain,
+                    seed,
+                    tools["fluidsynth"],
+                    recordings,
                 )
             except SfpipeError as error:
-                report.skipped[piece.id] = str(error)
-                store.skip(piece.id, str(error))
+                skip(piece.id, str(error))
                 continue
             for outcome in map_pieces(perform, work, label=f"performances {piece.id}", jobs=jobs):
                 job = outcome.item
                 if outcome.error is not None:
-                    report.skipped[job.name] = outcome.error
-                    store.skip(job.name, outcome.error)
+                    skip(job.name, outcome.error)
                     continue
                 made_audible, counted = outcome.value
                 for performance in made_audible:
@@ -176,7 +206,7 @@ def perform(job: PerformanceJob) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         path.name: sha256(path)
         for path in (job.match, job.midi, job.engraved / "score.mid", job.engraved / _HEADS)
     }
-    recordings = {c: find_recording(job.params.recordings, c, job.match.stem) for c in CONDITIONS}
+    recordings = {c: job.recordings.get(c) for c in CONDITIONS}
     recipes = {c: _recipe(job, c, source, recordings[c]) for c in CONDITIONS}
     missing = [c for c in CONDITIONS if not _is_made(job, c, recipes[c])]
     if missing:
@@ -199,13 +229,15 @@ def _jobs(
     gain: float,
     seed: int,
     fluidsynth: str,
+    recordings: dict[str, dict[str, Path]],
 ) -> list[PerformanceJob]:
     notes = read_score_notes(raw / piece.source)
     placed = place_notes(notes, read_noteheads(engraved / piece.id))
     files = {PurePosixPath(n).name: raw / n for n in piece.performances or {}}
     work = []
-    for name in sorted(n for n in files if n.endswith(".match")):
+    for name in (PurePosixPath(n).name for n in _matches(piece)):
         stem = name.removesuffix(".match")
+        made = {c: of[stem] for c, of in recordings.items() if stem in of}
         midi = files.get(f"{stem}.mid", files[name].with_suffix(".mid"))
         work.append(
             PerformanceJob(
@@ -223,9 +255,15 @@ def _jobs(
                 gain,
                 seed,
                 fluidsynth,
+                made,
             )
         )
     return work
+
+
+def _matches(piece: Piece) -> list[str]:
+    """The match files of a piece, sorted."""
+    return sorted(n for n in piece.performances or {} if n.endswith(".match"))
 
 
 def _make(

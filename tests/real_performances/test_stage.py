@@ -49,8 +49,8 @@ def project(tiny, root: Path) -> dict[str, Path]:
     return {"raw": raw, "engraved": engraved, "clean": clean, "out": root / "real"}
 
 
-def run(paths, params):
-    return performances(params, **paths, dataset="toy", gain=0.2, seed=1, jobs=1)
+def run(paths, params, tell=print):
+    return performances(params, **paths, dataset="toy", gain=0.2, seed=1, jobs=1, tell=tell)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,43 @@ def test_each_recording_says_whether_it_is_simulated(made):
         "p01-direct": True,
         "p01-room": True,
     }
+
+
+def test_every_file_of_a_folder_of_recordings_is_used_or_named(made, tiny, tmp_path):
+    paths, params, _ = made
+    folder = tmp_path / "room"
+    (folder / "more").mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(-3000, 3000, 9 * SAMPLE_RATE).astype(np.int16)
+    soundfile.write(folder / "TINY_p01.WAV", noise, SAMPLE_RATE)
+    shutil.copy(folder / "TINY_p01.WAV", folder / "tiny_p01.ogg")
+    for name in ("tiny_p01.txt", "tiny_p1.aif", ".tiny_p01.wav", "cover.png"):
+        (folder / name).write_bytes(b"not sound")
+    told: list[str] = []
+    run(paths, params.model_copy(update={"recordings": {"room": str(folder)}}), tell=told.append)
+    assert simulated_of(paths["out"] / "tiny")["p01-room"] is False
+    for name, reason in {
+        "tiny_p01.ogg": "TINY_p01.WAV is taken for tiny_p01",
+        "tiny_p01.txt": "TINY_p01.WAV is taken for tiny_p01",
+        "tiny_p1.aif": "no performance is called so; the nearest is tiny_p01",
+        "cover.png": "no performance is called so",
+        ".tiny_p01.wav": "a hidden file",
+        "more": "a folder",
+    }.items():
+        assert [t for t in told if t.startswith(f"{folder / name}: not used: {reason}")], name
+    # Of p02 there is no recording, and it is left out for another reason: both are told.
+    assert any("1 of 2 performances have a recording" in t and "simulated" in t for t in told)
+    assert any(t.startswith("tiny/p02: left out: ") and "tiny_p02.match" in t for t in told)
+    assert len(told) == 8
+
+
+def test_a_recording_that_cannot_be_read_is_told_and_not_simulated(made, tmp_path):
+    paths, params, _ = made
+    (tmp_path / "tiny_p01.m4a").write_bytes(b"not sound")
+    told: list[str] = []
+    again = paths | {"out": tmp_path / "out"}
+    with pytest.raises(SfpipeError, match=r"tiny_p01.m4a: cannot be read as audio"):
+        run(again, params.model_copy(update={"recordings": {"room": str(tmp_path)}}), told.append)
+    assert any(t.startswith("tiny/p01: left out: ") and "tiny_p01.m4a" in t for t in told)
 
 
 def test_a_missing_folder_of_recordings_is_one_line(made, tmp_path):
