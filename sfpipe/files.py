@@ -72,10 +72,8 @@ def remove_made(folder: Path, made: Iterable[Path]) -> None:
         folder.rmdir()
 
 
-def remove_others(
-    out: Path, wanted: Collection[str], made: Callable[[Path], Iterable[Path]]
-) -> None:
-    """Make the folder `out`; remove what a stage made in subfolders that are not `wanted`.
+def remove_others(out: Path, keep: Collection[str], made: Callable[[Path], Iterable[Path]]) -> None:
+    """Make the folder `out`; remove what a stage made in subfolders that are not in `keep`.
 
     Parameters
     ----------
@@ -90,7 +88,7 @@ def remove_others(
     try:
         out.mkdir(parents=True, exist_ok=True)
         for folder in [path for path in out.iterdir() if path.is_dir()]:
-            if folder.name not in wanted:
+            if folder.name not in keep:
                 remove_made(folder, list(made(folder)))
     except OSError as error:
         raise SfpipeError(

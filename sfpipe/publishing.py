@@ -16,11 +16,11 @@ from sfpipe.agents.weights import WEIGHTS
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
 from sfpipe.files import plain_name, read_json, replacing, sha256, write_json
+from sfpipe.following.labels import MANNERS, agent_row
 from sfpipe.following.registry import describe_agent
 from sfpipe.real_performances.conditions import shown
 
 TABLES = {"nottingham": 1, "msmd": 2}
-MANNERS = {"stochastic": "sampled", "argmax": "argmax", "planned": "planned"}
 RESULTS, PIECES, REAL, CARD = "eval.json", "pieces.csv", "real.json", "README.md"
 COLUMNS = ("R_tue", "R_on", "abs dx cm", "R_tue, R_on as counted in 2019")
 LIMITS = (
@@ -253,8 +253,8 @@ def _augmentation(params: Mapping[str, Any] | None) -> str:
 
 def _human(algo: str, human: Mapping[str, Any]) -> list[str]:
     conditions = human["conditions"].values()
-    first = MANNERS[human["meta"].get("policy", "stochastic")]
-    of = {first: algo, "argmax": f"{algo}-argmax"}
+    policies = (human["meta"].get("policy", "stochastic"), "argmax")
+    of = {MANNERS[policy]: agent_row("", algo, policy)[0] for policy in policies}
     rows = {
         f"{shown(c['label'], c['simulated'])}, {policy}": c["followers"][follower]
         for c in conditions

@@ -20,7 +20,6 @@ from sfpipe.store.window import WINDOWS, Window, window_by_name, window_for
 
 CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
-WITH_MEMORY = "belief"  # algo of the agents that `load_agent` does not read: see sfpipe/belief
 
 
 class AgentPlayer:
@@ -132,30 +131,18 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def has_memory(card: Mapping[str, Any]) -> bool:
-    """Whether an agent is one of `sfpipe.belief`, which remembers, and is no `ActorCritic`."""
-    return card.get("algo") == WITH_MEMORY
-
-
 def load_agent(
     folder: str | Path, device: str | torch.device = "cpu"
 ) -> tuple[ActorCritic, dict[str, Any]]:
-    """Read an agent that `save_agent` wrote.
+    """Read an agent that is a network of Tables 1 and 2; `load_follower` reads those of any kind.
 
     Raises
     ------
     SfpipeError
-        If a file is missing or damaged, the weights do not fit the network, or it is an agent
-        with a memory.
+        If a file is missing or damaged, or the weights do not fit the network.
     """
     folder = Path(folder)
     card = read_card(folder)
-    if has_memory(card):
-        raise SfpipeError(
-            "is an agent with a memory, not a network of Tables 1 and 2",
-            file=folder / CARD,
-            remedy="name another agent; evaluate, watch, page and play take this one too",
-        )
     network = ActorCritic(WINDOWS[card["window"]])
     read_weights(folder, network, _how_to_get(folder))
     return network.placed(device).eval(), card

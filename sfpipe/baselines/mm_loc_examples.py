@@ -1,35 +1,16 @@
-"""What MM-Loc is shown: snippets and excerpts cut from a bank, with the place to be named."""
+"""What MM-Loc is shown: snippets and excerpts cut from a bank."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 
-from sfpipe.game.dynamics import clip_position
 from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
 
-class Drawn(NamedTuple):
-    """n examples [shape=(n,)]: where snippet and excerpt begin, and the place in the snippet.
-
-    Attributes
-    ----------
-    column, first_frame:
-        int64, first packed column and frame.
-    x:
-        float64, px from the snippet's left edge.
-    """
-
-    column: torch.Tensor
-    first_frame: torch.Tensor
-    x: torch.Tensor
-
-
 class Examples:
-    """Every frame of every performance of a bank, at any distance from the middle of the snippet.
+    """Cuts images at any place and frame of a bank.
 
     Parameters
     ----------
@@ -43,41 +24,12 @@ class Examples:
     def __init__(self, bank: Bank, context: int):
         self.bank, self.context = bank, context
         self.spectrogram, self.base = _spaced(bank, context - EXCERPT)
-        first, last = (t - EXCERPT for t in (bank.first_frame, bank.last_frame))
-        self._first_frame, self._ends = first, (last - first + 1).cumsum(0)
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def draw(self, n: int, generator: torch.Generator) -> Drawn:
-        """Random examples: all frames alike, the error uniform within the threshold.
-
-        Parameters
-        ----------
-        generator:
-            On the bank's device.
-        """
-        bank, window = self.bank, self.bank.window
-        which = torch.randint(len(self), (n,), generator=generator, device=bank.device)
-        performance = torch.searchsorted(self._ends, which, right=True)
-        frame = self._first_frame[performance] + which
-        frame -= torch.where(performance > 0, self._ends[performance - 1], 0)
-        target = bank.targets[bank.frame_base[performance] + EXCERPT + frame]
-        dice = torch.rand(n, generator=generator, device=bank.device, dtype=torch.float64)
-        moved = target + (2 * dice - 1) * window.threshold_px
-        position = clip_position(bank, performance, moved)
-        start = (position - window.width / 2).to(torch.int64)
-        return Drawn(
-            bank.columns(performance, position),
-            self.first_frames(performance, frame),
-            target - start,
-        )
 
     def first_frames(self, performance: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
         """First packed frames of the excerpts that end with `frame` (unpadded), that included."""
         return self.base[performance] + frame + 1
 
-    def look(
+    def images(
         self, column: torch.Tensor, first_frame: torch.Tensor, *, bfloat16: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Snippets [shape=(n, 1, height, width)] and excerpts [shape=(n, 1, 78, context)]."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sfpipe.agents.agent import CARD, has_memory, read_card
+from sfpipe.agents.agent import CARD, read_card
 from sfpipe.agents.weights import read_weights
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
@@ -30,16 +30,10 @@ def load_belief(
     Raises
     ------
     SfpipeError
-        If a file is missing or damaged, it is another kind of agent, or the weights do not fit.
+        If a file is missing or damaged, or the weights do not fit the network.
     """
     remedy = "train one: sfpipe train, with algo: belief in params.yaml"
     card = read_card(folder)
-    if not has_memory(card):
-        raise SfpipeError(
-            f"is an agent without a memory (algo {card.get('algo')!r})",
-            file=folder / CARD,
-            remedy=remedy,
-        )
     own = override(BeliefFilterParams(), **card.get("filter", {}))
     try:
         shape = {name: card["params"]["belief"][name] for name in SHAPE}

@@ -26,20 +26,20 @@ from sfpipe.params import EngraveParams
 FORMAT = 3  # raise it when what this module writes changes, so that old pieces are made again
 
 
-def fingerprint(piece: Piece, params: EngraveParams) -> str:
+def hash_inputs(piece: Piece, params: EngraveParams) -> str:
     """Hash of everything that determines an engraved piece; equal: nothing to do again."""
     inputs = [FORMAT, piece.sha256, piece.header_sha256, piece.title, piece.split, piece.licence]
     inputs += [verovio_version(), params.model_dump()]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
-def is_done(folder: Path, wanted: str) -> bool:
-    """Whether `folder` holds a piece with the fingerprint `wanted`."""
+def is_done(folder: Path, inputs_hash: str) -> bool:
+    """Whether `folder` holds a piece with the fingerprint `inputs_hash`."""
     try:
         done = json.loads((folder / "engraving.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(done, dict) and done.get("fingerprint") == wanted
+    return isinstance(done, dict) and done.get("fingerprint") == inputs_hash
 
 
 def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
@@ -160,5 +160,5 @@ def _description(
         "px_per_s": round(span / seconds, 3) if seconds else None,
         "median_step_px": round(statistics.median(steps), 3) if steps else None,
         "params": params.model_dump(),
-        "fingerprint": fingerprint(piece, params),
+        "fingerprint": hash_inputs(piece, params),
     }

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.lilypond.piece import engrave_source
-from sfpipe.engraving.lilypond.piece import fingerprint as source_fingerprint
+from sfpipe.engraving.lilypond.piece import hash_inputs as hash_lilypond_inputs
 from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
-from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
+from sfpipe.engraving.piece import engrave_piece, hash_inputs, is_done
 from sfpipe.files import remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
@@ -48,7 +48,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     report = StageReport()
     todo = []
     for piece in pieces:
-        if is_done(out / piece.id, _fingerprint(piece, params)):
+        if is_done(out / piece.id, _hash_inputs(piece, params)):
             report.done.append(piece.id)
         else:
             todo.append(piece)
@@ -82,8 +82,8 @@ def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
         engrave_piece(piece, params, raw, out)
 
 
-def _fingerprint(piece: Piece, params: EngraveParams) -> str:
-    return source_fingerprint(piece) if _is_lilypond(piece) else fingerprint(piece, params)
+def _hash_inputs(piece: Piece, params: EngraveParams) -> str:
+    return hash_lilypond_inputs(piece) if _is_lilypond(piece) else hash_inputs(piece, params)
 
 
 def _is_lilypond(piece: Piece) -> bool:

@@ -80,7 +80,7 @@ def _train(
         if again:
             raise SfpipeError(f"{name} learns nothing", remedy="leave out --train")
         return
-    from sfpipe.training.mm_loc_stage import ready_mm_loc
+    from sfpipe.training.mm_loc import ready_mm_loc
 
     ready_mm_loc(
         sources.baselines.mm_loc,

@@ -24,12 +24,10 @@ from sfpipe.evaluation.figures import save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
-from sfpipe.evaluation.results import agent_labels
 from sfpipe.evaluation.stage import load_agent_and_references
 from sfpipe.evaluation.table import Table, format_number
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
-from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import Sources, load_follower
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame
@@ -77,15 +75,12 @@ def evaluate_real(
     card, window = own.card, own.window
     scores, records = load_records(sources.scores, sources.spectrograms, window)
     aligned, unaligned = group(records, sources.spectrograms)
-    known = agent_labels(own.name, card.get("algo") or "agent", own.policy)
-    labels = {known[name][0]: known[name][1] for name in every}
-    followers: dict[str, LoadedFollower] = {known[name][0]: one for name, one in every.items()}
+    compared = {name: load_follower(name, sources) for name in baselines}
+    followers = {one.row[0]: one for one in (*every.values(), *compared.values())}
+    labels = {name: one.row[1] for name, one in followers.items()}
     # Who is asked about recordings without an alignment: all but those that need one.
-    unchanging = known["agent_argmax" if own.argmax else "agent"][0]
-    covering = {unchanging: own.argmax or own}
-    for name in baselines:
-        followers[name] = covering[name] = load_follower(name, sources)
-        labels[name] = followers[name].label
+    certain = own.argmax or own
+    covering = {certain.row[0]: certain, **compared}
     dataset = dataset_of(sources.scores)
     device = choose_device(params.device)
     results: dict[str, Games] = {}

@@ -23,6 +23,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.validation import LABELS
 from sfpipe.files import read_json
+from sfpipe.following.labels import agent_row
 from sfpipe.real_performances.conditions import shown
 
 PAPER = Path(__file__).with_name("paper.csv")
@@ -161,8 +162,8 @@ def _real_rows(content: Mapping[str, Any], name: str | None) -> list[ResultRow]:
 
 def _own(meta: Mapping[str, Any]) -> tuple[str, str]:
     """The agent's followers in ``real.json``; the others are the same for all agents."""
-    algo = meta.get("algo")
-    return f"{algo}", f"{algo}-argmax"
+    algo = f"{meta.get('algo')}"
+    return agent_row("", algo, "stochastic")[0], agent_row("", algo, "argmax")[0]
 
 
 def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -221,28 +222,11 @@ def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
 def _agent_rows(
     evaluation: Mapping[str, Any], meta: Mapping[str, Any], name: str, dataset: str
 ) -> list[ResultRow]:
-    known = agent_labels(name, meta["algo"], meta.get("policy", ""))
-    rows = [ResultRow(dataset, *known["agent"], evaluation)]
+    algo = meta["algo"]
+    rows = [ResultRow(dataset, *agent_row(name, algo, meta.get("policy", "")), evaluation)]
     for player, figures in evaluation["players"].items():
-        follower, label = known.get(player, (player, player))
-        rows.append(ResultRow(dataset, follower, label, figures))
+        row = player.replace("_", "-"), LABELS.get(player, player)
+        if player == "agent_argmax":
+            row = agent_row(name, algo, "argmax")
+        rows.append(ResultRow(dataset, *row, figures))
     return rows
-
-
-def agent_labels(name: str, algo: str, policy: str) -> dict[str, tuple[str, str]]:
-    """Player of an evaluation -> its name among the followers, as the paper's rows go, and label.
-
-    Parameters
-    ----------
-    name, algo:
-        Of the agent.
-    policy:
-        As in `meta`: ``argmax``, ``planned`` (there is no chance in it), else sampled.
-    """
-    manner = {"argmax": f"{algo}, argmax", "planned": algo}.get(policy, f"{algo}, sampled")
-    return {
-        "agent": (algo, f"{name} ({manner})"),
-        "agent_argmax": (f"{algo}-argmax", f"{name} ({algo}, argmax)"),
-        "optimal": ("optimal", LABELS["optimal"]),
-        "constant_speed": ("constant-speed", LABELS["constant_speed"]),
-    }

@@ -11,6 +11,7 @@ import numpy as np
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.following.evaluation_set import EvaluationSet
+from sfpipe.following.labels import agent_row
 from sfpipe.game.follower import Follower, follow
 from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
@@ -55,6 +56,13 @@ class LoadedFollower:
     card: Mapping[str, Any] = field(default_factory=dict)
     network: ActorCritic | None = None
     argmax: LoadedFollower | None = None
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """Name and label of its row in tables of results."""
+        if not self.card:
+            return self.name, self.label
+        return agent_row(self.name, self.card.get("algo") or "agent", self.policy)
 
     def play(
         self, evaluation_set: EvaluationSet, trials: int = 1, *, quiet: bool = False

@@ -24,7 +24,7 @@ class Sampler:
         self.device = device
         self._queue = torch.empty(0, dtype=torch.int64)
 
-    def draw(self, n: int) -> torch.Tensor:
+    def sample(self, n: int) -> torch.Tensor:
         """The next `n` performances, int64 [shape=(n,)]."""
         while len(self._queue) < n:
             more = torch.randperm(self.n, generator=self.generator)
@@ -60,7 +60,7 @@ class BatchedGame:
     def __init__(self, bank: Bank, window: Window, n_games: int, seed: int):
         self.bank, self.window, self.n_games = bank, window, n_games
         self.sampler = Sampler(len(bank), seed, bank.device)
-        self.state = dynamics.start(bank, self.sampler.draw(n_games))
+        self.state = dynamics.start(bank, self.sampler.sample(n_games))
         self.ended: GameState | None = None  # last states of the games the last step ended
 
     def observation_index(self) -> ObservationIndex:
@@ -105,7 +105,7 @@ class BatchedGame:
         performances:
             int64 [shape=(len(which),)], what they play; None: what the sampler draws.
         """
-        drawn = self.sampler.draw(len(which)) if performances is None else performances
+        drawn = self.sampler.sample(len(which)) if performances is None else performances
         self.put(which, dynamics.start(self.bank, drawn))
 
     def put(self, which: torch.Tensor, states: GameState) -> None:

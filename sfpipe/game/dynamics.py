@@ -6,7 +6,7 @@ when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -113,17 +113,15 @@ def scatter(
     generator:
         On the bank's device.
     """
-    n, device = len(performance), bank.device
-
-    def draw(kind: Callable[..., torch.Tensor]) -> torch.Tensor:
-        return kind(n, generator=generator, device=device, dtype=torch.float64)
-
+    n = len(performance)
+    drawn = partial(torch.rand, n, generator=generator, device=bank.device, dtype=torch.float64)
+    normal = partial(torch.randn, n, generator=generator, device=bank.device, dtype=torch.float64)
     first, last = bank.first_frame[performance], bank.last_frame[performance]
-    frame = first + 1 + (draw(torch.rand) * (last - first - 1)).to(torch.int64)
+    frame = first + 1 + (drawn() * (last - first - 1)).to(torch.int64)
     aim = target(bank, performance, frame)
     earlier = target(bank, performance, (frame - 4).clamp(min=0))
-    speed = ((aim - earlier) / 4 + 2 * draw(torch.rand) - 1).round()
-    error = draw(torch.randn).clamp(-2.5, 2.5) * draw(torch.rand) * (threshold_px / 2.5)
+    speed = ((aim - earlier) / 4 + 2 * drawn() - 1).round()
+    error = normal().clamp(-2.5, 2.5) * drawn() * (threshold_px / 2.5)
     position = clip_position(bank, performance, (aim + error).floor())
     previous = clip_position(bank, performance, position - speed)
     return GameState(performance, frame, frame - 1, position, previous, speed)

@@ -109,10 +109,10 @@ def _play(
     log: list[tuple[torch.Tensor, ...]] = []
     lost = np.zeros(len(order), bool)
     while len(alive):
-        seen = None
+        observation = None
         if player.needs_observation:
-            seen = dynamics.observe(bank, dynamics.observation_index(bank, state))
-        state, out = dynamics.step(bank, state, player.act(state, seen), threshold)
+            observation = dynamics.observe(bank, dynamics.observation_index(bank, state))
+        state, out = dynamics.step(bank, state, player.act(state, observation), threshold)
         log.append((alive, out.error, state.position, out.reward))
         over = out.terminated
         if progress:

@@ -90,10 +90,3 @@ class ConstantSpeed:
         start = self.bank.start_x[state.performance]
         wanted = start + self.px_per_frame * (state.frame - first + 1)
         return ((wanted - state.position).round() - state.speed).clamp(-1, 1)
-
-
-def mean_speed(bank: Bank) -> float:
-    """Mean speed of the target over all performances of a bank, px/frame."""
-    distance = sum(abs(float(i.onset_x_px[-1] - i.onset_x_px[0])) for i in bank.infos)
-    frames = sum(int(i.onset_frames[-1] - i.onset_frames[0]) for i in bank.infos)
-    return distance / max(frames, 1)

@@ -16,7 +16,7 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState
 from sfpipe.inspection.embedding_page import write_hover
 from sfpipe.inspection.state_classes import clefs_of, cluster, kinds_of, predictability, rounded
-from sfpipe.inspection.states import AgentOnBank, Seen, look, visit
+from sfpipe.inspection.states import AgentOnBank, NetworkOutputs, evaluate_states, visit
 from sfpipe.store.reader import read_scores
 
 FEWEST = 10  # states; of fewer there is no map to make
@@ -104,15 +104,15 @@ def embed(
     if max_states and visited > max_states:
         which = np.sort(rng.choice(visited, max_states, replace=False))
         states = dynamics.select(states, torch.from_numpy(which))
-    seen = look(played, states)
-    mapped = project(seen.embedding, seed=seed)
+    outputs = evaluate_states(played, states)
+    mapped = project(outputs.embedding, seed=seed)
     every = kinds_of(played.bank, states, clefs_of(read_scores(scores), engraved))
     kinds = {kind: mask for kind, mask in every.items() if mask.any()}
-    facts = facts_of(played, states, seen, mapped, kinds, visited, rng)
+    facts = facts_of(played, states, outputs, mapped, kinds, visited, rng)
     write_json(out / "embedding.json", facts)
     return [
-        draw_map(mapped.points, seen.value, kinds, out / "embedding.png"),
-        write_hover(played.bank, states, seen, mapped.points, kinds, out / "embedding.html"),
+        draw_map(mapped.points, outputs.value, kinds, out / "embedding.png"),
+        write_hover(played.bank, states, outputs, mapped.points, kinds, out / "embedding.html"),
         out / "embedding.json",
     ]
 
@@ -120,7 +120,7 @@ def embed(
 def facts_of(
     played: AgentOnBank,
     states: GameState,
-    seen: Seen,
+    outputs: NetworkOutputs,
     mapped: Map,
     kinds: dict[str, np.ndarray],
     visited: int,
@@ -135,7 +135,7 @@ def facts_of(
         "pieces": len(names),
         "states_visited": visited,
         "states_mapped": len(piece),
-        "dimensions": seen.embedding.shape[1],
+        "dimensions": outputs.embedding.shape[1],
         "variance_kept_by_pca": round(mapped.explained, 4),
         "clusters": {
             kind: {
@@ -145,7 +145,7 @@ def facts_of(
             for kind, mask in kinds.items()
         },
         "value_r2_of_neighbours": {
-            space: rounded(predictability(points, seen.value, piece, rng=rng))
+            space: rounded(predictability(points, outputs.value, piece, rng=rng))
             for space, points in spaces.items()
         },
     }

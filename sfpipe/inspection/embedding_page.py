@@ -15,7 +15,7 @@ import numpy as np
 
 from sfpipe.files import replacing
 from sfpipe.game.dynamics import GameState
-from sfpipe.inspection.states import Seen, error_px
+from sfpipe.inspection.states import NetworkOutputs, error_px
 from sfpipe.inspection.templates import embed_json, fill_template
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
@@ -28,7 +28,7 @@ _GREYS = 16
 def write_hover(
     bank: Bank,
     states: GameState,
-    seen: Seen,
+    outputs: NetworkOutputs,
     points: np.ndarray,
     kinds: Mapping[str, np.ndarray],
     path: Path,
@@ -55,7 +55,7 @@ def write_hover(
         "pictures": pictures,
         "kinds": list(kinds),
         "left_out": int((~keep).sum()),
-        "columns": _columns(bank, states, seen, points, kinds, keep),
+        "columns": _columns(bank, states, outputs, points, kinds, keep),
     }
     with replacing(path) as temporary:
         temporary.write_text(fill_template(TEMPLATE, data=embed_json(data)), "utf-8")
@@ -65,7 +65,7 @@ def write_hover(
 def _columns(
     bank: Bank,
     states: GameState,
-    seen: Seen,
+    outputs: NetworkOutputs,
     points: np.ndarray,
     kinds: Mapping[str, np.ndarray],
     keep: np.ndarray,
@@ -81,8 +81,8 @@ def _columns(
     table: dict[str, tuple[str, Any]] = {
         "x": ("Uint16Array", x),
         "y": ("Uint16Array", y),
-        "value": ("Float32Array", seen.value),
-        "probability": ("Uint8Array", (255 * seen.probability).round().astype("u1")),
+        "value": ("Float32Array", outputs.value),
+        "probability": ("Uint8Array", (255 * outputs.probability).round().astype("u1")),
         "picture": ("Uint16Array", performance.astype("<u2")),
         "left": ("Uint32Array", left.astype("<u4")),
         "frame": ("Uint32Array", states.frame.numpy().astype("<u4")),

@@ -27,7 +27,7 @@ from sfpipe.inspection.integrated_gradients import (
     explain_states,
 )
 from sfpipe.inspection.saliency import draw_saliency
-from sfpipe.inspection.states import AgentOnBank, error_px, look, visit
+from sfpipe.inspection.states import AgentOnBank, error_px, evaluate_states, visit
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
@@ -101,15 +101,15 @@ def situations(
     away = -float(np.round(error_px(bank, state)[0]))
     offsets = torch.tensor([away - offset, away, away + offset], dtype=torch.float64)
     state = displaced(bank, state, offsets)
-    seen = look(played, state)
+    outputs = evaluate_states(played, state)
     return Situations(
         piece=bank.infos[performance].piece,
         performance=bank.infos[performance].performance,
         frame=int(state.frame[0]) - EXCERPT,
         speed_px=float(state.speed[0]),
         error_px=error_px(bank, state),
-        probability=seen.probability,
-        value=seen.value,
+        probability=outputs.probability,
+        value=outputs.value,
         observation=dynamics.observe(bank, dynamics.observation_index(bank, state)),
     )
 

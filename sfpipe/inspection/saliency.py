@@ -45,7 +45,7 @@ def full_colour(*attributions: np.ndarray) -> float:
 
 
 def draw_saliency(
-    seen: Observation, attributed: Attributions, names: list[str], path: Path
+    observation: Observation, attributed: Attributions, names: list[str], path: Path
 ) -> Path:
     """Draw the four planes of each state, one column per state.
 
@@ -55,12 +55,15 @@ def draw_saliency(
         Of the states, for the titles.
     """
     n = len(attributed)
-    height, width = seen.score.shape[2:]
+    height, width = observation.score.shape[2:]
     tall = 3.3 * height / width
     figure = new_figure(3.3 * n, 2 * (tall + 0.25) + 2 * 1.75 + 0.5)
     grid = figure.add_gridspec(4, n, height_ratios=[tall + 0.1, tall + 0.1, 1.7, 1.7])
     for i in range(n):
-        score, sound = seen.score[i].float().numpy(), seen.spectrogram[i].float().numpy()
+        score, sound = (
+            observation.score[i].float().numpy(),
+            observation.spectrogram[i].float().numpy(),
+        )
         tops = [full_colour(attributed.score[i]), full_colour(attributed.spectrogram[i])]
         rows = [(np.abs(score[c]), attributed.score[i, c], tops[0], "equal") for c in (0, 1)] + [
             (np.sqrt(np.abs(sound[c])), attributed.spectrogram[i, c], tops[1], "auto")

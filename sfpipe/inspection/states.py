@@ -50,7 +50,7 @@ class AgentOnBank:
 
 
 @dataclass(frozen=True)
-class Seen:
+class NetworkOutputs:
     """What the network makes of n states.
 
     Attributes
@@ -141,7 +141,7 @@ def visit(
 
 
 @torch.no_grad()
-def look(played: AgentOnBank, state: GameState, *, batch: int = 1024) -> Seen:
+def evaluate_states(played: AgentOnBank, state: GameState, *, batch: int = 1024) -> NetworkOutputs:
     """Embeddings, policies and values of states, float32 whatever the agent plays in."""
     network = played.actor.network.eval()
     columns: list[tuple[torch.Tensor, ...]] = []
@@ -151,7 +151,7 @@ def look(played: AgentOnBank, state: GameState, *, batch: int = 1024) -> Seen:
         logits, value = network.heads(embedding)
         columns.append((embedding, logits.softmax(1), value))
     parts = (torch.cat(column).float().cpu().numpy() for column in zip(*columns, strict=True))
-    return Seen(*parts)
+    return NetworkOutputs(*parts)
 
 
 def error_px(bank: Bank, state: GameState) -> np.ndarray:

@@ -74,7 +74,7 @@ class BeliefLearner(Learner[PlaceNetwork]):
         """One step on `crops` crops; `frames` counts those that have a label."""
         self.network.train()
         place_loss, distance, duration_loss, n = losses(
-            self.network, self.sampler.draw(self.generator), self.params
+            self.network, self.sampler.sample(self.generator), self.params
         )
         norm = self.descend(place_loss + self.params.duration_coef * duration_loss)
         return {

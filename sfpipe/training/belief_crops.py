@@ -79,7 +79,7 @@ class BeliefCropCutter:
             augmented_weight=params.augmented_weight,
         )
 
-    def draw(self, generator: torch.Generator) -> BeliefCrops:
+    def sample(self, generator: torch.Generator) -> BeliefCrops:
         """One batch.
 
         Parameters
@@ -88,7 +88,7 @@ class BeliefCropCutter:
             On the CPU.
         """
         bank, p = self.bank, self.params
-        at, *where = self.sampler.draw(p.crops, generator)
+        at, *where = self.sampler.sample(p.crops, generator)
         begin, frame = (t.cpu() for t in where)
         first, last = bank.first_frame[at].cpu(), bank.last_frame[at].cpu()
         base, targets = bank.frame_base[at].cpu(), self._targets

@@ -19,7 +19,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 
 
-def fingerprint(value: Any) -> str:
+def hash_identity(value: Any) -> str:
     """Sixteen hex digits that change when anything in `value` (plain data) does."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

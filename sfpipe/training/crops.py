@@ -82,7 +82,7 @@ class CropSampler:
             [weight[is_augmented(i.performance)] * i.n_frames for i in bank.infos]
         )
 
-    def draw(self, n: int, generator: torch.Generator) -> CropIndex:
+    def sample(self, n: int, generator: torch.Generator) -> CropIndex:
         """`n` crops.
 
         Parameters
@@ -201,7 +201,7 @@ class StateCropCutter:
         self._window = torch.arange(self.windows, device=device) * self.step_px
         self._excerpt = torch.arange(self.excerpts, device=device) * self.step_frames
 
-    def draw(self, n: int, generator: torch.Generator) -> Crops:
+    def sample(self, n: int, generator: torch.Generator) -> Crops:
         """`n` crops.
 
         The speed is the target's own of four frames somewhere in the crop, give or take up to
@@ -214,7 +214,7 @@ class StateCropCutter:
             On the CPU.
         """
         bank = self.bank
-        performance, begin, frame = self.sampler.draw(n, generator)
+        performance, begin, frame = self.sampler.sample(n, generator)
         dice = torch.rand(2, n, generator=generator, dtype=torch.float64).to(bank.device)
         first, last = bank.first_frame[performance], bank.last_frame[performance]
         span = self.sampler.frames - 1

@@ -121,7 +121,7 @@ class Dagger(PlayingLearner):
         sooner. The agent's own states must follow, since it never meets these in play.
         """
         game, threshold = self.game, self.game.window.threshold_px
-        drawn = game.sampler.draw(self.params.num_envs * self.params.num_steps)
+        drawn = game.sampler.sample(self.params.num_envs * self.params.num_steps)
         state = dynamics.scatter(self.bank, drawn, self.actor.generator, threshold)
         cost = self.expert.costs(state).to(torch.float32)
         error = state.position - dynamics.target(self.bank, state.performance, state.frame)
@@ -165,6 +165,6 @@ class Dagger(PlayingLearner):
         dice = torch.rand(game.n_games, generator=generator, device=self.bank.device)
         which = (dice < self.params.random_start).nonzero().squeeze(1)
         if len(which):
-            drawn = game.sampler.draw(len(which))
+            drawn = game.sampler.sample(len(which))
             states = dynamics.scatter(self.bank, drawn, generator, game.window.threshold_px)
             game.put(which, states)

@@ -6,6 +6,8 @@ snippet and an excerpt of a crop is an example if the newest frame is played wit
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,12 +15,50 @@ from torch.nn import functional as F
 from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.baselines.mm_loc import MmLoc
 from sfpipe.baselines.mm_loc_examples import Examples
+from sfpipe.game import dynamics
 from sfpipe.params import MmLocParams
 from sfpipe.store import gather
 from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.training.auxiliary.contrastive import ContrastiveHead
 from sfpipe.training.auxiliary.transcription import TranscriptionHead
-from sfpipe.training.crops import Crops, StateCropCutter
+from sfpipe.training.crops import Crops, CropSampler, StateCropCutter
+
+
+class ExampleIndex(NamedTuple):
+    """n examples [shape=(n,)]: where snippet and excerpt begin, and the place in the snippet.
+
+    Attributes
+    ----------
+    column, first_frame:
+        int64, first packed column and frame.
+    x:
+        float64, px from the snippet's left edge.
+    """
+
+    column: torch.Tensor
+    first_frame: torch.Tensor
+    x: torch.Tensor
+
+
+def random_examples(examples: Examples, n: int, generator: torch.Generator) -> ExampleIndex:
+    """Random examples: all frames alike, the error uniform within the threshold.
+
+    Parameters
+    ----------
+    generator:
+        On the CPU.
+    """
+    bank, half = examples.bank, examples.bank.window.width / 2
+    reach = bank.window.threshold_px
+    sampler = CropSampler(
+        bank, strip_px=bank.window.width, frames=1, left_px=(half - reach, half + reach)
+    )
+    performance, begin, frame = sampler.sample(n, generator)
+    return ExampleIndex(
+        bank.columns(performance, begin + half),
+        examples.first_frames(performance, frame - EXCERPT),
+        dynamics.target(bank, performance, frame) - begin,
+    )
 
 
 class MmLocCrops(nn.Module):
@@ -59,7 +99,7 @@ class MmLocCrops(nn.Module):
             On the CPU.
         """
         (network,) = self._network
-        crops = self.sampler.draw(self.params.crops, generator)
+        crops = self.sampler.sample(self.params.crops, generator)
         which = crops.playable.nonzero().unbind(1)
         snippets, excerpts = self._images(crops, bfloat16)
         device = snippets.device.type

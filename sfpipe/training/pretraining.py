@@ -71,7 +71,7 @@ class Pretraining(PlayingLearner):
     def learn(self) -> dict[str, Any]:
         """One step on `crops` crops; `frames` counts their states."""
         p, network = self.params, self.network
-        crops = self.sampler.draw(p.crops, self.generator)
+        crops = self.sampler.sample(p.crops, self.generator)
         which = crops.playable.nonzero().unbind(1)
         states = crops.states(which)
         network.train()

@@ -47,7 +47,7 @@ class Reinforce(PlayingLearner):
         """Indices, actions, rewards and returns of all steps of `num_envs` new games, flat."""
         self.network.eval()
         bank, device = self.bank, self.bank.device
-        state = dynamics.start(bank, self.game.sampler.draw(self.game.n_games))
+        state = dynamics.start(bank, self.game.sampler.sample(self.game.n_games))
         alive = torch.arange(self.game.n_games, device=device)
         steps: list[tuple] = []
         while len(alive):

@@ -20,7 +20,7 @@ from sfpipe.store.bank import Bank, load_bank
 from sfpipe.store.reader import augmentation, strip_height
 from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import Window, window_by_name, window_for
-from sfpipe.training.checkpoint import fingerprint, remove_checkpoint
+from sfpipe.training.checkpoint import hash_identity, remove_checkpoint
 from sfpipe.training.trainer import Phases, Trainer, TrainerState
 
 
@@ -116,7 +116,7 @@ def run_training(
     options:
         Of the `Trainer`.
     """
-    checkpoint = checkpoints / f"{fingerprint(identity)}.pt" if checkpoints else None
+    checkpoint = checkpoints / f"{hash_identity(identity)}.pt" if checkpoints else None
     with stop_signals() as stop:
         trainer = Trainer(
             phases, rule, checkpoint=checkpoint, should_stop=lambda: bool(stop), **options

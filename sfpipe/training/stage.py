@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from sfpipe.agents.agent import WITH_MEMORY, find_agent, load_agent, save_agent
+from sfpipe.agents.agent import find_agent, load_agent, read_card, save_agent
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.weights import WEIGHTS
 from sfpipe.belief.agent import SHAPE, load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.game.players import mean_speed
+from sfpipe.following.registry import describe_agent
 from sfpipe.params import BeliefFilterParams, TrainParams
 from sfpipe.store.reader import strip_height
 from sfpipe.store.records import load_records
@@ -33,6 +33,7 @@ from sfpipe.training.reinforce import Reinforce
 from sfpipe.training.session import Session, data_hashes, open_session, run_training
 from sfpipe.training.trainer import Phases, TrainerState
 
+# All but that of agents with a memory, which learn from crops alone.
 LEARNERS: dict[str, type[PlayingLearner]] = {
     kind.algo: kind for kind in (Pretraining, Dagger, Reinforce, A2C, PPO)
 }
@@ -83,12 +84,12 @@ def train(
     start = params.common.start_from
     network: nn.Module
     phases: Phases
-    if algo == WITH_MEMORY:
+    if algo not in LEARNERS:
         torch.manual_seed(seed)  # layers draw their first weights from no other generator
         shape = {name: getattr(params.belief, name) for name in SHAPE}
         memory = PlaceNetwork(session.window, dropout=params.belief.dropout, **shape)
         if start:
-            identity["start_from"] = _start_from(memory, start)
+            identity["start_from"] = _start_from(memory, start, algo)
         network = memory.to(session.device)
         strips, valid = load_records(scores, spectrograms, session.window, split="valid")
         phases = {
@@ -102,7 +103,7 @@ def train(
         actor_critic = ActorCritic(session.window, dropout=params.common.dropout)
         actor_critic.initialise(torch.Generator().manual_seed(seed))
         if start:
-            identity["start_from"] = _start_from(actor_critic, start)
+            identity["start_from"] = _start_from(actor_critic, start, algo)
         network = actor_critic.placed(session.device)
         phases = playing_phases(
             names,
@@ -122,7 +123,7 @@ def train(
         shares=minute_shares(names, params),
         checkpoint_seconds=params.common.checkpoint_seconds,
         log=log,
-        validate_first=bool(start) and algo != WITH_MEMORY,
+        validate_first=bool(start) and algo in LEARNERS,
         save=lambda state: save_agent(
             out, network, identity | training_facts(state, session, scores) | card
         ),
@@ -133,7 +134,7 @@ def train(
 
 def phase_names(algo: str, params: TrainParams) -> list[str]:
     """What is trained one after the other: pretraining and a warm start, if any, then `algo`."""
-    if algo == WITH_MEMORY:
+    if algo not in LEARNERS:
         return [algo]
     warm = params.common.warm_start
     before = ["pretraining"] if params.pretraining.max_frames else []
@@ -158,7 +159,7 @@ def minute_shares(names: list[str], params: TrainParams) -> dict[str, float]:
     """
     own = params.pretraining.share_of_minutes
     shares, end = {}, 0.0
-    limits = {name: getattr(params, name).max_frames for name in names if name != WITH_MEMORY}
+    limits = {name: getattr(params, name).max_frames for name in names if name in LEARNERS}
     played = [limit for name, limit in limits.items() if name != "pretraining"]
     left = 1 - own if "pretraining" in names else 1.0
     for name in names:
@@ -190,7 +191,6 @@ def training_facts(state: TrainerState, session: Session, scores: Path) -> dict[
         "validation_r_on": state.best["r_on"],
         **session.facts(),
         "strip_height_px": strip_height(scores),
-        "px_per_frame": mean_speed(session.train_bank),  # of the constant-speed player
         "state": summary,
         "curve": [
             [int(e["frames"]), round(e["minutes"], 2), round(e["validation_r_on"], 4)]
@@ -199,7 +199,7 @@ def training_facts(state: TrainerState, session: Session, scores: Path) -> dict[
     }
 
 
-def _start_from(network: nn.Module, agent: str) -> dict[str, Any]:
+def _start_from(network: nn.Module, agent: str, algo: str) -> dict[str, Any]:
     """Give `network` an agent's weights; what a card says of the agent it began with.
 
     Raises
@@ -208,6 +208,12 @@ def _start_from(network: nn.Module, agent: str) -> dict[str, Any]:
         If it is another kind of agent, or one with another window or shape.
     """
     folder = find_agent(agent)
+    if describe_agent(read_card(folder)) != describe_agent({"algo": algo}):
+        raise SfpipeError(
+            f"is another kind of agent than those of 'algo: {algo}'",
+            file=folder,
+            remedy="start from an agent of the same kind, or set another algo",
+        )
     if isinstance(network, PlaceNetwork):
         memory, _, card = load_belief(folder)
         _require_window(folder, memory.window, network.window)

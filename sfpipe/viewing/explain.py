@@ -39,8 +39,8 @@ def saliency(one: ShownGame) -> list[Saliency]:
             remedy="name an agent with --agent, or leave --explain out",
         )
     scores, sounds = [], []
-    for seen in observations(one.game, one.bank, 0):
-        found = explain_states(network, seen, steps=STEPS, tolerance=TOLERANCE)
+    for observation in observations(one.game, one.bank, 0):
+        found = explain_states(network, observation, steps=STEPS, tolerance=TOLERANCE)
         scores.append(found.score.sum(1))
         sounds.append(found.spectrogram.sum(1))
     score, sound = np.concatenate(scores), np.concatenate(sounds)

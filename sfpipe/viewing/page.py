@@ -39,7 +39,7 @@ def page(
     params: Params,
     paths: Paths,
     followers: Sequence[str],
-    wanted: Selection,
+    selection: Selection,
     *,
     deterministic: bool = False,
     out: Path | None = None,
@@ -50,7 +50,7 @@ def page(
     ----------
     followers:
         Names or folders, as `load_follower` takes them, in the order of the legend.
-    wanted, deterministic:
+    selection, deterministic:
         As `sfpipe.viewing.watch.watch`.
     out:
         The file; by default ``pages/<piece>-<performance>.html``.
@@ -60,7 +60,7 @@ def page(
     SfpipeError
         If a store, an agent or the recording cannot be read, or ffmpeg fails.
     """
-    shown = select_performance(paths, wanted, seed=params.seed)
+    shown = select_performance(paths, selection, seed=params.seed)
     traces = [
         play_selected(shown, name, params, paths, deterministic=deterministic).trace
         for name in followers
@@ -105,7 +105,7 @@ def write_page(
         "followers": [_truth(shown), *(_follower(t, i) for i, t in enumerate(traces))],
         "sound": None if samples is None else _base64(encode_sound(samples)),
     }
-    subtitle = " · ".join(filter(None, (record.piece, record.performance, shown.heard)))
+    subtitle = " · ".join(filter(None, (record.piece, record.performance, shown.condition_label)))
     title = score.title or record.piece
     return fill_template(TEMPLATE, title=title, subtitle=subtitle, data=embed_json(data))
 

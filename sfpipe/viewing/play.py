@@ -46,7 +46,7 @@ def play(
     params: Params,
     paths: Paths,
     agent: str | None,
-    wanted: Selection,
+    selection: Selection,
     *,
     count_in_s: float = COUNT_IN_S,
 ) -> Result:
@@ -60,7 +60,7 @@ def play(
     SfpipeError
         If a store or the agent cannot be read, or there is no pygame or no display.
     """
-    shown = select_performance(paths, wanted, seed=params.seed)
+    shown = select_performance(paths, selection, seed=params.seed)
     names = [*([agent] if agent else []), "optimal"]
     others = [play_selected(shown, name, params, paths) for name in names]
     session = PlaySession(shown, others[0].bank)

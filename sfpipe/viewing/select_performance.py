@@ -81,16 +81,18 @@ class SelectedPerformance:
     @property
     def title(self) -> str:
         """What the piece is called; first, where no long title hides it, how it is heard."""
-        return " · ".join(filter(None, (self.heard, self.score.title or self.score.piece)))
+        return " · ".join(
+            filter(None, (self.condition_label, self.score.title or self.score.piece))
+        )
 
     @property
-    def heard(self) -> str:
+    def condition_label(self) -> str:
         """The condition of a human performance, and whether it is simulated; empty of others."""
         condition = self.performance.condition
         return condition and labelled(LABELS.get(condition, condition), self.performance.simulated)
 
 
-def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> SelectedPerformance:
+def select_performance(paths: Paths, selection: Selection, *, seed: int = 0) -> SelectedPerformance:
     """Read one performance from the stores.
 
     Parameters
@@ -103,10 +105,10 @@ def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> Sel
     SfpipeError
         If a store cannot be read or there is no such piece or performance, naming the nearest.
     """
-    store = paths.performances if wanted.real else paths.spectrograms
-    piece, performance, split = wanted.piece, wanted.performance, wanted.split
+    store = paths.performances if selection.real else paths.spectrograms
+    piece, performance, split = selection.piece, selection.performance, selection.split
     # Human performances belong to no split that agents are trained on.
-    names = list_performances(store, None if piece or wanted.real else split)
+    names = list_performances(store, None if piece or selection.real else split)
     if not names:
         raise SfpipeError(f"no performance in split {split}", file=store, remedy="see --split")
     if piece is None:
@@ -120,7 +122,7 @@ def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> Sel
     scores = read_scores(paths.scores, pieces=[piece])
     _known(piece, scores, "piece", paths.scores)
     folder = paths.engraved / piece
-    sounds = paths.real if wanted.real else paths.audio
+    sounds = paths.real if selection.real else paths.audio
     recording = sounds / piece / f"{record.performance}.flac"
     return SelectedPerformance(
         scores[piece],
@@ -128,7 +130,7 @@ def select_performance(paths: Paths, wanted: Selection, *, seed: int = 0) -> Sel
         store,
         recording if recording.is_file() else None,
         folder if folder.is_dir() else None,
-        as_written=not wanted.real,
+        as_written=not selection.real,
         raw=paths.raw,
     )
 

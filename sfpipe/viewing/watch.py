@@ -21,7 +21,7 @@ def watch(
     params: Params,
     paths: Paths,
     follower: str,
-    wanted: Selection,
+    selection: Selection,
     *,
     deterministic: bool = False,
     explain: bool = False,
@@ -35,7 +35,7 @@ def watch(
     ----------
     follower:
         Name or folder, as `load_follower` takes it.
-    wanted:
+    selection:
         Which performance; a piece is drawn by ``params.seed``.
     deterministic:
         An agent takes its most probable action instead of drawing one.
@@ -51,7 +51,7 @@ def watch(
         If a store, the agent or the recording cannot be read, `explain` is asked of a follower
         without a network, or ffmpeg fails.
     """
-    shown = select_performance(paths, wanted, seed=params.seed)
+    shown = select_performance(paths, selection, seed=params.seed)
     one = play_selected(shown, follower, params, paths, deterministic=deterministic)
     samples = sound_of(shown, params.synthesize)
     if samples is None:

@@ -15,6 +15,7 @@ from sfpipe.game.follower import follow
 from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 from sfpipe.store.window import WINDOWS
+from sfpipe.training.mm_loc_crops import random_examples
 from tests.toy import NOTTINGHAM, performance_record, score_record, two_pieces
 
 
@@ -60,27 +61,26 @@ def test_examples_by_hand(name):
     scores, performances = records(window)
     bank = Bank(scores, performances, window)
     examples = Examples(bank, context)
-    assert len(examples) == (64 - 4 + 1) + (80 - 10 + 1)
     for p, record in enumerate(performances):
         for frame in (0, 5, 69):
             at = examples.first_frames(torch.tensor([p]), torch.tensor([frame]))
-            heard = examples.look(bank.columns(torch.tensor([p]), torch.tensor([300.0])), at)[1]
+            heard = examples.images(bank.columns(torch.tensor([p]), torch.tensor([300.0])), at)[1]
             padded = np.pad(record.spectrogram, ((0, 0), (context, 0)))
             expected = padded[:, frame + 1 : frame + 1 + context]
             np.testing.assert_array_equal(heard[0, 0].numpy(), expected)
-    drawn = examples.draw(500, torch.Generator().manual_seed(0))
+    drawn = random_examples(examples, 500, torch.Generator().manual_seed(0))
     middle = window.width / 2
     assert (drawn.x - middle).abs().max() <= window.threshold_px + 1
     assert (drawn.x - middle).abs().max() > 0.8 * window.threshold_px
-    snippets, excerpts = examples.look(drawn.column, drawn.first_frame)
+    snippets, excerpts = examples.images(drawn.column, drawn.first_frame)
     assert snippets.shape == (500, 1, *window.image_shape) and excerpts.shape == (
         500,
         1,
         78,
         context,
     )
-    # Every frame from the first to the last onset is drawn, and no other.
-    first, last = examples.first_frames(torch.tensor([0, 1]), torch.tensor([4, 80])).tolist()
+    # Every frame between the first and the last onset is drawn, and no other.
+    first, last = examples.first_frames(torch.tensor([0, 1]), torch.tensor([5, 79])).tolist()
     assert drawn.first_frame.min() == first and drawn.first_frame.max() == last
 
 
@@ -91,8 +91,8 @@ def test_the_place_is_that_of_the_target_in_the_snippet():
     score.strip[:, 200] = 0
     bank = Bank({"a": score}, [performance_record("a", [0.2, 3.2], frames=70)], NOTTINGHAM)
     examples = Examples(bank, 80)
-    drawn = examples.draw(50, torch.Generator().manual_seed(0))
-    snippets = examples.look(drawn.column, drawn.first_frame)[0]
+    drawn = random_examples(examples, 50, torch.Generator().manual_seed(0))
+    snippets = examples.images(drawn.column, drawn.first_frame)[0]
     assert torch.equal(snippets[:, 0, 0].argmax(1).to(torch.float64), drawn.x)
     assert snippets.max() == 1 and len(drawn.x.unique()) > 20
 
@@ -100,13 +100,13 @@ def test_the_place_is_that_of_the_target_in_the_snippet():
 def test_bfloat16_examples_are_the_float32_ones_rounded():
     bank = Bank(*records(), NOTTINGHAM)
     examples = Examples(bank, 80)
-    drawn = examples.draw(20, torch.Generator().manual_seed(0))
-    exact = examples.look(drawn.column, drawn.first_frame)
-    rounded = examples.look(drawn.column, drawn.first_frame, bfloat16=True)
+    drawn = random_examples(examples, 20, torch.Generator().manual_seed(0))
+    exact = examples.images(drawn.column, drawn.first_frame)
+    rounded = examples.images(drawn.column, drawn.first_frame, bfloat16=True)
     for a, b in zip(exact, rounded, strict=True):
         assert torch.equal(a.to(torch.bfloat16), b)
     with pytest.raises(IndexError, match="leaves an image"):
-        examples.look(drawn.column, torch.full((1,), examples.spectrogram.shape[1]))
+        examples.images(drawn.column, torch.full((1,), examples.spectrogram.shape[1]))
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -114,9 +114,9 @@ def test_sliding_estimates_equal_forward_passes(name):
     window = WINDOWS[name]
     bank, network = Bank(*records(window), window), network_for(WINDOWS[name])
     examples = Examples(bank, network.context)
-    drawn = examples.draw(30, torch.Generator().manual_seed(0))
+    drawn = random_examples(examples, 30, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logits = network(*examples.look(drawn.column, drawn.first_frame))
+        logits = network(*examples.images(drawn.column, drawn.first_frame))
     x = MmLocPlaces(network, examples)(drawn.column, drawn.first_frame)
     torch.testing.assert_close(x, network.places(logits), atol=0.05, rtol=0)
     assert x.std() > 0.1

@@ -32,7 +32,7 @@ def template(tmp_path_factory) -> Path:
     write_stores(root)
     network = ActorCritic(WINDOWS["nottingham"])
     network.initialise(torch.Generator().manual_seed(0))
-    save_agent(root / "models/agent", network, {"window": "nottingham", "px_per_frame": 4.0})
+    save_agent(root / "models/agent", network, {"window": "nottingham"})
     return root
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sfpipe.datasets.index import read_index
 from sfpipe.engraving.files import NOTEHEADS, SYSTEMS, read_image, read_noteheads, read_systems
-from sfpipe.engraving.piece import engrave_piece, fingerprint, is_done
+from sfpipe.engraving.piece import engrave_piece, hash_inputs, is_done
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EngraveParams
@@ -121,7 +121,7 @@ def test_an_interrupted_piece_leaves_no_half_folder(toy, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         engrave_piece(piece, EngraveParams(), raw, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert not is_done(tmp_path / piece.id, fingerprint(piece, EngraveParams()))
+    assert not is_done(tmp_path / piece.id, hash_inputs(piece, EngraveParams()))
 
 
 def test_no_raw_data_and_an_output_that_cannot_be_written(toy, tmp_path):

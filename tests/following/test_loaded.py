@@ -102,7 +102,7 @@ def test_constant_speed_is_that_of_the_data_set_whoever_is_evaluated(stores, tmp
     assert training_speed(*stores) == pytest.approx(70 / 22)
     params = EvaluateParams(device="cpu", precision="float32", split="valid")
     rows = []
-    for speed in (0.5, 9.0):  # as agents trained at other tempi recorded it
+    for speed in (0.5, 9.0):  # as cards of earlier versions have it
         card = {"window": "nottingham", "px_per_frame": speed}
         save_agent(tmp_path / "one", actor_for(NOTTINGHAM).network, card)
         written = evaluate(params, *stores, tmp_path / "one", tmp_path, seed=0, quiet=True)

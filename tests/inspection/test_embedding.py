@@ -13,7 +13,7 @@ from sfpipe.game import dynamics
 from sfpipe.inspection.embedding import embed, project
 from sfpipe.inspection.embedding_page import write_hover
 from sfpipe.inspection.state_classes import kinds_of
-from sfpipe.inspection.states import look, visit
+from sfpipe.inspection.states import evaluate_states, visit
 from sfpipe.store.writer import write_scores
 
 pytest.importorskip("sklearn", reason="pip install 'sfpipe[inspect]'")
@@ -61,15 +61,15 @@ def test_the_page_cuts_what_the_network_saw(name, request, tmp_path):
     bank = played.bank
     states, _ = visit(played, deterministic=True)
     some = dynamics.select(states, (states.frame - states.frame.min()) % 4 == 0)
-    seen = look(played, some)
-    points = np.random.default_rng(0).random((len(seen.value), 2)).astype(np.float32)
+    outputs = evaluate_states(played, some)
+    points = np.random.default_rng(0).random((len(outputs.value), 2)).astype(np.float32)
     path = tmp_path / "page.html"
-    write_hover(bank, some, seen, points, kinds_of(bank, some), path)
+    write_hover(bank, some, outputs, points, kinds_of(bank, some), path)
     data = page_data(path)
-    np.testing.assert_allclose(column(data, "value"), seen.value)
+    np.testing.assert_allclose(column(data, "value"), outputs.value)
     observed = dynamics.observe(bank, dynamics.observation_index(bank, some))
     height, width = bank.window.image_shape
-    for i in range(len(seen.value)):
+    for i in range(len(outputs.value)):
         source = data["pictures"][column(data, "picture")[i]]
         left, frame = column(data, "left")[i], column(data, "frame")[i]
         strip = picture(source["strip"])[:, left : left + width]
@@ -86,14 +86,14 @@ def test_the_page_cuts_what_the_network_saw(name, request, tmp_path):
 
 def test_states_without_room_are_counted(trained, tmp_path):
     states, _ = visit(trained, deterministic=True)
-    seen = look(trained, states)
-    points = np.zeros((len(seen.value), 2), np.float32)
-    path = write_hover(trained.bank, states, seen, points, {}, tmp_path / "p.html", most_bytes=1)
+    outputs = evaluate_states(trained, states)
+    points = np.zeros((len(outputs.value), 2), np.float32)
+    path = write_hover(trained.bank, states, outputs, points, {}, tmp_path / "p.html", most_bytes=1)
     data = page_data(path)
     first = int((states.performance == 0).sum())
     assert len(data["pictures"]) == 1
     assert len(column(data, "value")) == first
-    assert data["left_out"] == len(seen.value) - first
+    assert data["left_out"] == len(outputs.value) - first
 
 
 def test_embed(trained, tmp_path):

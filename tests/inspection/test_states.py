@@ -6,7 +6,7 @@ import torch
 
 from sfpipe.errors import SfpipeError
 from sfpipe.game import dynamics
-from sfpipe.inspection.states import error_px, look, visit
+from sfpipe.inspection.states import error_px, evaluate_states, visit
 
 
 def test_every_state_of_every_game_is_kept_in_order(trained):
@@ -28,15 +28,15 @@ def test_look_is_a_forward_pass(name, request):
     played = request.getfixturevalue(name)
     bank, network = played.bank, played.actor.network
     states = dynamics.start(bank, torch.tensor([0, 1]))
-    seen = look(played, states, batch=1)
+    outputs = evaluate_states(played, states, batch=1)
     observed = dynamics.observe(bank, dynamics.observation_index(bank, states))
     with torch.no_grad():
         embedding = network.embed(*observed)
         logits, value = network.heads(embedding)
-    assert seen.embedding.shape == (2, network.width)
-    np.testing.assert_allclose(seen.embedding, embedding.numpy(), atol=1e-4, rtol=1e-3)
-    np.testing.assert_allclose(seen.probability, logits.softmax(1).numpy(), atol=1e-4)
-    np.testing.assert_allclose(seen.value, value.numpy(), atol=1e-4, rtol=1e-3)
+    assert outputs.embedding.shape == (2, network.width)
+    np.testing.assert_allclose(outputs.embedding, embedding.numpy(), atol=1e-4, rtol=1e-3)
+    np.testing.assert_allclose(outputs.probability, logits.softmax(1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(outputs.value, value.numpy(), atol=1e-4, rtol=1e-3)
 
 
 def test_performance_by_name_or_drawn(trained):

@@ -20,15 +20,15 @@ def sampler(window: Window, params: BeliefParams = PARAMS) -> BeliefCropCutter:
     return BeliefCropCutter(Bank(scores, performances, window), scores, params)
 
 
-def draw(of: BeliefCropCutter, seed: int = 0):
-    return of.draw(torch.Generator().manual_seed(seed))
+def sample(of: BeliefCropCutter, seed: int = 0):
+    return of.sample(torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_shapes(name):
     window = WINDOWS[name]
     s = sampler(window)
-    crops = draw(s)
+    crops = sample(s)
     assert s.before == 66
     assert crops.strip.shape == (6, 1, window.image_shape[0], 64 * COLUMNS)
     assert crops.sound.shape == (6, 1, 78, s.before + 30)
@@ -44,7 +44,7 @@ def test_sound_strip_and_target_belong_together(name):
     sound = bank.spectrogram.numpy()
     seen = 0
     for seed in range(4):
-        crops = draw(s, seed)
+        crops = sample(s, seed)
         for i in range(6):
             first = crops.sound[i, 0, :, s.before].numpy()
             at = int(np.abs(sound - first[:, None]).sum(0).argmin())
@@ -86,7 +86,7 @@ def test_silence_precedes_every_performance_however_far_is_heard():
 
 def test_the_same_seed_draws_the_same_and_another_another():
     s = sampler(WINDOWS["nottingham"], BeliefParams(crops=6, frames=30, places=64))
-    a, b, other = draw(s, 3), draw(s, 3), draw(s, 4)
+    a, b, other = sample(s, 3), sample(s, 3), sample(s, 4)
     assert all(torch.equal(x.nan_to_num(), y.nan_to_num()) for x, y in zip(a, b, strict=True))
     assert not torch.equal(a.sound, other.sound)
 
@@ -94,7 +94,7 @@ def test_the_same_seed_draws_the_same_and_another_another():
 def test_half_of_the_sounds_are_changed_and_stay_sounds():
     wild = BeliefParams(crops=64, frames=30, places=64, noise=0.1)
     still = BeliefParams(crops=64, frames=30, places=64, **PLAIN)
-    changed, plain = (draw(sampler(WINDOWS["nottingham"], p)) for p in (wild, still))
+    changed, plain = (sample(sampler(WINDOWS["nottingham"], p)) for p in (wild, still))
     same = [
         torch.allclose(a, b, atol=1e-4) for a, b in zip(changed.sound, plain.sound, strict=True)
     ]
@@ -155,7 +155,7 @@ def test_a_strip_narrower_than_a_passage(name):
     performances = [performance_record("a", [0.2, 1.2, 3.2], frames=70)]
     params = PARAMS.model_copy(update={"places": 160})
     s = BeliefCropCutter(Bank(scores, performances, window), scores, params)
-    crops = draw(s)
+    crops = sample(s)
     columns = 160 * COLUMNS
     strip = s.bank.strip.numpy()
     assert columns * window.shrink > int(s.bank.strip_width[0])

@@ -99,15 +99,15 @@ def test_what_looks_into_the_paper_s_networks_refuses_it(project, sfpipe):
         assert code == 1
         assert "is no network of Tables 1 and 2" in err
         assert " -> name another agent" in err
-    with pytest.raises(SfpipeError, match="with a memory"):
+    with pytest.raises(SfpipeError, match="does not hold this network's weights"):
         load_agent(project / "models/agent")
 
 
-def test_a_network_of_the_paper_is_no_agent_with_a_memory(project, tmp_path):
-    card = json.loads((project / "models/agent/agent.json").read_text())
-    (tmp_path / CARD).write_text(json.dumps(card | {"algo": "ppo"}))
-    with pytest.raises(SfpipeError, match=r"without a memory \(algo 'ppo'\)"):
-        load_belief(tmp_path)
+def test_a_training_begins_with_no_agent_of_another_kind(project, tmp_path):
+    stores = (project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5")
+    params = TrainParams(common={"device": "cpu", "start_from": "models/agent"})
+    with pytest.raises(SfpipeError, match="is another kind of agent than those of 'algo: ppo'"):
+        train(params, *stores, tmp_path, algo="ppo", seed=1)
 
 
 def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from sfpipe.params import TrainParams
 from sfpipe.training.a2c import A2C
 from sfpipe.training.checkpoint import (
-    fingerprint,
+    hash_identity,
     load_checkpoint,
     remove_checkpoint,
     save_checkpoint,
@@ -60,9 +60,9 @@ def test_fingerprints_tell_trainings_apart():
         return {"seed": 1, "params": params.a2c.model_dump(), "data": {"scores": "ab"}}
 
     a = identity()
-    assert fingerprint(a) == fingerprint(json.loads(json.dumps(a)))
+    assert hash_identity(a) == hash_identity(json.loads(json.dumps(a)))
     others = [a | {"seed": 2}, a | {"data": {"scores": "ac"}}, identity(0.8)]
-    assert len({fingerprint(x) for x in (a, *others)}) == 4
+    assert len({hash_identity(x) for x in (a, *others)}) == 4
 
 
 def test_a_checkpoint_of_another_kind_of_device_goes_on():

@@ -14,7 +14,7 @@ from sfpipe.following.registry import Sources, load_follower
 from sfpipe.params import MmLocParams
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.checkpoint import save_checkpoint
-from sfpipe.training.mm_loc_stage import ready_mm_loc, train_mm_loc
+from sfpipe.training.mm_loc import ready_mm_loc, train_mm_loc
 from sfpipe.training.trainer import Trainer
 from tests.projects import write_stores
 from tests.toy import NOTTINGHAM, ramp_bank, score_record

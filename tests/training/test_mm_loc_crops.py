@@ -18,14 +18,14 @@ def test_crops_show_what_examples_show(name):
     network = MmLoc(bank.window, dropout=0.0).initialise(torch.Generator().manual_seed(0)).eval()
     examples = Examples(bank, network.context)
     shown = MmLocCrops(network, examples, MmLocParams(crops=20, windows=3, excerpts=4))
-    crops = shown.sampler.draw(20, torch.Generator().manual_seed(1))
+    crops = shown.sampler.sample(20, torch.Generator().manual_seed(1))
     snippets, excerpts = shown._images(crops, False)
     p, w, e = crops.playable.nonzero().unbind(1)
     assert len(p) > 20
     performance, position = crops.performance[p], crops.position[p, w]
     column = bank.columns(performance, position)
     first = examples.first_frames(performance, crops.frame[p, e] - EXCERPT)
-    alone = examples.look(column, first)
+    alone = examples.images(column, first)
     for i in range(len(p)):
         at = int(w[i]) * shown._score.stride
         assert torch.equal(snippets[p[i], :, :, at : at + bank.window.image_shape[1]], alone[0][i])
@@ -47,11 +47,11 @@ def test_the_loss_is_that_of_single_examples():
     shown = MmLocCrops(network, examples, params)
     with torch.no_grad():
         loss, n = shown.loss(torch.Generator().manual_seed(2))
-        crops = shown.sampler.draw(3, torch.Generator().manual_seed(2))
+        crops = shown.sampler.sample(3, torch.Generator().manual_seed(2))
         p, w, e = which = crops.playable.nonzero().unbind(1)
         performance = crops.performance[p]
         alone = network(
-            *examples.look(
+            *examples.images(
                 bank.columns(performance, crops.position[p, w]),
                 examples.first_frames(performance, crops.frame[p, e] - EXCERPT),
             )

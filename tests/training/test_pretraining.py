@@ -34,7 +34,7 @@ def parts(name, windows=5, excerpts=7):
 @pytest.mark.parametrize("name", WINDOWS)
 def test_crops_are_made_of_states_of_the_game(name):
     bank, _, _, _, sampler = parts(name)
-    crops = sampler.draw(200, torch.Generator().manual_seed(3))
+    crops = sampler.sample(200, torch.Generator().manual_seed(3))
     which = crops.playable.nonzero().unbind(1)
     assert len(which[0]) > 400
     states = crops.states(which)
@@ -61,7 +61,7 @@ def test_crops_are_made_of_states_of_the_game(name):
 def test_what_is_seen_is_what_a_player_would_see(name):
     """Cut out of the wide images, every state's observation is the game's, bit by bit."""
     bank, _, score, sound, sampler = parts(name)
-    crops = sampler.draw(20, torch.Generator().manual_seed(4))
+    crops = sampler.sample(20, torch.Generator().manual_seed(4))
     seen = sampler.observe(crops, MemoryFormat())
     which = crops.playable.nonzero().unbind(1)
     states = crops.states(which)
@@ -89,7 +89,7 @@ def learner_of(name="nottingham", bank=None, **changes):
 @pytest.mark.parametrize("name", WINDOWS)
 def test_embeddings_equal_those_of_the_network(name):
     learner = learner_of(name)
-    crops = learner.sampler.draw(3, torch.Generator().manual_seed(5))
+    crops = learner.sampler.sample(3, torch.Generator().manual_seed(5))
     which = crops.playable.nonzero().unbind(1)
     states = crops.states(which)
     with torch.no_grad():
@@ -106,8 +106,8 @@ def test_embeddings_equal_those_of_the_network(name):
 def test_everything_is_learned():
     """The same crops again and again: all that is asked about them can be known."""
     learner = learner_of(learning_rate=2e-3, crops=3)
-    crops = learner.sampler.draw(3, torch.Generator().manual_seed(6))
-    learner.sampler.draw = lambda *_: crops
+    crops = learner.sampler.sample(3, torch.Generator().manual_seed(6))
+    learner.sampler.sample = lambda *_: crops
     figures = [learner.update() for _ in range(45)]
     first, last = ({k: float(v) for k, v in f.items()} for f in (figures[0], figures[-1]))
     shares = {
@@ -232,7 +232,7 @@ def test_dagger_goes_on_with_what_pretraining_trained_beside():
 def test_no_crop_leaves_the_last_strip(name):
     """At its right end the previous state, ahead of the present one, is held within it."""
     bank, _, _, _, sampler = parts(name)
-    crops = sampler.draw(500, torch.Generator().manual_seed(3))
+    crops = sampler.sample(500, torch.Generator().manual_seed(3))
     wide = sampler.image_columns[0] * bank.window.shrink
     end = bank.strip_width[crops.performance] - wide - 2 + bank.window.width / 2
     crops = crops._replace(

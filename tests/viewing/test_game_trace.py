@@ -106,7 +106,7 @@ def test_a_baseline_follows_a_human_performance(shown, params, paths):
         file["clicks/plain"].attrs["condition"] = "direct"
     paths.spectrograms.unlink()  # there need be no synthesised performances of the same scores
     selected = select_performance(paths, Selection(real=True))
-    assert selected.store == paths.performances and selected.heard == "direct"
+    assert selected.store == paths.performances and selected.condition_label == "direct"
     with pytest.raises(SfpipeError, match=r"engraved/toy/clicks/score\.mid: no such file"):
         play_selected(selected, "midi-odtw", params, paths)
     notes = [(float(t), float(t) + 0.2, 60 + i) for i, t in enumerate(ONSET_S)]

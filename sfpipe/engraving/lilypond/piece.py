@@ -45,7 +45,7 @@ COLUMNS = (*NOTEHEADS, "hollow")
 HALF = 1  # duration log of a half note, the shortest with a hollow head
 
 
-def fingerprint(piece: Piece) -> str:
+def hash_inputs(piece: Piece) -> str:
     """Hash of everything that determines an engraved piece; equal: nothing to do again."""
     inputs = [FORMAT, piece.sha256, piece.includes, piece.title, piece.split, piece.licence]
     inputs += [find_lilypond().version, hashlib.sha256(HOOK.read_bytes()).hexdigest()]
@@ -241,7 +241,7 @@ def _description(
         "midi_notes_with_head": sum(len(a & b) for a, b in zip(heard, seen, strict=True)),
         "midi_onsets": sum(len({t for t, _ in notes}) for notes in heard),
         "n_onsets": sum(len({t for t, _ in notes}) for notes in seen),
-        "fingerprint": fingerprint(piece),
+        "fingerprint": hash_inputs(piece),
     }
 
 
