@@ -17,7 +17,6 @@ from sfpipe.belief.agent import SHAPE, load_belief
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
-from sfpipe.following.registry import describe_agent
 from sfpipe.params import BeliefFilterParams, TrainParams
 from sfpipe.store.reader import strip_height
 from sfpipe.store.records import load_records
@@ -208,7 +207,7 @@ def _start_from(network: nn.Module, agent: str, algo: str) -> dict[str, Any]:
         If it is another kind of agent, or one with another window or shape.
     """
     folder = find_agent(agent)
-    if describe_agent(read_card(folder)) != describe_agent({"algo": algo}):
+    if (read_card(folder).get("algo", "ppo") in LEARNERS) != (algo in LEARNERS):
         raise SfpipeError(
             f"is another kind of agent than those of 'algo: {algo}'",
             file=folder,
