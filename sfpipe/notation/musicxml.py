@@ -1,7 +1,8 @@
-"""MusicXML 4.0 (score-partwise): the one part of a melody to a score.
+"""MusicXML 4.0 (score-partwise) to a score: all parts, staves and voices.
 
 What sounds and when is read from notes, rests, ``<forward>`` and ``<backup>``, ``<transpose>``,
-``<sound>``, ``<metronome>`` and the signs of repeats; layout is passed over.
+``<sound>``, ``<metronome>`` and the signs of repeats; layout is passed over. Durations count as
+they stand, so a bar is as long as what is in it. `read_musicxml` takes melodies alone.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import io
 import re
 import zipfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise, zip_longest
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -33,11 +35,14 @@ from sfpipe.notation.score import (
 
 MAX_BYTES = 16 << 20
 MAX_NOTES = 20_000
+MAX_VOICES = 1000  # of a part
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th")
 QUARTERS = {name: Fraction(8, 2**n) for n, name in enumerate(TYPES)} | {"long": Fraction(16)}
+TINY = Fraction(1, 72)  # quarters: less than any note
 ROUNDED = Fraction(1, 24), Fraction(1, 10)  # quarters by which <duration> may miss its value
 ARTICULATIONS = {"accent": "acc", "staccato": "stacc", "tenuto": "ten", "staccatissimo": "stacciss"}
 ARTICULATIONS |= {"up-bow": "upbow", "down-bow": "dnbow"}
+_ID = re.compile(r"[^\W\d][\w.-]*")
 _WORDS = (
     (r"d\.? ?c\b|da capo", "dacapo"),
     (r"d\.? ?s\b|dal segno", "dalsegno"),
@@ -86,40 +91,119 @@ def parse(content: bytes) -> Element:
 
 
 def read_musicxml(content: bytes) -> Score:
-    """The score of a document with one part of one staff.
+    """The melody in a document with one part of one staff.
 
     Raises
     ------
     SfpipeError
-        If it is another kind of XML, has more parts or staves, or what it asks for is not
-        supported; the message names the bar.
+        As `read_document`, or if it has more parts or staves.
     """
     root = parse(content)
+    if len(parts := root.findall("part")) != 1 and root.tag == "score-partwise":
+        raise SfpipeError(f"has {len(parts)} parts, expected 1", remedy="export the melody alone")
+    if any(staves_of(part) > 1 for part in parts):
+        raise SfpipeError("has more than one staff", remedy="export the melody alone")
+    return read_document(root)
+
+
+def read_document(root: Element) -> Score:
+    """The score of a document: all its parts and staves, staves counted through from the top.
+
+    Every pitched note gets an ``id`` in the document unless it has one of its own, so that
+    it can be found again where the document is drawn.
+
+    Raises
+    ------
+    SfpipeError
+        If it is another kind of XML, or what it asks for is not supported; the message names the
+        bar.
+    """
     if root.tag != "score-partwise":
         raise SfpipeError(f"has the root element <{root.tag}>, expected <score-partwise>")
+    _name_notes(root)
     parts = root.findall("part")
-    if len(parts) != 1:
-        raise SfpipeError(f"has {len(parts)} parts, expected 1", remedy="export the melody alone")
-    reader = _Part()
-    for measure in parts[0].findall("measure"):
-        reader.measure(measure)
+    software = [e.text or "" for e in root.findall("identification/encoding/software")]
+    small_sounds = any(text.startswith("MuseScore") for text in software)
+    readers: list[_Part] = []
+    staves = 0
+    for n, part in enumerate(parts):
+        own = staves_of(part)
+        single = len(parts) == 1 and own == 1
+        reader = _Part(single=single, staff=staves, voice=n * MAX_VOICES, small=small_sounds)
+        for measure in part.findall("measure"):
+            reader.measure(measure)
+        readers.append(reader)
+        staves += own
+    if sum(reader.count for reader in readers) > MAX_NOTES:
+        raise SfpipeError(f"has more than {MAX_NOTES:,} notes")
     title = root.findtext("work/work-title") or root.findtext("movement-title") or ""
-    bars = reader.bars
+    bars, words = _together(readers)
     if not any(e.notes for bar in bars for e in bar.events):
         raise SfpipeError("holds no notes")
     if not any(set(bar.jumps) & {"dacapo", "dalsegno"} for bar in bars):
-        for bar, words in zip(bars, reader.words, strict=True):
-            bar.jumps |= words
+        for bar, signs in zip(bars, words, strict=True):
+            bar.jumps |= signs
     for number, bar in enumerate(bars, 1):
         bar.number = number
-    return Score(bars, title.strip(), beamed=any(e.beam for b in bars for e in b.events))
+    beamed = any(e.beam for b in bars for e in b.events)
+    return Score(bars, title.strip(), beamed=beamed, parts=len(parts), staves=staves)
+
+
+def staves_of(part: Element) -> int:
+    """Number of a part's staves, also where ``<staves>`` is missing."""
+    told = [e.text for name in ("staves", "staff") for e in part.iter(name)]
+    return max([1, *(int(text) for text in told if text and text.strip().isdigit())])
+
+
+def _name_notes(root: Element) -> None:
+    """Give an ``id`` of its own to every note that has none."""
+    notes = [note for note in root.iter("note") if note.find("rest") is None]
+    used: set[str] = set()
+    for note in notes:
+        name = note.get("id") or ""
+        if not _ID.fullmatch(name) or name in used:
+            note.attrib.pop("id", None)
+        else:
+            used.add(name)
+    free = (name for n in count() if (name := f"n{n}") not in used)
+    for note in notes:
+        if "id" not in note.attrib:
+            note.set("id", next(free))
+
+
+def _together(readers: Sequence[_Part]) -> tuple[list[Bar], list[frozenset[str]]]:
+    """The bars of all parts as bars of the whole score, and the signs that are words."""
+    if len(readers) == 1:
+        return readers[0].bars, readers[0].words
+    bars = []
+    for beside in zip_longest(*(reader.bars for reader in readers)):
+        first, *others = (bar for bar in beside if bar is not None)
+        for other in others:
+            first.events += other.events
+            first.length = max(first.length, other.length)
+            first.tempi = sorted(dict([*other.tempi, *first.tempi]).items())
+            first.repeat_start |= other.repeat_start
+            first.repeat_end = max(first.repeat_end, other.repeat_end)
+            first.endings = first.endings or other.endings
+            first.ending_stop |= other.ending_stop
+            first.jumps |= other.jumps
+            first.metre = first.metre or other.metre
+        bars.append(first)
+    words = zip_longest(*(reader.words for reader in readers), fillvalue=frozenset[str]())
+    return bars, [frozenset().union(*beside) for beside in words]
 
 
 @dataclass
 class _Measure:
-    """What has been read of a measure; positions are in quarters from its beginning."""
+    """What has been read of a measure; positions are in quarters from its beginning.
+
+    `counted` is the position by the file's durations, which rounding may move away from `at`;
+    `places` is the position of each count that has been come to.
+    """
 
     at: Fraction = Fraction(0)
+    counted: Fraction = Fraction(0)
+    places: dict[Fraction, Fraction] = field(default_factory=lambda: {Fraction(0): Fraction(0)})
     length: Fraction = Fraction(0)
     events: list[Event] = field(default_factory=list)
     signatures: dict[Fraction, dict[str, Clef | Key | Metre | None]] = field(
@@ -129,11 +213,44 @@ class _Measure:
     jumps: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
+    def advance(self, counted: Fraction, quarters: Fraction) -> None:
+        """Go on by a duration, `quarters` long; what has the same count is at the same place."""
+        self.counted += counted
+        if self.counted not in self.places:
+            self.places[self.counted] = self.at + quarters
+        self.at = self.places[self.counted]
+
+    def move(self, counted: Fraction) -> None:
+        """Go forward or back by a duration; tiny ones make up for rounded ones before them."""
+        before, self.counted = self.counted, self.counted + counted
+        if self.counted not in self.places:
+            tiny = abs(counted) < TINY
+            near = max((c for c in self.places if c < self.counted), default=Fraction(0))
+            self.places[self.counted] = (
+                self.places[before] if tiny else self.places[near] + self.counted - near
+            )
+        self.at = self.places[self.counted]
+
+    def place(self) -> Fraction:
+        """Where a note begins; never before the measure, as the sum of rounded durations may."""
+        if self.at < 0:
+            self.counted = self.at = Fraction(0)
+        return self.at
+
 
 class _Part:
-    """The measures of a part, one after the other."""
+    """The measures of a part, one after the other.
 
-    def __init__(self) -> None:
+    `single`: it is all of the score and has one staff, so that bars are cut where key, clef or
+    metre change. `staff` and `voice` are added to its numbers. `small`: cue notes sound, as they
+    are those of MuseScore, which writes ``<cue/>`` for all small notes and plays them.
+    """
+
+    def __init__(
+        self, *, single: bool = True, staff: int = 0, voice: int = 0, small: bool = False
+    ) -> None:
+        self.single, self.small = single, small
+        self.first_staff, self.first_voice = staff, voice
         self.bars: list[Bar] = []
         self.words: list[frozenset[str]] = []
         self.divisions = Fraction(1)
@@ -154,8 +271,8 @@ class _Part:
                 self._note(child, found)
             elif child.tag in ("backup", "forward"):
                 step = self._quarters(child.findtext("duration"))
-                found.at += step if child.tag == "forward" else -step
-                if found.at < 0:
+                found.move(step if child.tag == "forward" else -step)
+                if found.counted < 0 and self.single:
                     raise self._error("goes back beyond its beginning")
             elif child.tag == "attributes":
                 self._attributes(child, found)
@@ -187,14 +304,12 @@ class _Part:
             self.divisions = Fraction(divisions)
             if self.divisions <= 0:
                 raise self._error("has divisions that are not positive")
-        if int(element.findtext("staves") or 1) > 1:
-            raise SfpipeError("has more than one staff", remedy="export the melody alone")
         now = found.signatures[found.at]
         if (fifths := element.findtext("key/fifths")) is not None:
             now["key"] = Key.of(max(-14, min(14, int(fifths))))
         if (time := element.find("time")) is not None:
             now["metre"] = self.metre = _metre(time)  # also what an empty measure lasts
-        if (clef := element.find("clef")) is not None:
+        if self.single and (clef := element.find("clef")) is not None:
             now["clef"] = self._clef(clef)
         if (transpose := element.find("transpose")) is not None:
             self.transpose = int(transpose.findtext("chromatic") or 0)
@@ -256,10 +371,9 @@ class _Part:
 
     def _note(self, element: Element, found: _Measure) -> None:
         self.count += 1
-        if self.count > MAX_NOTES:
-            raise SfpipeError(f"has more than {MAX_NOTES:,} notes")
         grace = element.find("grace") is not None
-        quarters = Fraction(0) if grace else self._length(element)
+        counted = Fraction(0) if grace else self._quarters(element.findtext("duration"))
+        quarters = Fraction(0) if grace else self._length(element, counted)
         chord = element.find("chord") is not None and found.events
         notes = []
         if element.find("rest") is None:
@@ -270,11 +384,12 @@ class _Part:
         event = Event(
             quarters,
             notes,
-            start=found.at,
-            voice=int(re.sub(r"\D", "", element.findtext("voice") or "") or 1),
-            staff=int(element.findtext("staff") or 1),
+            start=found.place(),
+            voice=self.first_voice
+            + int(re.sub(r"\D", "", element.findtext("voice") or "")[-3:] or 1),
+            staff=self._staff(element),
             grace=grace,
-            cue=element.find("cue") is not None,
+            cue=element.find("cue") is not None and not self.small,
             hidden=element.get("print-object") == "no",
             beam=element.findtext("beam[@number='1']", element.findtext("beam") or "")
             in ("begin", "continue"),
@@ -286,11 +401,13 @@ class _Part:
             if (name := ARTICULATIONS.get(mark.tag))
         )
         found.events.append(event)
-        found.at += quarters
+        found.advance(counted, quarters)
 
-    def _length(self, element: Element) -> Fraction:
+    def _staff(self, element: Element) -> int:
+        return self.first_staff + int(element.findtext("staff") or 1)
+
+    def _length(self, element: Element, quarters: Fraction) -> Fraction:
         """The duration; as printed where the divisions of a quarter could not say it exactly."""
-        quarters = self._quarters(element.findtext("duration"))
         kind = element.findtext("type")
         if kind not in QUARTERS or element.find("rest") is not None:
             return quarters
@@ -314,15 +431,18 @@ class _Part:
         if midi not in MIDI_PITCHES:
             raise self._error("has a note beyond the range of MIDI")
         tie = any(t.get("type") == "start" for t in element.findall("tie"))
-        name = element.get("id") or ""
-        return Note(step, int(alter), midi, tie, name if re.fullmatch(r"[A-Za-z]\w*", name) else "")
+        printed = element.get("print-object") != "no"
+        return Note(
+            step, int(alter), midi, tie, element.get("id") or "", self._staff(element), printed
+        )
 
     def _again(self) -> list[Event]:
-        """The notes of the measure that a repeat sign stands for."""
+        """The notes of the measure that a repeat sign stands for; in a melody they are printed."""
         if len(self.bars) < self.repeated:
             raise self._error("repeats a measure that is not there")
+        here = f".again{len(self.bars)}"
         return [
-            replace(e, notes=[replace(n, id="") for n in e.notes])
+            replace(e, notes=[replace(n, id=n.id + here, printed=self.single) for n in e.notes])
             for e in self.bars[-self.repeated].events
         ]
 
@@ -331,6 +451,7 @@ class _Part:
     def _finish(self, found: _Measure, element: Element) -> None:
         """Cut the measure where key, clef or metre change in it, and add its bar lines' signs."""
         cuts = sorted(t for t, s in found.signatures.items() if s and 0 < t < found.length)
+        cuts = cuts if self.single else []
         cuts = [t for t in cuts if not any(_over(e, t) for e in found.events)]
         edges = [Fraction(0), *cuts, found.length]
         first = len(self.bars)

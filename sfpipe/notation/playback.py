@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
 
 from sfpipe.errors import SfpipeError
 from sfpipe.notation.score import Bar, Event, Score
@@ -15,6 +16,7 @@ GRACE_S = 0.08  # a grace note's length, taken from the note it ornaments
 GRACE_SHARE = 0.5  # grace notes take at most so much of that note
 MAX_PLAYED = 20_000  # notes when all repeats are written out
 MAX_SECONDS = 3600.0
+UNMARKED_NOTES = 240.0  # notes a minute of a whole score without a tempo mark: allegro
 REMEDY = "correct the repeat signs"
 
 
@@ -45,7 +47,7 @@ class Head:
 
     `onset` and `end` are in ticks (960 per quarter) as sounded, grace notes worked in; `written`
     is the onset as notated, in ticks. A `tied` head continues a sounding note; its onset is its
-    own place in the score, but nothing is struck there.
+    own place in the score, but nothing is struck there. One that is not `printed` sounds only.
     """
 
     id: str
@@ -55,6 +57,29 @@ class Head:
     midi_pitch: int
     tied: bool
     grace: bool
+    staff: int = 1
+    printed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnfoldedNote:
+    """A note as it sounds in one of the passes in which its bar is played.
+
+    `pass_number` counts from 1; `onset_s` and `end_s` are by the score's own tempo; `quarter` is
+    the onset in quarters of the unfolded score. Nothing is `struck` where a tie ends. A note that
+    is not `printed` has no head in the image.
+    """
+
+    id: str
+    pass_number: int
+    onset_s: float
+    end_s: float
+    quarter: float
+    midi_pitch: int
+    staff: int
+    struck: bool
+    grace: bool
+    printed: bool
 
 
 @dataclass(frozen=True)
@@ -86,10 +111,15 @@ def order(score: Score) -> list[tuple[int, int]]:
         walked = (i for a, b in spans for i in _walk(score.bars[a:b], a))
     else:
         walked = _walk(score.bars, 0)
+    return _counted(score, walked)
+
+
+def _counted(score: Score, bars_played: Iterable[int]) -> list[tuple[int, int]]:
+    """(index of the bar, which time it is played) of bars in the order of playing."""
     seen: Counter[int] = Counter()
     played = []
     total = 0
-    for i in walked:
+    for i in bars_played:
         seen[i] += 1
         played.append((i, seen[i]))
         total += max(1, len(score.bars[i].events))
@@ -280,10 +310,16 @@ class _Jumps:
         return position + 1, False
 
 
-def unfold(score: Score) -> Score:
+def unfold(score: Score, bars_played: Sequence[int] | None = None) -> Score:
     """The score with its repeats and jumps written out.
 
     The notes' names get the number of the time they are played, so ``n12`` becomes ``n12-1``.
+
+    Parameters
+    ----------
+    bars_played:
+        Indices of the bars in the order in which they are played; None: as the score's signs say
+        (`order`). ``range(len(score.bars))`` plays every bar once.
 
     Raises
     ------
@@ -293,7 +329,8 @@ def unfold(score: Score) -> Score:
     number(score)
     paces = _paces(score)
     bars = []
-    for n, (i, time) in enumerate(order(score), 1):
+    passes = order(score) if bars_played is None else _counted(score, bars_played)
+    for n, (i, time) in enumerate(passes, 1):
         bar = score.bars[i]
         tempi = bar.tempi
         if (pace := paces[i]) is not None and not (tempi and tempi[0][0] == 0):
@@ -303,6 +340,52 @@ def unfold(score: Score) -> Score:
         copy.repeat_start, copy.repeat_end, copy.endings, copy.jumps = False, 0, (), frozenset()
         bars.append(copy)
     return replace(score, bars=bars, order=())
+
+
+def unfold_notes(
+    score: Score,
+    bars_played: Sequence[int] | None = None,
+    *,
+    notes_per_minute: float = UNMARKED_NOTES,
+) -> list[UnfoldedNote]:
+    """Every note of the score in each pass in which it is played, in order of its onset.
+
+    Grace notes come before the beat, all notes of a chord at once; cue notes are left out.
+
+    Parameters
+    ----------
+    bars_played:
+        As `unfold` takes it.
+    notes_per_minute:
+        If the score has no tempo mark: how often its most frequent value is played in a minute.
+
+    Raises
+    ------
+    SfpipeError
+        As `order`, or if it lasts longer than an hour.
+    """
+    played = unfold(score, bars_played)
+    tempo, _ = tempo_map(played, notes_per_minute)
+    notes = []
+    for head in sounding_heads(played, tempo):
+        name, _, time = head.id.rpartition("-")
+        onset_s, end_s = tempo.seconds(head.onset), tempo.seconds(head.end)
+        quarter = head.onset / TICKS
+        notes.append(
+            UnfoldedNote(
+                name,
+                int(time),
+                onset_s,
+                end_s,
+                quarter,
+                head.midi_pitch,
+                head.staff,
+                not head.tied,
+                head.grace,
+                head.printed,
+            )
+        )
+    return sorted(notes, key=lambda note: (note.quarter, note.midi_pitch))
 
 
 def _paces(score: Score) -> list[Fraction | None]:
@@ -356,14 +439,8 @@ def tempo_map(score: Score, notes_per_minute: float) -> tuple[TempoMap, bool]:
     return TempoMap(tuple(kept)), True
 
 
-@dataclass(slots=True)
-class _Raw:
-    event: Event
-    quarter: Fraction
-
-
 def heads(score: Score, tempo: TempoMap) -> list[Head]:
-    """The printed heads of an unfolded score with sounding times, hidden and cue notes left out.
+    """The printed heads of an unfolded melody with sounding times; hidden and cue notes left out.
 
     Ties are joined; grace notes sound at the expense of the note they ornament.
 
@@ -372,35 +449,78 @@ def heads(score: Score, tempo: TempoMap) -> list[Head]:
     SfpipeError
         If it lasts longer than an hour.
     """
+    found: list[Head] = []
+    ties: Counter[tuple[int, Fraction]] = Counter()
+    raw = [r for r in _events(score, tempo) if not r.event.hidden]
+    for quarter, graces, main in _columns(raw):
+        written = round(TICKS * quarter)
+        each = _grace_ticks(main, len(graces), tempo.micros(written)) if graces else 0
+        for n, event in enumerate(graces):
+            found += _grace(event, quarter, written + n * each, each)
+        found += _plain(main, quarter, ties, each * len(graces) if main else 0)
+    return found
+
+
+def sounding_heads(score: Score, tempo: TempoMap) -> list[Head]:
+    """The notes of an unfolded score of any number of voices with sounding times, without cues.
+
+    As `heads`, but hidden notes sound, and grace notes sound before the beat, so that what other
+    voices play on it stays together: they take at most half of the time since the notes before.
+    At the very beginning they come on the beat.
+
+    Raises
+    ------
+    SfpipeError
+        If it lasts longer than an hour.
+    """
+    found: list[Head] = []
+    ties: Counter[tuple[int, Fraction]] = Counter()
+    before = 0
+    for quarter, graces, main in _columns(_events(score, tempo)):
+        written = round(TICKS * quarter)
+        runs: dict[tuple[int, int], list[Event]] = {}
+        for event in graces:
+            runs.setdefault((event.staff, event.voice), []).append(event)
+        longest = max(map(len, runs.values()), default=0)
+        room = written - before
+        wanted = round(GRACE_S * 1e6 * TICKS / tempo.micros(written))
+        each = min(wanted, int(GRACE_SHARE * room) // max(longest, 1)) if runs else 0
+        delay = 0
+        if runs and each < 1:  # nothing sounds before
+            each = _grace_ticks(main, longest, tempo.micros(written))
+            delay = longest * each
+        for run in runs.values():
+            for n, event in enumerate(run):
+                onset = written + delay - (len(run) - n) * each
+                found += _grace(event, quarter, onset, each, ties=ties, beat=written + delay)
+        found += _plain(main, quarter, ties, delay)
+        before = written
+    return found
+
+
+@dataclass(slots=True)
+class _Raw:
+    event: Event
+    quarter: Fraction
+
+
+def _events(score: Score, tempo: TempoMap) -> list[_Raw]:
+    """What sounds, in order of time; grace notes before what they ornament."""
     raw, start = [], Fraction(0)
     for bar in score.bars:
-        raw += [_Raw(e, start + e.start) for e in bar.events if e.notes and not (e.hidden or e.cue)]
+        raw += [_Raw(e, start + e.start) for e in bar.events if e.notes and not e.cue]
         start += bar.length
-    raw.sort(key=lambda r: (r.quarter, not r.event.grace))
     if tempo.seconds(round(TICKS * start)) > MAX_SECONDS:
         raise SfpipeError("lasts longer than an hour")
-    found: list[Head] = []
-    tied_until: dict[int, Fraction] = {}
-    i = 0
-    while i < len(raw):
-        j = i
-        while j < len(raw) and raw[j].event.grace and raw[j].quarter == raw[i].quarter:
-            j += 1
-        k = j
-        while k < len(raw) and raw[k].quarter == raw[i].quarter:
-            k += 1
-        main = [r.event for r in raw[j:k]]
-        written = round(TICKS * raw[i].quarter)
-        each = _grace_ticks(main, j - i, tempo.micros(written)) if j > i else 0
-        for n, grace in enumerate(raw[i:j]):
-            onset = written + n * each
-            for note in grace.event.notes:
-                found.append(Head(note.id, written, onset, onset + each, note.midi, False, True))
-        delay = each * (j - i) if main else 0
-        for event in main:
-            found += _plain(event, raw[i].quarter, tied_until, delay)
-        i = k
-    return found
+    raw.sort(key=lambda r: (r.quarter, not r.event.grace))
+    return raw
+
+
+def _columns(raw: list[_Raw]) -> Iterator[tuple[Fraction, list[Event], list[Event]]]:
+    """(quarter, grace notes, other notes) of all that is written at one place."""
+    for quarter, column in groupby(raw, key=lambda r: r.quarter):
+        events = [r.event for r in column]
+        yield quarter, [e for e in events if e.grace], [e for e in events if not e.grace]
 
 
 def _grace_ticks(main: list[Event], n: int, micros: int) -> int:
@@ -409,32 +529,94 @@ def _grace_ticks(main: list[Event], n: int, micros: int) -> int:
     return max(1, min(wanted, int(GRACE_SHARE * room) // n))
 
 
-def _plain(
-    event: Event, quarter: Fraction, tied_until: dict[int, Fraction], delay: int
+def _grace(
+    event: Event,
+    quarter: Fraction,
+    onset: int,
+    ticks: int,
+    *,
+    ties: Counter[tuple[int, Fraction]] | None = None,
+    beat: int = 0,
 ) -> list[Head]:
-    """Heads on their beat; one is `tied` if a tie of its pitch ends where it begins."""
+    """Heads of a grace note; one that is tied to its main note lasts until the `beat`."""
     result = []
-    written, end = round(TICKS * quarter), quarter + event.quarters
-    starts = {}
+    written = round(TICKS * quarter)
     for note in event.notes:
-        tied = tied_until.pop(note.midi, None) == quarter
-        if note.tie:
-            starts[note.midi] = end
-        onset = written if tied else written + delay
-        result.append(Head(note.id, written, onset, round(TICKS * end), note.midi, tied, False))
-    tied_until |= starts
+        end = onset + ticks
+        if note.tie and ties is not None:
+            ties[note.midi, quarter] += 1
+            end = beat
+        result.append(
+            Head(note.id, written, onset, end, note.midi, False, True, note.staff, note.printed)
+        )
+    return result
+
+
+def _plain(
+    events: list[Event], quarter: Fraction, ties: Counter[tuple[int, Fraction]], delay: int
+) -> list[Head]:
+    """Heads on their beat; one is `tied` if a tie of its pitch ends where it begins.
+
+    `ties` counts the ties that are open, by pitch and the quarter at which they end.
+    """
+    result = []
+    written = round(TICKS * quarter)
+    starts: list[tuple[int, Fraction]] = []
+    for event in events:
+        end = quarter + event.quarters
+        for note in event.notes:
+            tied = ties[note.midi, quarter] > 0
+            if tied:
+                ties[note.midi, quarter] -= 1
+            if note.tie:
+                starts.append((note.midi, end))
+            result.append(
+                Head(
+                    note.id,
+                    written,
+                    written if tied else written + delay,
+                    round(TICKS * end),
+                    note.midi,
+                    tied,
+                    False,
+                    note.staff,
+                    note.printed,
+                )
+            )
+    ties.update(starts)
     return result
 
 
 def sounding_notes(printed: Sequence[Head]) -> list[Sound]:
     """One `Sound` per struck head, lengthened by the heads tied to it, in time order."""
     sounds: list[Sound] = []
-    open_at: dict[int, int] = {}
+    open_at: dict[tuple[int, int], int] = {}
     for head in printed:
-        if head.tied and head.midi_pitch in open_at:
-            i = open_at[head.midi_pitch]
-            sounds[i] = Sound(sounds[i].onset, head.end, head.midi_pitch)
-        else:
-            open_at[head.midi_pitch] = len(sounds)
+        i = open_at.pop((head.midi_pitch, head.onset), None) if head.tied else None
+        if i is None:
+            i = len(sounds)
             sounds.append(Sound(head.onset, head.end, head.midi_pitch))
+        else:
+            sounds[i] = Sound(sounds[i].onset, head.end, head.midi_pitch)
+        open_at[head.midi_pitch, head.end] = i
     return sorted(sounds, key=lambda s: (s.onset, s.midi_pitch))
+
+
+def distinct(sounds: Sequence[Sound]) -> list[Sound]:
+    """The same on one keyboard: a key that is struck again is let go, and struck once at a time.
+
+    `sounds` are in time order. Where two voices strike one key at once the longer note counts.
+    """
+    result: list[Sound] = []
+    latest: dict[int, int] = {}
+    for sound in sounds:
+        i = latest.get(sound.midi_pitch)
+        if i is not None and result[i].onset == sound.onset:
+            end = max(result[i].end, sound.end)
+            result[i] = Sound(sound.onset, end, sound.midi_pitch)
+            continue
+        if i is not None and result[i].end > sound.onset:
+            result[i] = Sound(result[i].onset, sound.onset, sound.midi_pitch)
+        latest[sound.midi_pitch] = len(result)
+        result.append(sound)
+    return result

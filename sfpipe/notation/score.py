@@ -103,6 +103,7 @@ class Note:
 
     `step` is the written diatonic step (C4 = 28), `alter` its written alteration in semitones,
     `midi` the sounding pitch. `tie`: a tie leads from here to the next note of this pitch.
+    `staff` counts from 1 at the top of the system; not `printed` sounds and is not in the image.
     """
 
     step: int
@@ -110,6 +111,8 @@ class Note:
     midi: int
     tie: bool = False
     id: str = ""
+    staff: int = 1
+    printed: bool = True
 
 
 @dataclass(slots=True)
@@ -117,7 +120,8 @@ class Event:
     """A note, a chord or (without notes) a rest.
 
     `start` is in quarters from the beginning of the bar; `quarters` is its length, 0 for grace
-    notes. `beam`: a beam joins it to the event after it. `hidden` takes time and prints nothing;
+    notes. `staff` is that of its first note; `voice` is unique in its staff. `beam`: a beam joins
+    it to the event after it. `hidden` takes time and prints nothing;
     `cue` is printed small and does not sound. `marks` are articulations by their MEI names.
     """
 
@@ -168,7 +172,7 @@ class Score:
     `order` lists the parts (`Bar.part`) in the order in which they are played, if the file says
     so. `residual`: greatest distance in quarters by which a MIDI note was moved to its written
     place. `beamed`: the file says which notes beams join. `tempo`: quarters per minute that hold
-    until the first mark, None: the first mark's.
+    until the first mark, None: the first mark's. `parts` and `staves`: their number.
     """
 
     bars: list[Bar]
@@ -177,6 +181,8 @@ class Score:
     beamed: bool = True
     residual: Fraction = ZERO
     tempo: Fraction | None = None
+    parts: int = 1
+    staves: int = 1
 
     def events(self) -> Iterator[tuple[Bar, Event]]:
         """All events with their bars, as written."""
