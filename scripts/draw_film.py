@@ -3,8 +3,8 @@
 Usage: python scripts/draw_film.py DATASET PIECE AGENT [seconds] [file]
 
 Run where `dvc repro scores spectrograms` has made the data set. The piece is engraved once more, at
-three times the resolution, so that the page is crisp. Below the page are the agent's own inputs,
-from the stores.
+ten pixels a staff space, so that the page is crisp. Below the page are the agent's own inputs, from
+the stores.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.schema import EXCERPT, FPS
 from sfpipe.viewing.system_layout import breaks
 
-ZOOM = 3  # of the page over the strip
+SPACE = 10  # px of a staff space on the page: whole, so that all five lines are equally dark
 WIDTH = 900
 LINE = 80  # staff spaces on a line
 MARGIN = 20
@@ -60,6 +60,7 @@ class Scene:
     onsets: np.ndarray  # columns of the page's system, by score onset
     strip_onsets: np.ndarray  # columns of the strip
     strip: np.ndarray
+    zoom: float  # px of the page per px of the strip
     spectrogram: np.ndarray
     start: int
     position: np.ndarray
@@ -69,7 +70,7 @@ class Scene:
     def place(self, x: float) -> tuple[int, float]:
         """Line of the page and column in it of a strip column."""
         on_page = float(np.interp(x, self.strip_onsets, self.onsets))
-        on_page += ZOOM * (x - min(max(x, self.strip_onsets[0]), self.strip_onsets[-1]))
+        on_page += self.zoom * (x - min(max(x, self.strip_onsets[0]), self.strip_onsets[-1]))
         index = max(i for i, line in enumerate(self.lines) if line.x_px <= max(on_page, 0))
         return index, on_page - self.lines[index].x_px
 
@@ -99,14 +100,13 @@ def make_scene(dataset: str, piece: str, agent: str) -> Scene:
     )
     listed = next(p for p in read_index(paths.raw).pieces if p.id == piece)
     with tempfile.TemporaryDirectory() as folder:
-        size = EngraveParams(staff_space_px=ZOOM * score.staff_space_px)
+        size = EngraveParams(staff_space_px=SPACE)
         engrave_piece(listed, size, paths.raw, Path(folder))
         system = read_systems(Path(folder) / piece)[0]
         image = read_image(Path(folder) / piece / system.file)
         heads = read_noteheads(Path(folder) / piece)
     onsets = np.array([heads.x_px[group].mean() for group in heads.onsets()])
-    space = ZOOM * score.staff_space_px
-    cuts = breaks(image, heads.x_px, round(LINE * space), space)
+    cuts = breaks(image, heads.x_px, LINE * SPACE, SPACE)
     lines, top = [], 62
     for first, end in cuts:
         part = image[:, first:end]
@@ -117,7 +117,7 @@ def make_scene(dataset: str, piece: str, agent: str) -> Scene:
     said = f"followed by {agent}, which was not trained on it"
     return Scene(
         score.title or piece, said, lines, onsets, score.onset_x_px, score.strip,
-        record.spectrogram, game.start_frame, position, target,
+        SPACE / score.staff_space_px, record.spectrogram, game.start_frame, position, target,
         (network.window.height, network.window.width),
     )  # fmt: skip
 
