@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from sfpipe.engraving.files import read_noteheads
+from sfpipe.engraving.files import read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.report import tabulate_players
 from sfpipe.evaluation.table import Table, format_number
@@ -40,6 +40,7 @@ NOTE = (
     " brackets: 95 % bootstrap intervals over pieces. (2019): as the paper's own evaluator"
     " counts, for comparison with its tables."
 )
+LOST_WIDTH_PX = 300  # of the score, about where a piece was lost
 
 
 def write_report(
@@ -50,7 +51,7 @@ def write_report(
     Parameters
     ----------
     engraved:
-        Folder of the engraved pieces, for their polyphony.
+        Folder of the engraved pieces, for their polyphony and the places that were lost.
     pages:
         Folder of page views; those of the worst pieces are linked.
     pretrained:
@@ -79,7 +80,7 @@ def write_report(
         curves=_curves(metrics / "train/plots/metrics"),
         errors=_errors(plots),
         difficulty=_difficulty(plots, engraved),
-        worst=_worst(plots, pages, out.parent),
+        worst=_worst(plots, engraved, pages, out.parent),
         paper=[(t.title, t.table.to_html(), t.note) for t in read_tables(metrics, pretrained)],
     )
     with replacing(out) as temporary:
@@ -162,8 +163,10 @@ def polyphony(engraved: Path, pieces: Sequence[str]) -> list[float]:
     return found
 
 
-def _worst(plots: Path, pages: Path, here: Path) -> dict[str, str] | None:
-    """The pieces with most games lost, table and picture (base64), empty if none was lost.
+def _worst(plots: Path, engraved: Path | None, pages: Path, here: Path) -> dict[str, Any] | None:
+    """The pieces with most games lost: table and pictures (base64), empty if none was lost.
+
+    The pictures are the engraver's; the strips' own where one of the pieces has none.
 
     None without the file of lost games.
     """
@@ -175,7 +178,39 @@ def _worst(plots: Path, pages: Path, here: Path) -> dict[str, str] | None:
     head = ["piece", "R_on", "games lost", "lost first after", "views"]
     cells = [[*_loss(row), _links(row["piece"], pages, here)] for row in rows]
     picture = base64.b64encode((plots / "lost.png").read_bytes()).decode()
-    return {"table": Table(head, cells).to_html(), "picture": picture}
+    drawn = [place_lost(row, engraved) for row in rows]
+    places = drawn if all(drawn) else []
+    return {"table": Table(head, cells).to_html(), "picture": picture, "places": places}
+
+
+def place_lost(row: Mapping[str, str], engraved: Path | None) -> tuple[str, str] | None:
+    """Name and SVG (base64) of where a piece was lost: blue the agent, orange the target.
+
+    None where the piece is not engraved on one system, in vectors.
+    """
+    if engraved is None or not (engraved / row["piece"]).is_dir():
+        return None
+    try:
+        system, *others = read_systems(engraved / row["piece"])
+    except SfpipeError:
+        return None
+    file = (engraved / row["piece"] / system.file).with_suffix(".svg")
+    if others or not file.is_file():
+        return None
+    place, target = float(row["position_px"]), float(row["target_px"])
+    left, height = (place + target - LOST_WIDTH_PX) / 2, system.height_px
+    size = f'width="{system.width_px}" height="{height}"'
+    lines = "".join(
+        f'<line x1="{x}" y1="0" x2="{x}" y2="{height}" stroke="{colour}" stroke-width="1.2"/>'
+        for x, colour in ((place, "#1f5fa8"), (target, "#de6e12"))
+    )
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg"'
+        f' viewBox="{left} 0 {LOST_WIDTH_PX} {height}"'
+        f' width="{3 * LOST_WIDTH_PX}" height="{3 * height}">'
+        f"{file.read_text('utf-8').replace('<svg', f'<svg {size}', 1)}{lines}</svg>"
+    )
+    return f"{row['piece']} {row['performance']}", base64.b64encode(svg.encode()).decode()
 
 
 def _loss(row: Mapping[str, str]) -> list[str]:

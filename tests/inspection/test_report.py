@@ -1,10 +1,13 @@
 """The report of a real evaluation on small stores."""
 
+import base64
 import re
 from html.parser import HTMLParser
 
+import cv2
 import numpy as np
 import pytest
+import resvg_py
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.error_analysis import write_closeup
@@ -12,7 +15,7 @@ from sfpipe.evaluation.report import write_evaluation
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.inspection.charts import rank_correlation
-from sfpipe.inspection.report import polyphony, write_report
+from sfpipe.inspection.report import place_lost, polyphony, write_report
 from sfpipe.store.bank import load_bank
 from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
@@ -136,3 +139,30 @@ def test_rank_correlation():
     assert rank_correlation(x, -x) == pytest.approx(-1)
     assert np.isnan(rank_correlation(x, np.ones(9)))
     assert np.isnan(rank_correlation(x[:2], x[:2]))
+
+
+def test_a_lost_place_is_the_engraver_s_drawing(tmp_path):
+    """Drawn by resvg: ink where the engraved image has ink, and two lines at their columns."""
+    _, engraved = engrave_toy(tmp_path)
+    folder = engraved / "waltz"
+    row = {"piece": "waltz", "performance": "p", "position_px": "90", "target_px": "110"}
+    (folder / "system-001.svg").unlink()
+    assert place_lost(row, engraved) is None  # without vectors
+    size = 'viewBox="0 0 400 37"'
+    ink = '<rect x="120" y="0" width="2" height="37" fill="black"/>'
+    svg = f'<svg {size} xmlns="http://www.w3.org/2000/svg">{ink}</svg>'
+    head = "system,file,x_px,width_px,height_px,staff_top_px,staff_bottom_px"
+    (folder / "systems.csv").write_text(f"{head}\n1,system-001.png,0,400,37,10,24\n")
+    (folder / "system-001.svg").write_text(svg)
+    name, picture = place_lost(row, engraved)
+    assert name == "waltz p"
+    png = resvg_py.svg_to_bytes(svg_string=base64.b64decode(picture).decode(), background="white")
+    drawn = cv2.imdecode(np.frombuffer(bytes(png), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert drawn.shape == (111, 900, 3)
+    left = 100 - 150  # the picture's first column, px of the system
+
+    def at(x):
+        return tuple(drawn[50, round(3 * (x - left))].tolist())
+
+    assert at(90) == (0x1F, 0x5F, 0xA8) and at(110) == (0xDE, 0x6E, 0x12)
+    assert at(121) == (0, 0, 0) and at(100) == at(140) == (255, 255, 255)
