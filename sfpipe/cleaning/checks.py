@@ -17,6 +17,7 @@ import numpy as np
 from sfpipe.engraving.files import (
     NoteHeads,
     System,
+    is_piano,
     read_description,
     read_image,
     read_noteheads,
@@ -29,7 +30,7 @@ from sfpipe.params import CleanParams
 DARK = 128  # grey value below which a pixel counts as ink
 INK_SHARE = (0.01, 0.6)  # of the pixels between the outer staff lines
 # Staff spaces: a melody that is taller has been misread; piano music can fill a page.
-MAX_HEIGHT_SPACES = {"verovio": 60, "lilypond": 180}
+MELODY_HEIGHT_SPACES, PIANO_HEIGHT_SPACES = 60, 180
 CERTAINLY_FILLED = 1.6  # quarters to the next onset: a dotted quarter; a half note is hollow
 SAME_COLUMN_SPACES = 1.6  # heads of one onset lie at most so far apart (seconds in chords)
 MS = 1e-3
@@ -119,7 +120,7 @@ def image_plausible(e: Evidence, params: CleanParams) -> str | None:
         image = e.images[system.system]
         if image.shape != (system.height_px, system.width_px):
             return f"{system.file} is {image.shape}, listed as {system.height_px, system.width_px}"
-        limit = MAX_HEIGHT_SPACES.get(str(e.description.get("engine")), 60)
+        limit = PIANO_HEIGHT_SPACES if is_piano(e.description) else MELODY_HEIGHT_SPACES
         if image.shape[0] > limit * e.staff_space:
             return f"{system.file} is {image.shape[0]} px high"
         staff = image[int(system.staff_top_px) : int(system.staff_bottom_px) + 1]

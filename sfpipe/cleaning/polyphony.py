@@ -1,4 +1,4 @@
-"""Checks of piano music set by LilyPond: several voices, several staves, several systems.
+"""Checks of piano music: several voices, several staves, several systems.
 
 What these checks measure (`Evidence.numbers`):
 
@@ -143,7 +143,7 @@ def _grey(image: np.ndarray, x: float, y: float) -> float:
 
 def _window(e: Evidence, params: CleanParams) -> str | None:
     """What the game's window shows of the systems."""
-    window = geometry_of(str(e.description["engine"])).window_px
+    window = geometry_of(e.description).window_px
     lost = total = 0.0
     moved = 0
     shown = np.zeros(len(e.heads), dtype=bool)

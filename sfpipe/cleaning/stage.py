@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from sfpipe.cleaning.checks import check_melody, read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
+from sfpipe.engraving.files import is_piano
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
 from sfpipe.parallel import SPLITS, Name
@@ -112,7 +113,7 @@ def _judge(
     split = evidence.description.get("split")
     if split not in SPLITS:
         return "", f"its split is {split!r}, expected one of {', '.join(SPLITS)}", {}
-    polyphonic = evidence.description.get("engine") == "lilypond"
+    polyphonic = is_piano(evidence.description)
     try:
         reason = (check_polyphony if polyphonic else check_melody)(evidence, params)
     except SfpipeError as error:

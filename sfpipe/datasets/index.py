@@ -21,7 +21,8 @@ class Piece:
     """One entry of the index; file names are relative to the folder of `index.json`.
 
     `includes`: name -> SHA-256 of the files that the source includes (LilyPond). `engine`:
-    ``lilypond`` for a MusicXML source that is piano music. `performances`: name -> SHA-256 of the
+    of a MusicXML source that is a
+    whole score, not a melody: ``verovio``, or ``lilypond``. `performances`: name -> SHA-256 of the
     files of human performances.
     """
 

@@ -6,8 +6,10 @@ Whoever reads an engraved piece imports this module, and no engraver with it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ NOTEHEADS = (
     "tied",
     "grace",
 )
+HEADS_WITH_KIND = (*NOTEHEADS, "hollow")
+NAMED_HEADS = (*HEADS_WITH_KIND, "id")
 SYSTEMS = ("system", "file", "x_px", "width_px", "height_px", "staff_top_px", "staff_bottom_px")
 
 
@@ -38,7 +42,8 @@ class NoteHeads:
 
     `system`, `staff`, `midi_pitch` int64; `x_px`, `y_px`, `onset_s`, `onset_quarter` float64;
     `tied`, `grace`, `hollow` bool; all [shape=(n_heads,)]. Positions are in the image of the head's
-    system. `hollow` (half and whole notes) is None where the engraver does not tell.
+    system. `hollow` (half and whole notes) and `id` (of the file's note, str) are None where the
+    engraver does not tell.
     """
 
     system: np.ndarray
@@ -51,6 +56,7 @@ class NoteHeads:
     tied: np.ndarray
     grace: np.ndarray
     hollow: np.ndarray | None = None
+    id: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x_px)
@@ -84,6 +90,50 @@ def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows(rows)
 
 
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image, uint8 [shape=(height, width)].
+
+    Raises
+    ------
+    SfpipeError
+        If it cannot be written.
+    """
+    import cv2
+
+    if not cv2.imwrite(str(path), image):
+        raise SfpipeError("cannot be written", file=path, remedy="check the disk's free space")
+
+
+def spacing(rows: Sequence[Sequence[Any]], widths: Sequence[int]) -> dict[str, float | None]:
+    """How densely a piece is printed: px from onset to onset, per quarter and per second.
+
+    Parameters
+    ----------
+    rows:
+        Of ``noteheads.csv``, in order of sounding.
+    widths:
+        Of the systems in px.
+    """
+    lefts = [0, *accumulate(widths)]
+    struck = [row for row in rows if not row[7]]
+    xs = [lefts[row[0] - 1] + row[1] for row in struck]
+    quarters = struck[-1][6] - struck[0][6]
+    seconds = struck[-1][5] - struck[0][5]
+    places = sorted({row[6]: x for row, x in zip(struck, xs, strict=True)}.values())
+    steps = [b - a for a, b in pairwise(places)]
+    span = max(xs) - min(xs)
+    return {
+        "px_per_quarter": round(span / quarters, 3) if quarters else None,
+        "px_per_s": round(span / seconds, 3) if seconds else None,
+        "median_step_px": round(statistics.median(steps), 3) if steps else None,
+    }
+
+
+def is_piano(description: Mapping[str, Any]) -> bool:
+    """Whether a piece is drawn as piano music: by LilyPond, or with its staves listed."""
+    return description.get("engine") == "lilypond" or "staves" in description
+
+
 def read_noteheads(folder: Path) -> NoteHeads:
     """Read ``folder/noteheads.csv``.
 
@@ -92,8 +142,9 @@ def read_noteheads(folder: Path) -> NoteHeads:
     SfpipeError
         If the file is missing, has other columns, or holds something that is not a number.
     """
-    rows = _rows(folder / "noteheads.csv", NOTEHEADS, optional=("hollow",))
-    names = tuple(rows[0]) if rows else NOTEHEADS
+    layouts = (NOTEHEADS, HEADS_WITH_KIND, NAMED_HEADS)
+    rows = _rows(folder / "noteheads.csv", *layouts, text=("id",))
+    names = [name for name in rows[0] if name != "id"] if rows else NOTEHEADS
     values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     columns: dict[str, Any] = {
         name: values[:, i] if rows else np.zeros(0) for i, name in enumerate(names)
@@ -102,6 +153,8 @@ def read_noteheads(folder: Path) -> NoteHeads:
         columns[name] = columns[name].astype(np.int64)
     for name in {"tied", "grace", "hollow"} & set(columns):
         columns[name] = columns[name] > 0
+    if rows and "id" in rows[0]:
+        columns["id"] = np.array([row["id"] for row in rows])
     return NoteHeads(**columns)
 
 
@@ -150,17 +203,15 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _rows(
-    path: Path,
-    names: tuple[str, ...],
-    text: tuple[str, ...] = (),
-    optional: tuple[str, ...] = (),
+    path: Path, *layouts: tuple[str, ...], text: tuple[str, ...] = ()
 ) -> list[dict[str, Any]]:
+    """The rows of a CSV file whose columns are those of one of the `layouts`."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) not in (names, names + optional):
+            if tuple(reader.fieldnames or ()) not in layouts:
                 raise SfpipeError(
-                    f"has the columns {reader.fieldnames}, expected {list(names)}",
+                    f"has the columns {reader.fieldnames}, expected {list(layouts[0])}",
                     file=path,
                     remedy=REMEDY,
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.engraving.files import NoteHeads, System
+from sfpipe.engraving.files import NoteHeads, System, is_piano
 from sfpipe.errors import SfpipeError
 
 HEAD_SPACES = 0.6  # staff spaces from the centre of a note head to its edge
@@ -22,21 +22,23 @@ class StripGeometry:
     window_px: int
 
 
-# By engraver: melodies as the paper's Nottingham strips, piano music as its MSMD strips.
-STRIPS = {"verovio": StripGeometry(40, 40), "lilypond": StripGeometry(200, 160)}
+ENGINES = ("verovio", "lilypond")
+MELODY = StripGeometry(40, 40)  # as the paper's Nottingham strips
+PIANO = StripGeometry(200, 160)  # as its MSMD strips
 
 
-def geometry_of(engine: str) -> StripGeometry:
-    """The geometry of the strips of an engraver.
+def geometry_of(about: Mapping[str, Any]) -> StripGeometry:
+    """The geometry of a piece's strip, by its description (``engraving.json``).
 
     Raises
     ------
     SfpipeError
-        If it is none of sfpipe's.
+        If it was drawn by none of sfpipe's engravers.
     """
-    if engine not in STRIPS:
-        raise SfpipeError(f"was engraved by '{engine}', expected one of {', '.join(STRIPS)}")
-    return STRIPS[engine]
+    engine = about.get("engine")
+    if engine not in ENGINES:
+        raise SfpipeError(f"was engraved by '{engine}', expected one of {', '.join(ENGINES)}")
+    return PIANO if is_piano(about) else MELODY
 
 
 def strip_geometry(
@@ -57,7 +59,7 @@ def strip_geometry(
         The window is the height of the game's and the staff space, in px: systems whose heads it
         would cut are moved (see `middle_row`). None: the staves are in the middle.
     """
-    geometry = geometry_of(str(about.get("engine")))
+    geometry = geometry_of(about)
     height = geometry.height_px if height_px is None else height_px
     if geometry.window_px >= geometry.height_px:
         return height, None

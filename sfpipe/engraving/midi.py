@@ -1,4 +1,4 @@
-"""Standard MIDI file of the sounding notes of a melody."""
+"""Standard MIDI file of the notes of a score."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from sfpipe.notation.playback import TICKS, Head, TempoMap, sounding_notes
+from sfpipe.notation.playback import TICKS, Sound, TempoMap
 
 VELOCITY = 80
 
 
-def write_midi(path: Path, heads: Sequence[Head], tempo: TempoMap) -> None:
-    """Write `heads` as one track: set-tempo events, then a note per struck head.
+def write_midi(path: Path, sounds: Sequence[Sound], tempo: TempoMap) -> None:
+    """Write `sounds` as one track: set-tempo events, then the notes.
 
-    Onsets in the file are exactly those of the heads: both are whole ticks.
+    Onsets in the file are exactly those of the sounds: both are whole ticks.
     """
     # At equal ticks: tempo, then note-offs, then note-ons, so that repeated notes are struck.
     events = [(tick, 0, b"\xff\x51\x03" + m.to_bytes(3, "big")) for tick, m in tempo.changes]
     events.append((0, 0, b"\xc0\x00"))
-    for sound in sounding_notes(heads):
+    for sound in sounds:
         events.append((sound.onset, 2, bytes((0x90, sound.midi_pitch, VELOCITY))))
         events.append((sound.end, 1, bytes((0x80, sound.midi_pitch, 0))))
     track = b""

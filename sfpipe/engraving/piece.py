@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
-from sfpipe.engraving.layout import Layout, engrave, verovio_version
+from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_image, write_rows
+from sfpipe.engraving.layout import engrave
 from sfpipe.engraving.midi import write_midi
 from sfpipe.engraving.raster import Raster, rasterize
+from sfpipe.engraving.verovio.svg import Layout
+from sfpipe.engraving.verovio.toolkit import verovio_version
 from sfpipe.engraving.written import write_out
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
@@ -29,8 +31,12 @@ FORMAT = 3  # raise it when what this module writes changes, so that old pieces 
 def hash_inputs(piece: Piece, params: EngraveParams) -> str:
     """Hash of everything that determines an engraved piece; equal: nothing to do again."""
     inputs = [FORMAT, piece.sha256, piece.header_sha256, piece.title, piece.split, piece.licence]
-    inputs += [verovio_version(), params.model_dump()]
+    inputs += [verovio_version(), _of_melodies(params)]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _of_melodies(params: EngraveParams) -> dict[str, Any]:
+    return params.model_dump(exclude={"piano"})
 
 
 def is_done(folder: Path, inputs_hash: str) -> bool:
@@ -55,9 +61,9 @@ def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
     raster = rasterize(layout, params.staff_space_px)
     with replacing(out / piece.id, marker="engraving.json") as folder:
         folder.mkdir()
-        _write_image(folder / "system-001.png", raster)
+        write_image(folder / "system-001.png", raster.image)
         (folder / "system-001.svg").write_text(raster.svg, "utf-8")  # for pages
-        write_midi(folder / "score.mid", melody.heads, melody.tempo)
+        write_midi(folder / "score.mid", sounding_notes(melody.heads), melody.tempo)
         write_rows(folder / "noteheads.csv", NOTEHEADS, _notehead_rows(melody, layout, raster))
         write_rows(folder / "systems.csv", SYSTEMS, [_system_row(layout, raster)])
         text = json.dumps(_description(piece, params, melody, layout, raster), indent=2)
@@ -94,13 +100,6 @@ def read_melody(source: Path, header: Path | None, params: EngraveParams) -> Mel
     except SfpipeError as error:
         remedy = error.remedy or "correct the file or leave it out"
         raise SfpipeError(error.what, file=source, remedy=remedy) from None
-
-
-def _write_image(path: Path, raster: Raster) -> None:
-    import cv2
-
-    if not cv2.imwrite(str(path), raster.image):
-        raise SfpipeError("cannot be written", file=path, remedy="check the disk's free space")
 
 
 def _notehead_rows(melody: Melody, layout: Layout, raster: Raster) -> list[tuple[Any, ...]]:
@@ -159,6 +158,6 @@ def _description(
         "px_per_quarter": round(span * TICKS / (last - first), 3) if last > first else None,
         "px_per_s": round(span / seconds, 3) if seconds else None,
         "median_step_px": round(statistics.median(steps), 3) if steps else None,
-        "params": params.model_dump(),
+        "params": _of_melodies(params),
         "fingerprint": hash_inputs(piece, params),
     }

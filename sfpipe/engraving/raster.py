@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfpipe.engraving.layout import STAFF_SPACE, Layout
+from sfpipe.engraving.verovio.svg import Layout
+from sfpipe.engraving.verovio.toolkit import STAFF_SPACE
 from sfpipe.errors import SfpipeError
 
 OVERSAMPLING = 3
@@ -54,7 +55,7 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
     middle = (layout.staff_top + layout.staff_bottom) / 2 * scale
     above = math.ceil(middle)
     below = math.ceil(layout.height * scale - middle)
-    width, height = math.ceil(layout.width * scale), above + below + 1
+    width, height = math.ceil((layout.width - layout.left) * scale), above + below + 1
     if width > MAX_WIDTH_PX or width * height > MAX_PIXELS:
         raise SfpipeError(
             f"its image would be {width} x {height} px, at most {MAX_WIDTH_PX} px of width and "
@@ -74,13 +75,14 @@ def rasterize(layout: Layout, staff_space_px: float) -> Raster:
     if large is None or large.shape != (height * OVERSAMPLING, width * OVERSAMPLING):
         raise SfpipeError("the engraved page could not be rendered")
     image = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
-    return Raster(image, scale, -0.5, -top - 0.5, _without_ids(svg))
+    return Raster(image, scale, -layout.left * scale - 0.5, -top - 0.5, _without_ids(svg))
 
 
 def _window(layout: Layout, width: int, height: int, top: float, scale: float) -> str:
     """The picture in pixel units: `width` x `height`, the system's y = `top` at its upper edge."""
     place = (
-        f'class="definition-scale" overflow="visible" x="0" y="{-top:.6f}" '
+        f'class="definition-scale" overflow="visible" '
+        f'x="{0 - layout.left * scale:.6g}" y="{-top:.6f}" '
         f'width="{layout.width * scale:.6f}" height="{layout.height * scale:.6f}"'
     )
     svg = re.sub(

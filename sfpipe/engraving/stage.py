@@ -1,7 +1,8 @@
 """`engrave`: every downloaded piece as staff images, MIDI and note-head list.
 
-LilyPond sources and piano music are set by LilyPond (`sfpipe.engraving.lilypond`), all others by
-Verovio.
+LilyPond sources are set by LilyPond (`sfpipe.engraving.lilypond`), whole scores in MusicXML by
+Verovio as they are printed (`sfpipe.engraving.verovio`), melodies by Verovio on one line with
+their repeats written out.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.piece import hash_inputs as hash_lilypond_inputs
 from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, hash_inputs, is_done
+from sfpipe.engraving.verovio.piece import engrave_score, hash_score_inputs
 from sfpipe.files import remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, map_pieces
 from sfpipe.params import EngraveParams
 
-PIANO_SECONDS, MELODY_SECONDS = 900.0, 60.0
+LILYPOND_SECONDS, VEROVIO_SECONDS = 900.0, 60.0
 MADE = (".png", ".svg", ".mid", ".csv", ".json")  # what an engraved piece consists of
 
 
@@ -72,18 +74,23 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
 
 def seconds_of(piece: Piece) -> float:
     """How long engraving a piece may take; the slowest of LilyPond's need some minutes."""
-    return PIANO_SECONDS if _is_lilypond(piece) else MELODY_SECONDS
+    return LILYPOND_SECONDS if _is_lilypond(piece) else VEROVIO_SECONDS
 
 
 def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
     if _is_lilypond(piece):
         engrave_source(piece, raw, out, unconfined=params.allow_unconfined)
+    elif piece.engine == "verovio":
+        engrave_score(piece, params, raw, out)
     else:
         engrave_piece(piece, params, raw, out)
 
 
 def _hash_inputs(piece: Piece, params: EngraveParams) -> str:
-    return hash_lilypond_inputs(piece) if _is_lilypond(piece) else hash_inputs(piece, params)
+    if _is_lilypond(piece):
+        return hash_lilypond_inputs(piece)
+    whole = piece.engine == "verovio"
+    return (hash_score_inputs if whole else hash_inputs)(piece, params)
 
 
 def _is_lilypond(piece: Piece) -> bool:

@@ -43,7 +43,7 @@ def write_out(score: Score) -> Score:
         for voice in _voices(bar).values():
             inside = _split(_with_tuplets(_filled(voice, bar.length)))
             if not score.beamed:
-                _beam(inside, bar, lacking if upbeat else Fraction(0))
+                beam(inside, bar, lacking if upbeat else Fraction(0))
             events += inside
         printed.append(replace(bar, events=events))
     return replace(score, bars=printed)
@@ -200,8 +200,11 @@ def printable(quarters: Fraction) -> tuple[Fraction, ...]:
     return tuple(values)
 
 
-def _beam(events: Sequence[Event], bar: Bar, lead: Fraction) -> None:
-    """Join what lies in one beat; `lead` is what the bar lacks before its first note."""
+def beam(events: Sequence[Event], bar: Bar, lead: Fraction) -> None:
+    """Join what lies in one beat; `lead` is what the bar lacks before its first note.
+
+    `events` are those of a voice in order of time.
+    """
     edges = _beats(bar.metre, bar.length + lead)
     last: Event | None = None
     for event in events:

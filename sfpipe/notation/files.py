@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
+from xml.etree.ElementTree import Element
 
 from sfpipe.errors import SfpipeError
+from sfpipe.notation import musicxml
 from sfpipe.notation.abc import read_abc
 from sfpipe.notation.abc_text import decode, split_tunes
 from sfpipe.notation.midi_melody import read_midi
-from sfpipe.notation.musicxml import read_musicxml, unpack_mxl
+from sfpipe.notation.musicxml import parse, read_musicxml, unpack_mxl
 from sfpipe.notation.score import Score
 
 ABC_SUFFIXES = (".abc",)
@@ -34,7 +38,7 @@ def read_score(name: str, content: bytes, header: bytes | None = None) -> Score:
     """
     suffix = PurePath(name).suffix.lower()
     kind = "ABC" if suffix in ABC_SUFFIXES else "MIDI" if suffix in MIDI_SUFFIXES else "MusicXML"
-    try:
+    with _reading(name, kind):
         if kind == "ABC":
             tunes = split_tunes(decode(content))
             if not tunes:
@@ -43,6 +47,26 @@ def read_score(name: str, content: bytes, header: bytes | None = None) -> Score:
         if kind == "MIDI":
             return read_midi(content, None if header is None else decode(header))
         return read_musicxml(unpack_mxl(content) if suffix == ".mxl" else content)
+
+
+def read_document(name: str, content: bytes) -> tuple[Element, Score]:
+    """The document in a MusicXML or ``.mxl`` file, and the whole score that it says.
+
+    Raises
+    ------
+    SfpipeError
+        If the file cannot be read as MusicXML, or asks for what is not supported.
+    """
+    with _reading(name, "MusicXML"):
+        root = parse(unpack_mxl(content) if name.lower().endswith(".mxl") else content)
+        return root, musicxml.read_document(root)
+
+
+@contextmanager
+def _reading(name: str, kind: str) -> Iterator[None]:
+    """Errors of any reader as one that names the file."""
+    try:
+        yield
     except SfpipeError as error:
         remedy = error.remedy or "correct the file or leave it out"
         raise SfpipeError(error.what, file=name, remedy=remedy) from None

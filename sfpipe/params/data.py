@@ -25,6 +25,17 @@ class DownloadParams(Section):
     folders: dict[DatasetName, FolderParams] = Field(default={})
 
 
+class PianoParams(Section):
+    """Whole scores in MusicXML, drawn by Verovio: font, spacing, length of a line."""
+
+    font: Literal["Leipzig", "Leland", "Bravura", "Gootville", "Petaluma"] = "Leipzig"
+    line_spaces: float = Field(default=110.0, ge=40, le=5000)  # staff spaces
+    staff_gap_spaces: float = Field(default=5.0, ge=1, le=24)  # between two staves, at least
+    spacing_linear: float = Field(default=0.25, ge=0, le=1)
+    spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
+    notes_per_minute: float = Field(default=240.0, gt=0, le=2000)  # without a tempo mark
+
+
 class EngraveParams(Section):
     """`engrave`: scale and spacing of the staff image."""
 
@@ -32,6 +43,7 @@ class EngraveParams(Section):
     spacing_linear: float = Field(default=0.22, ge=0, le=1)
     spacing_non_linear: float = Field(default=0.6, ge=0, le=1)
     notes_per_minute: float = Field(default=140.0, gt=0, le=2000)
+    piano: PianoParams = PianoParams()
     # Not dumped: it changes no piece, so it belongs into no fingerprint.
     allow_unconfined: bool = Field(default=False, exclude=True)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sfpipe.engraving.files import System
-from sfpipe.engraving.geometry import geometry_of, ink_outside, middle_row
+from sfpipe.engraving.geometry import StripGeometry, geometry_of, ink_outside, middle_row
 from sfpipe.errors import SfpipeError
 
 SYSTEM = System(1, "a.png", 0, 100, 400, 150.0, 250.0)  # staves from row 150 to 250
@@ -38,7 +38,9 @@ def test_ink_outside_the_window():
 
 
 def test_each_engraver_has_its_strip():
-    assert (geometry_of("verovio").height_px, geometry_of("verovio").window_px) == (40, 40)
-    assert (geometry_of("lilypond").height_px, geometry_of("lilypond").window_px) == (200, 160)
+    melody, piano = StripGeometry(40, 40), StripGeometry(200, 160)
+    assert geometry_of({"engine": "verovio"}) == melody
+    assert geometry_of({"engine": "verovio", "staves": [2]}) == piano
+    assert geometry_of({"engine": "lilypond", "staves": [2, 3]}) == piano
     with pytest.raises(SfpipeError, match="engraved by 'musescore', expected one of verovio"):
-        geometry_of("musescore")
+        geometry_of({"engine": "musescore"})

@@ -7,7 +7,7 @@ import pytest
 
 from sfpipe.cleaning.stage import clean
 from sfpipe.engraving.files import read_noteheads
-from sfpipe.engraving.layout import verovio_version
+from sfpipe.engraving.verovio.toolkit import verovio_version
 from sfpipe.errors import SfpipeError
 from sfpipe.params import CleanParams, ScoresParams
 from sfpipe.score.stage import scores

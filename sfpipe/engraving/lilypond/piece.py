@@ -7,12 +7,18 @@ import json
 import re
 import shutil
 import statistics
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_rows
+from sfpipe.engraving.files import (
+    CM_PER_PX,
+    HEADS_WITH_KIND,
+    SYSTEMS,
+    spacing,
+    write_image,
+    write_rows,
+)
 from sfpipe.engraving.lilypond.musicxml import MUSICXML_FORMAT
 from sfpipe.engraving.lilypond.pages import SystemImage, cut_system
 from sfpipe.engraving.lilypond.placement import DPI, TICKS, Placement, read_placement
@@ -41,7 +47,6 @@ from sfpipe.sandbox.jail import (
 FORMAT = 1  # raise it when what this module writes changes, so that old pieces are made again
 HOOK = Path(__file__).with_name("hook.ily")
 SECONDS = 300  # of LilyPond for one piece; the slowest need a minute
-COLUMNS = (*NOTEHEADS, "hollow")
 HALF = 1  # duration log of a half note, the shortest with a hollow head
 
 
@@ -86,11 +91,11 @@ def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = Fal
     with replacing(out / piece.id, marker="engraving.json") as target:
         target.mkdir()
         for number, system in enumerate(systems, 1):
-            _write_image(target / _file(number), system)
+            write_image(target / _file(number), system.image)
         write_joined(target / "score.mid", joined)
-        write_rows(target / "noteheads.csv", COLUMNS, rows)
+        write_rows(target / "noteheads.csv", HEADS_WITH_KIND, rows)
         write_rows(target / "systems.csv", SYSTEMS, _system_rows(systems))
-        about |= _spacing(rows, systems)
+        about |= spacing(rows, [system.image.shape[1] for system in systems])
         (target / "engraving.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
 
 
@@ -144,13 +149,6 @@ def _first_error(ended: Ended) -> str:
 
 def _file(number: int) -> str:
     return f"system-{number:03}.png"
-
-
-def _write_image(path: Path, system: SystemImage) -> None:
-    import cv2
-
-    if not cv2.imwrite(str(path), system.image):
-        raise SfpipeError("cannot be written", file=path, remedy="check the disk's free space")
 
 
 def _head_rows(
@@ -242,23 +240,4 @@ def _description(
         "midi_onsets": sum(len({t for t, _ in notes}) for notes in heard),
         "n_onsets": sum(len({t for t, _ in notes}) for notes in seen),
         "fingerprint": hash_inputs(piece),
-    }
-
-
-def _spacing(rows: list[tuple[Any, ...]], systems: list[SystemImage]) -> dict[str, Any]:
-    """Measures of how densely the piece is printed."""
-    lefts = [0]
-    for system in systems:
-        lefts.append(lefts[-1] + system.image.shape[1])
-    struck = [row for row in rows if not row[7]]
-    xs = sorted({lefts[row[0] - 1] + row[1] for row in struck})
-    quarters = struck[-1][6] - struck[0][6]
-    seconds = struck[-1][5] - struck[0][5]
-    places = sorted({row[6]: lefts[row[0] - 1] + row[1] for row in struck}.values())
-    steps = [b - a for a, b in pairwise(places)]
-    span = xs[-1] - xs[0]
-    return {
-        "px_per_quarter": round(span / quarters, 3) if quarters else None,
-        "px_per_s": round(span / seconds, 3) if seconds else None,
-        "median_step_px": round(statistics.median(steps), 3) if steps else None,
     }
