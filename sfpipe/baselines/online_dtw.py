@@ -99,7 +99,7 @@ class OnlineDtw:
 def _step(
     features: np.ndarray,
     reference: np.ndarray,
-    heard: np.ndarray,
+    recent: np.ndarray,
     cost: np.ndarray,
     state: np.ndarray,
     max_run: int,
@@ -108,21 +108,21 @@ def _step(
     width = len(cost)
     row, column = state[0] + 1, state[1]
     for k in range(len(features)):  # an assignment of arrays takes seconds to compile
-        heard[row % width, k] = features[k]
+        recent[row % width, k] = features[k]
     if column < 0:
         column = 0
         state[2] = ROW
-    _add(True, row, column, reference, heard, cost, stay)
+    _add(True, row, column, reference, recent, cost, stay)
     if state[2] == BOTH and column + 1 < len(reference):
         column += 1
-        _add(False, row, column, reference, heard, cost, stay)
+        _add(False, row, column, reference, recent, cost, stay)
     while True:
         at_row, at_column = _best(row, column, cost)
         following = _choose(row, column, at_row, at_column, state, max_run)
         if following != COLUMN or column + 1 == len(reference):
             break
         column += 1
-        _add(False, row, column, reference, heard, cost, stay)
+        _add(False, row, column, reference, recent, cost, stay)
     state[0], state[1], state[2] = row, column, following
     return at_column
 
@@ -150,7 +150,7 @@ def _add(
     row: int,
     column: int,
     reference: np.ndarray,
-    heard: np.ndarray,
+    recent: np.ndarray,
     cost: np.ndarray,
     stay: float,
 ) -> None:
@@ -163,7 +163,7 @@ def _add(
         i, j = (row, cell) if rows else (cell, column)
         distance = 0.0
         for k in range(reference.shape[1]):
-            difference = heard[i % width, k] - reference[j, k]
+            difference = recent[i % width, k] - reference[j, k]
             distance += difference * difference
         distance = math.sqrt(distance)
         up = i > 0 and i > row - width + 1

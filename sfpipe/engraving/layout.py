@@ -41,9 +41,11 @@ def check_heads(score: Score, layout: Layout) -> None:
         for note in event.notes if not event.hidden else []:
             total += 1
             place = layout.heads.get(note.id)
-            wanted = layout.staff_bottom - (note.step - _bottom_step(bar.clef)) * STAFF_SPACE / 2
+            expected_y = (
+                layout.staff_bottom - (note.step - _bottom_step(bar.clef)) * STAFF_SPACE / 2
+            )
             lost += place is None
-            misplaced += place is not None and abs(place[1] - wanted) > 0.02 * STAFF_SPACE
+            misplaced += place is not None and abs(place[1] - expected_y) > 0.02 * STAFF_SPACE
     if lost:
         raise SfpipeError(f"{lost} of {total} notes have no head in the image")
     if misplaced:

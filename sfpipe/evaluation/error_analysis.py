@@ -191,9 +191,9 @@ def _stretch(bank: Bank, index: int, middle_px: float) -> np.ndarray:
     padded = int(bank.strip_width[index]) // bank.window.shrink
     left = int(middle_px) // bank.window.shrink  # padded strips begin one window earlier
     ink = bank.strip[:, first : first + padded].cpu().numpy()
-    wanted = np.arange(left, left + 2 * width // bank.window.shrink)
-    inside = (wanted >= 0) & (wanted < padded)
-    return np.where(inside, 255 - ink[:, wanted.clip(0, padded - 1)], 255)
+    columns = np.arange(left, left + 2 * width // bank.window.shrink)
+    inside = (columns >= 0) & (columns < padded)
+    return np.where(inside, 255 - ink[:, columns.clip(0, padded - 1)], 255)
 
 
 def _draw_loss(axis: Any, loss: Loss, strip: np.ndarray, middle: float, shrink: int) -> None:

@@ -147,7 +147,7 @@ def group(
     names = dict.fromkeys(r.condition for r in human)
     order = [*(c for c in CONDITIONS if c in names), *(c for c in names if c not in CONDITIONS)]
     grouped = {c: [r for r in human if r.condition == c and r.aligned] for c in order}
-    aligned = {condition: heard for condition, heard in grouped.items() if heard}
+    aligned = {condition: playable for condition, playable in grouped.items() if playable}
     return aligned, [record for record in human if not record.aligned]
 
 

@@ -113,20 +113,20 @@ def play_mm_loc(
     """
     examples = Examples(bank, network.context)
     places = MmLocPlaces(network, examples, bfloat16=bfloat16)
-    wanted = list(range(len(bank))) if performances is None else performances
-    index = torch.tensor(wanted, device=bank.device)
+    chosen = list(range(len(bank))) if performances is None else performances
+    index = torch.tensor(chosen, device=bank.device)
     first, n_steps = bank.first_frame[index], (bank.last_frame - bank.first_frame)[index]
     position = bank.start_x[index]
     width, threshold = bank.window.width, bank.window.threshold_px
-    taken = torch.zeros(len(wanted), int(n_steps.max()), device=bank.device)
+    taken = torch.zeros(len(chosen), int(n_steps.max()), device=bank.device)
     progress = Progress(label, int(n_steps.sum()), "frames") if label else None
-    alive = torch.arange(len(wanted), device=bank.device)
+    alive = torch.arange(len(chosen), device=bank.device)
     for step in range(taken.shape[1]):
         if not len(alive):
             break
-        which, frame = index[alive], first[alive] + step + 1  # padded, heard and judged
-        heard = examples.first_frames(which, frame - EXCERPT)
-        x = places(bank.columns(which, position), heard)
+        which, frame = index[alive], first[alive] + step + 1  # packed, of the newest excerpt
+        excerpt = examples.first_frames(which, frame - EXCERPT)
+        x = places(bank.columns(which, position), excerpt)
         start = (position - width / 2).to(torch.int64)
         position = dynamics.clip_position(bank, which, start + x.to(torch.float64))
         taken[alive, step] = (position - width).to(torch.float32)
@@ -141,5 +141,5 @@ def play_mm_loc(
     rows = taken.cpu().numpy()
     return [
         judged(bank.infos[p], row[: int(n)], bank.window)
-        for p, row, n in zip(wanted, rows, n_steps.tolist(), strict=True)
+        for p, row, n in zip(chosen, rows, n_steps.tolist(), strict=True)
     ]

@@ -80,8 +80,8 @@ def play_games(
     list of PlayedGame
         In the order of performances, trials together.
     """
-    wanted = range(len(bank)) if performances is None else performances
-    order = [(p, t) for p in wanted for t in range(trials)]
+    chosen = range(len(bank)) if performances is None else performances
+    order = [(p, t) for p in chosen for t in range(trials)]
     length = [int(bank.last_frame[p] - bank.first_frame[p]) for p, _ in order]
     # Games of like length end together, so that no chunk waits for one long piece.
     by_length = sorted(range(len(order)), key=lambda i: -length[i])

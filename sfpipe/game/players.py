@@ -88,5 +88,5 @@ class ConstantSpeed:
         """The action that brings the position nearest to start + speed x time."""
         first = self.bank.first_frame[state.performance]
         start = self.bank.start_x[state.performance]
-        wanted = start + self.px_per_frame * (state.frame - first + 1)
-        return ((wanted - state.position).round() - state.speed).clamp(-1, 1)
+        aim = start + self.px_per_frame * (state.frame - first + 1)
+        return ((aim - state.position).round() - state.speed).clamp(-1, 1)

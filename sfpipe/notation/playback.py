@@ -483,8 +483,8 @@ def sounding_heads(score: Score, tempo: TempoMap) -> list[Head]:
             runs.setdefault((event.staff, event.voice), []).append(event)
         longest = max(map(len, runs.values()), default=0)
         room = written - before
-        wanted = round(GRACE_S * 1e6 * TICKS / tempo.micros(written))
-        each = min(wanted, int(GRACE_SHARE * room) // max(longest, 1)) if runs else 0
+        grace_ticks = round(GRACE_S * 1e6 * TICKS / tempo.micros(written))
+        each = min(grace_ticks, int(GRACE_SHARE * room) // max(longest, 1)) if runs else 0
         delay = 0
         if runs and each < 1:  # nothing sounds before
             each = _grace_ticks(main, longest, tempo.micros(written))
@@ -524,9 +524,9 @@ def _columns(raw: list[_Raw]) -> Iterator[tuple[Fraction, list[Event], list[Even
 
 
 def _grace_ticks(main: list[Event], n: int, micros: int) -> int:
-    wanted = round(GRACE_S * 1e6 * TICKS / micros)
-    room = min((round(TICKS * e.quarters) for e in main), default=n * wanted * 2)
-    return max(1, min(wanted, int(GRACE_SHARE * room) // n))
+    grace_ticks = round(GRACE_S * 1e6 * TICKS / micros)
+    room = min((round(TICKS * e.quarters) for e in main), default=n * grace_ticks * 2)
+    return max(1, min(grace_ticks, int(GRACE_SHARE * room) // n))
 
 
 def _grace(

@@ -200,11 +200,11 @@ def _description(
 ) -> dict[str, Any]:
     heads = [h for score in scores for system in score.systems for h in system.heads]
     visible = [item for of_score in played for system in of_score for item in system]
-    seen = [
+    printed_notes = [
         {(i.tick, i.head.midi_pitch) for system in of_score for i in system if i.struck}
         for of_score in played
     ]
-    heard = [sound.struck() for sound in sounds]
+    struck_notes = [sound.struck() for sound in sounds]
     end = max(
         start + h.moment.ticks_after(score.start) + int(h.length * 4 * TICKS)
         for start, score in zip(joined.starts, scores, strict=True)
@@ -235,9 +235,11 @@ def _description(
         "invisible_heads": len(heads) - len(visible),
         "tied_heads": sum(i.head.tied for i in visible),
         "unheard_heads": sum(not i.struck and not i.head.tied for i in visible),
-        "midi_notes": sum(map(len, heard)),
-        "midi_notes_with_head": sum(len(a & b) for a, b in zip(heard, seen, strict=True)),
-        "midi_onsets": sum(len({t for t, _ in notes}) for notes in heard),
-        "n_onsets": sum(len({t for t, _ in notes}) for notes in seen),
+        "midi_notes": sum(map(len, struck_notes)),
+        "midi_notes_with_head": sum(
+            len(a & b) for a, b in zip(struck_notes, printed_notes, strict=True)
+        ),
+        "midi_onsets": sum(len({t for t, _ in notes}) for notes in struck_notes),
+        "n_onsets": sum(len({t for t, _ in notes}) for notes in printed_notes),
         "fingerprint": hash_inputs(piece),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 from sfpipe.errors import SfpipeError
 from sfpipe.sandbox.jail import can_confine
 
-WANTED = (2, 24)  # the hook reads LilyPond's grobs, whose names change between versions
+KNOWN_VERSION = (2, 24)  # the hook reads LilyPond's grobs, whose names change between versions
 REMEDY = (
     "only for piano music (MSMD): pip install 'lilypond>=2.24,<2.25', or apt-get install lilypond"
 )
@@ -56,7 +56,7 @@ def find_lilypond() -> LilyPond:
     except (OSError, subprocess.SubprocessError) as error:
         raise SfpipeError(f"LilyPond does not run ({error})", file=path, remedy=REMEDY) from None
     found = re.search(r"LilyPond (\d+)\.(\d+)\.(\d+)", done.stdout)
-    if found is None or (int(found[1]), int(found[2])) != WANTED:
+    if found is None or (int(found[1]), int(found[2])) != KNOWN_VERSION:
         first = (done.stdout or done.stderr).strip().split("\n")[0]
         raise SfpipeError(f"LilyPond 2.24 is needed, this is '{first}'", file=path, remedy=REMEDY)
     version = ".".join(found.groups())
