@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, naming_extra
 from sfpipe.pages.limits import LIMITS, Limits
 from sfpipe.pages.page_set import PageSet
+from sfpipe.pages.pictures import read_pictures
+from sfpipe.pages.sources import PDF_SUFFIXES, PICTURE_SUFFIXES
 
 
 def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = LIMITS) -> PageSet:
@@ -22,4 +24,10 @@ def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = 
     SfpipeError
         If the file is missing, damaged, encrypted, too large, or shows no staves.
     """
-    raise SfpipeError("cannot be read yet", file=path)
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in PDF_SUFFIXES + PICTURE_SUFFIXES:
+        with naming_extra():
+            return read_pictures(path, staves, limits)
+    kinds = ", ".join(sorted({*PDF_SUFFIXES, *PICTURE_SUFFIXES}))
+    raise SfpipeError(f"'{suffix}' is not read", file=path, remedy=f"use one of {kinds}")

@@ -1,0 +1,84 @@
+"""Staves -> systems: those that a vertical line joins are played together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from sfpipe.pages.staff_lines import StaffCurve
+
+AT_WORK = 8.0  # px of staff space at which vertical lines are looked for
+FARTHEST = 25.0  # staff spaces between two staves of a system
+SLANTS = (-0.04, -0.02, 0.0, 0.02, 0.04)  # of vertical lines, px aside per px downwards
+ROWS = 12  # of the gap between two staves that are looked at
+MEAN = 0.12  # of the gap, of which the darkness is averaged
+DARK = 0.27  # of a vertical line
+BARS = 2  # vertical lines that join two staves if none is at their left ends
+AT_LEFT = 1.5  # staff spaces
+
+
+def group_staves(grey: np.ndarray, staves: Sequence[StaffCurve]) -> list[list[StaffCurve]]:
+    """Systems of staves, from above.
+
+    Parameters
+    ----------
+    grey:
+        uint8 [shape=(height, width)], level, paper white.
+    staves:
+        From above.
+    """
+    systems: list[list[StaffCurve]] = []
+    for staff in staves:
+        if systems and _joined(joining_lines(grey, systems[-1][-1], staff), systems[-1][-1], staff):
+            systems[-1].append(staff)
+        else:
+            systems.append([staff])
+    return systems
+
+
+def _joined(lines: np.ndarray, upper: StaffCurve, lower: StaffCurve) -> bool:
+    space = (upper.space + lower.space) / 2
+    left = min(upper.left, lower.left)
+    at_left = bool(len(lines)) and bool(np.abs(lines - left).min() < AT_LEFT * space)
+    return at_left or len(lines) >= BARS
+
+
+def joining_lines(grey: np.ndarray, upper: StaffCurve, lower: StaffCurve) -> np.ndarray:
+    """Columns of the vertical lines that go through the whole gap between two staves."""
+    space = (upper.space + lower.space) / 2
+    left, right = min(upper.left, lower.left) - 2 * space, max(upper.right, lower.right) + space
+    overlap = min(upper.right, lower.right) - max(upper.left, lower.left)
+    first, last = max(int(left), 0), min(int(right) + 1, grey.shape[1])
+    columns = np.arange(first, last, dtype=float)
+    top, bottom = upper.rows(columns)[1], lower.rows(columns)[0]
+    if overlap < 4 * space or np.median(bottom - top) > FARTHEST * space:
+        return np.zeros(0)
+    above, below = max(int(top.min()), 0), min(int(bottom.max()) + 2, grey.shape[0])
+    scale = min(AT_WORK / space, 1.0)
+    part = grey[above:below, first:last]
+    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # Means along the line, so that noise is none; a pixel aside, for lines between two pixels.
+    gap = float(np.median(bottom - top)) * scale
+    dark = cv2.blur((255 - small).astype(np.float32) / 255, (1, max(round(gap * MEAN), 1)))
+    dark = cv2.dilate(dark, np.ones((1, 3), np.uint8))
+    fx, fy = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
+    at = np.arange(small.shape[1], dtype=np.float32)
+    near = np.clip(np.round(at / fx).astype(int), 0, len(columns) - 1)
+    upper_rows, lower_rows = (top[near] - above) * fy, (bottom[near] - above) * fy
+    # A little off the staff lines themselves.
+    share = np.linspace(0.08, 0.92, ROWS)[:, None]
+    rows = (upper_rows + share * (lower_rows - upper_rows)).astype(np.float32)
+    best = np.zeros(len(at), bool)
+    for slant in SLANTS:
+        x = at + slant * (rows - rows.mean(axis=0))
+        seen = cv2.remap(dark, x.astype(np.float32), rows, cv2.INTER_LINEAR)
+        through = seen.min(axis=0) > DARK
+        if _starts(through).sum() > _starts(best).sum():
+            best = through
+    return first + at[_starts(best)] / fx
+
+
+def _starts(flags: np.ndarray) -> np.ndarray:
+    return flags & ~np.concatenate([[False], flags[:-1]])
