@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import DataSet, NewSet, in_group
+from sfpipe.commands.options import DataSet, Jobs, NewSet, in_group
 
 command = in_group("data")
 
@@ -63,16 +63,17 @@ def import_recordings(
     folder: Annotated[Path, typer.Argument(help="Holds <piece>/ with a score and recordings.")],
     data: NewSet,
     melody: Annotated[bool, typer.Option(help="Scores are melodies, not piano music.")] = False,
+    piece: Annotated[
+        list[str] | None,
+        typer.Option(help="Engraved piece of the data set that is played; may be repeated."),
+    ] = None,
+    jobs: Jobs = -1,
 ) -> None:
     """Read your own scores and recordings."""
     from sfpipe.importers.recordings import import_recordings as stage
 
-    p, dataset, paths = data.load()
-    outs = (paths.engraved, paths.scores, paths.performances)
-    engrave = p.engrave if melody else None
-    unconfined = p.engrave.allow_unconfined
-    for line in stage(folder, dataset, *outs, melody=engrave, unconfined=unconfined):
-        print(line)
+    p, _, paths = data.load()
+    stage(folder, p, paths, melody=melody, pieces=piece or (), jobs=jobs)
 
 
 @command()

@@ -43,7 +43,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
         confined, or not one piece could be engraved.
     """
     pieces = read_index(raw).pieces
-    if any(map(_is_lilypond, pieces)):
+    if any(map(is_lilypond, pieces)):
         find_lilypond()
         require_walls(unconfined=params.allow_unconfined)
     remove_others(out, {piece.id for piece in pieces}, _made)
@@ -54,7 +54,7 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
             report.done.append(piece.id)
         else:
             todo.append(piece)
-    work = functools.partial(_one, params=params, raw=raw, out=out)
+    work = functools.partial(engrave_file, params=params, raw=raw, out=out)
     for outcome in map_pieces(work, todo, label="engrave", jobs=jobs, seconds=seconds_of):
         if outcome.error is None:
             report.done.append(outcome.item.id)
@@ -74,11 +74,18 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
 
 def seconds_of(piece: Piece) -> float:
     """How long engraving a piece may take; the slowest of LilyPond's need some minutes."""
-    return LILYPOND_SECONDS if _is_lilypond(piece) else VEROVIO_SECONDS
+    return LILYPOND_SECONDS if is_lilypond(piece) else VEROVIO_SECONDS
 
 
-def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
-    if _is_lilypond(piece):
+def engrave_file(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
+    """Engrave one piece into ``out/<piece>`` by the engraver for its kind of source.
+
+    Raises
+    ------
+    SfpipeError
+        If the source cannot be read or engraved.
+    """
+    if is_lilypond(piece):
         engrave_source(piece, raw, out, unconfined=params.allow_unconfined)
     elif piece.engine == "verovio":
         engrave_score(piece, params, raw, out)
@@ -87,13 +94,14 @@ def _one(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:
 
 
 def _hash_inputs(piece: Piece, params: EngraveParams) -> str:
-    if _is_lilypond(piece):
+    if is_lilypond(piece):
         return hash_lilypond_inputs(piece)
     whole = piece.engine == "verovio"
     return (hash_score_inputs if whole else hash_inputs)(piece, params)
 
 
-def _is_lilypond(piece: Piece) -> bool:
+def is_lilypond(piece: Piece) -> bool:
+    """Whether LilyPond engraves a piece."""
     return Path(piece.source).suffix == ".ly" or piece.engine == "lilypond"
 
 

@@ -2,7 +2,8 @@
 
 Writes ``metrics/real.json``::
 
-    conditions   condition -> label, simulated, followers: name -> figures as in eval.json
+    conditions   condition -> label, simulated, estimated (performances whose onsets are estimated
+                 from the sound), followers: name -> figures as in eval.json
     coverage     recordings without an alignment: "piece/performance" -> follower -> figures
     meta         data set, window, algorithm, trials, seed
 
@@ -95,9 +96,10 @@ def evaluate_real(
     written = {
         "conditions": {
             condition: {
-                "label": CONDITION_LABELS.get(condition, condition),
+                "label": label_of(condition, aligned[condition]),
                 "simulated": any(record.simulated for record in aligned[condition]),
                 "performances": len(aligned[condition]),
+                "estimated": sum(record.estimated for record in aligned[condition]),
                 "followers": _figures(games, labels, seed),
             }
             for condition, games in results.items()
@@ -149,6 +151,20 @@ def group(
     grouped = {c: [r for r in human if r.condition == c and r.aligned] for c in order}
     aligned = {condition: playable for condition, playable in grouped.items() if playable}
     return aligned, [record for record in human if not record.aligned]
+
+
+def label_of(condition: str, records: Sequence[PerformanceRecord]) -> str:
+    """What a condition is called in tables and plots.
+
+    Nobody shall take onsets that are estimated for known ones, so the label says how many are, and
+    the mean confidence in them.
+    """
+    label = CONDITION_LABELS.get(condition, condition)
+    estimated = [record.confidence for record in records if record.estimated]
+    if not estimated:
+        return label
+    some = "" if len(estimated) == len(records) else f" of {len(estimated)} of {len(records)}"
+    return f"{label}, onsets{some} estimated (confidence {np.mean(estimated):.2f})"
 
 
 def describe_evaluation(evaluation: Mapping[str, Any]) -> str:

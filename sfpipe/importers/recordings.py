@@ -1,252 +1,285 @@
-"""A user's own scores and recordings, for `evaluate --real-performances`.
+"""A user's own scores and recordings, for `evaluate --real-performances`, `page` and `watch`.
 
-``FOLDER/<piece>/`` holds one score (MusicXML) and recordings ``<name>.wav`` (.mp3, .m4a, ...). A
-``<name>.match`` or ``<name>.mid`` beside a recording, in its time, says when each note was played;
-without it only coverage can be reported (`sfpipe.evaluation.coverage`). A name that ends in
-``-direct`` or ``-room`` is of that condition, all others are of condition ``recording``.
+`sfpipe.importers.recording_folders` says how they lie in a folder, and
+`sfpipe.importers.recording_onsets` how it is found out when the onsets of a score are played.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sfpipe.audio.decoding import AUDIO_SUFFIXES
-from sfpipe.audio.files import load_audio
-from sfpipe.audio.midi import read_midi
-from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.audio.performances import made_files
+from sfpipe.audio.soundfonts import resolve_soundfont
+from sfpipe.datasets.catalogue import CATALOGUE
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.files import read_noteheads
-from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.engraving.lilypond.program import require_walls
-from sfpipe.engraving.piece import engrave_piece
+from sfpipe.engraving.stage import engrave_file, is_lilypond, seconds_of
 from sfpipe.errors import SfpipeError
+from sfpipe.files import remove_made, remove_others
+from sfpipe.importers.recording_folders import PieceFolder, survey, survey_piece
+from sfpipe.importers.recording_onsets import Recording, read_performance
 from sfpipe.notation.files import XML_SUFFIXES
 from sfpipe.parallel import map_pieces
-from sfpipe.params import EngraveParams
-from sfpipe.real_performances.alignment import align, place_notes
-from sfpipe.real_performances.notes import PlayedNote, read_match, read_score_notes
-from sfpipe.real_performances.pairing import pair_notes
+from sfpipe.params import Params
+from sfpipe.paths import Paths
+from sfpipe.real_performances.conditions import Voice
 from sfpipe.score.stage import add_strip, unroll_piece
-from sfpipe.store.schema import FPS, SAMPLE_RATE
+from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.writer import write_scores, write_spectrograms
 
-CONDITION = "recording"
-NOTES_SUFFIXES = (".match", ".mid", ".midi")
-SILENCE_DB = 40  # below the loudest frame: silence
+RECORDING_SECONDS = 1200.0  # of work on one recording
+
+
+@dataclass(frozen=True)
+class _EngravedScore:
+    """An engraved piece in the score store's terms."""
+
+    strip: Any
+    about: dict[str, Any]
+    split: str
+    title: str
 
 
 def import_recordings(
     folder: Path,
-    dataset: str,
-    engraved: Path,
-    scores_out: Path,
-    performances_out: Path,
+    params: Params,
+    paths: Paths,
     *,
-    melody: EngraveParams | None = None,
-    unconfined: bool = False,
+    melody: bool = False,
+    pieces: Sequence[str] = (),
     jobs: int = -1,
-) -> list[str]:
-    """Engrave the scores, align the recordings, and write both stores.
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Engrave the scores, align the recordings, and write both stores and the sound.
 
     Parameters
     ----------
+    paths:
+        Of the data set that is made. With `pieces` it is there: its engraved pieces are the
+        scores, and its stores keep what they have.
     melody:
-        The scores are melodies, drawn by Verovio like those of the Nottingham Database; None:
-        piano music, drawn by LilyPond like that of the MSMD.
-    unconfined:
-        LilyPond may draw also where the system cannot confine it.
+        Scores in MusicXML are melodies, drawn like those of the Nottingham Database, not piano
+        music. ABC and MIDI files always are.
+    pieces:
+        Names of engraved pieces that are played: of one, its recordings lie in `folder` or in
+        ``folder/<piece>``, of several in the latter.
     jobs:
         Number of processes; -1 is one per core.
-
-    Returns
-    -------
-    list of str
-        One line per recording and per piece left out: what became of it.
+    tell:
+        Is given a line on every recording, on everything that is left out, and on how many.
 
     Raises
     ------
     SfpipeError
         If the folder has no pieces, a tool is missing, or not one recording is usable.
     """
-    pieces = sorted(path for path in folder.glob("*") if path.is_dir() and _score(path))
-    if not pieces:
+    if pieces:
+        found, left_out = _engraved_pieces(folder, pieces, paths)
+    else:
+        _require_new(paths)
+        found, left_out = survey(folder)
+    for name, reason in left_out.items():
+        tell(f"{name}: left out: {reason}")
+    for piece in found:
+        for name, reason in piece.left_out.items():
+            tell(f"{piece.name}/{name}: left out: {reason}")
+    if not found:
         raise SfpipeError(
-            f"expected <piece>/ with a score ({', '.join(XML_SUFFIXES)}) and recordings",
+            "expected <piece>/ with a score and recordings",
             file=folder,
             remedy="put each score into a folder of its own, its recordings beside it",
         )
-    if melody is None:
-        require_walls(unconfined=unconfined)
-    about: dict[str, Any] = {"dataset": dataset, "params": {"import": "recordings"}}
-    tools = {name: version(name) for name in ("sfpipe", "soundfile")}
-    # In processes of their own: a file that crashes its reader is reported like any other.
-    draw = functools.partial(
-        _engrave, folder=folder, engraved=engraved, melody=melody, unconfined=unconfined
+    scores: dict[str, _EngravedScore] = {}
+    skipped: dict[str, str] = {}
+    for piece, drawn, error in _draw(found, folder, params, paths, bool(pieces), melody, jobs):
+        if error is None:
+            scores[piece.name] = drawn
+        else:
+            n = len(piece.takes)
+            tell(f"{piece.name}: left out with {n} recording{'s' * (n != 1)}: {error}")
+            skipped[piece.name] = error
+    performances: list[tuple[str, dict[str, Any]]] = []
+    work = [
+        Recording(p.name, take, p.score, paths.engraved / p.name, paths.real / p.name)
+        for p in found
+        if p.name in scores
+        for take in p.takes
+    ]
+    if not pieces:
+        remove_others(paths.real, scores, made_files)
+        for name in scores:
+            remove_made(paths.real / name, list(made_files(paths.real / name)))
+    voice = Voice(
+        resolve_soundfont(params.synthesize.train.soundfonts[0]).path,
+        params.synthesize.program,
+        params.synthesize.gain,
     )
-    read = functools.partial(_read_performance, engraved=engraved)
-    told: list[str] = []
-    usable = 0
-    with (
-        write_scores(scores_out, **about, tools=tools) as scores,
-        write_spectrograms(performances_out, **about, tools=tools) as played,
+    read = functools.partial(read_performance, voice=voice)
+    for outcome in map_pieces(
+        read, work, label="recordings", jobs=jobs, seconds=lambda _: RECORDING_SECONDS
     ):
-        for drawn in map_pieces(draw, pieces, label="engrave", jobs=jobs):
-            path = drawn.item
-            if drawn.error is not None:
-                told.append(f"{path.name}: left out: {drawn.error}")
-                scores.skip(path.name, drawn.error)
-                continue
-            strip, description = drawn.value
-            add_strip(scores, path.name, "test", path.name, strip, description)
-            for outcome in map_pieces(read, _recordings(path, told), label=path.name, jobs=jobs):
-                name = f"{path.name}/{outcome.item.name}"
-                if outcome.error is not None:
-                    told.append(f"{name}: left out: {outcome.error}")
-                    played.skip(name, outcome.error)
-                    continue
-                performance, line = outcome.value
-                played.add(path.name, split="test", **performance)
-                usable += 1
-                told.append(f"{name}: {line}")
-        if not usable:
-            raise SfpipeError(
-                f"not one recording is usable ({told[0] if told else 'there are none'})",
-                file=folder,
-                remedy="put recordings that can be played beside a score in MusicXML",
-            )
-    return told
+        name = f"{outcome.item.piece}/{outcome.item.take.path.name}"
+        if outcome.error is not None:
+            skipped[name] = outcome.error
+            tell(f"{name}: left out: {outcome.error}")
+        else:
+            performance, line = outcome.value
+            performances.append((outcome.item.piece, performance))
+            tell(f"{name}: {line}")
+    n_takes = sum(len(piece.takes) for piece in found)
+    if not performances:
+        raise SfpipeError(
+            f"not one of {n_takes} recordings is usable",
+            file=folder,
+            remedy="mend what the lines above say",
+        )
+    _write_scores(paths, scores, skipped, keep=bool(pieces))
+    _write_performances(paths, scores, performances, skipped, keep=bool(pieces))
+    tell(
+        f"{len(performances)} of {n_takes} recordings imported, of {len(scores)} of {len(found)}"
+        f" pieces; other files and folders left out:"
+        f" {len(left_out) + sum(len(p.left_out) for p in found)}"
+    )
 
 
-def music_bounds(spec: np.ndarray) -> tuple[float, float]:
-    """When the first sound begins and the last note is struck, as far as loudness tells, in s.
-
-    The first frame that is not silent, and the last such one in which much more becomes louder than
-    does where notes are held: a quarter of what the strongest attacks bring.
-
-    Parameters
-    ----------
-    spec:
-        float32 [shape=(78, n_frames)].
+def _require_new(paths: Paths) -> None:
+    """Refuse to overwrite the stores of a data set that was not imported.
 
     Raises
     ------
     SfpipeError
-        If there is nothing but silence.
+        If the data set is built in or was downloaded.
     """
-    power = np.sum((10**spec - 1) ** 2, axis=0)
-    loud = power > power.max() * 10 ** (-SILENCE_DB / 10)
-    if power.max() <= 0 or loud.sum() < 2:
-        raise SfpipeError("is silent", remedy="record it again")
-    flux = np.maximum(np.diff(spec, axis=1, prepend=spec[:, :1]), 0).sum(axis=0)
-    struck = np.flatnonzero(loud & (flux > 0.25 * np.percentile(flux[loud], 95)))
-    first = int(np.flatnonzero(loud)[0])
-    last = int(struck[-1]) if len(struck) else int(np.flatnonzero(loud)[-1])
-    return first / FPS, max(last, first + 1) / FPS
+    if paths.dataset in CATALOGUE or (paths.raw / "index.json").is_file():
+        raise SfpipeError(
+            f"data set '{paths.dataset}' has pieces of its own",
+            remedy="give --dataset a new name, or name the pieces that are played: --piece NAME",
+        )
 
 
-def _score(folder: Path) -> Path | None:
-    files = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in XML_SUFFIXES)
-    return next(files, None)
+def _engraved_pieces(
+    folder: Path, pieces: Sequence[str], paths: Paths
+) -> tuple[list[PieceFolder], dict[str, str]]:
+    """The folders of recordings of engraved pieces, and what else lies in `folder`."""
+    for piece in pieces:
+        if not (paths.engraved / piece / "engraving.json").is_file():
+            raise SfpipeError(
+                f"data set '{paths.dataset}' has no engraved piece '{piece}'",
+                file=paths.engraved,
+                remedy=f"for s in download engrave; do sfpipe $s --dataset {paths.dataset}"
+                f" --piece {piece}; done",
+            )
+    if len(pieces) == 1 and not (folder / pieces[0]).is_dir():
+        found = [survey_piece(folder, pieces[0], engraved=True)]
+        return _with_takes(found, {})
+    found = [survey_piece(folder / piece, piece, engraved=True) for piece in pieces]
+    others = [path.name for path in sorted(folder.iterdir()) if path.name not in pieces]
+    return _with_takes(found, dict.fromkeys(others, "no --piece of this name"))
 
 
-def _recordings(folder: Path, told: list[str]) -> list[Path]:
-    """The recordings of a piece; what is neither score, notes nor recording is told."""
-    files = [p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith(".")]
-    known = (*XML_SUFFIXES, *NOTES_SUFFIXES, *AUDIO_SUFFIXES)
-    told += [
-        f"{folder.name}/{p.name}: left out: '{p.suffix}' is none of {', '.join(AUDIO_SUFFIXES)}"
-        for p in files
-        if p.suffix.lower() not in known
-    ]
-    return [p for p in files if p.suffix.lower() in AUDIO_SUFFIXES]
+def _with_takes(
+    found: list[PieceFolder], left_out: dict[str, str]
+) -> tuple[list[PieceFolder], dict[str, str]]:
+    empty = {piece.name: "no recording in it" for piece in found if not piece.takes}
+    return [piece for piece in found if piece.takes], left_out | empty
 
 
-def _engrave(
-    path: Path, folder: Path, engraved: Path, melody: EngraveParams | None, unconfined: bool
-) -> tuple[Any, dict[str, Any]]:
-    """The strip of a piece and its description."""
-    source = _score(path)
+def _draw(
+    found: list[PieceFolder],
+    folder: Path,
+    params: Params,
+    paths: Paths,
+    engraved: bool,
+    melody: bool,
+    jobs: int,
+) -> list[tuple[PieceFolder, Any, str | None]]:
+    """Each piece with its strip, or with the reason why it has none."""
+    if engraved:
+        work, seconds = functools.partial(_unroll, paths=paths, params=params), None
+    else:
+        sources = {piece.name: _piece(piece, folder, melody) for piece in found}
+        if any(map(is_lilypond, sources.values())):
+            require_walls(unconfined=params.engrave.allow_unconfined)
+        # In processes of their own: a file that crashes its reader is reported like any other.
+        work = functools.partial(
+            _engrave, sources=sources, folder=folder, paths=paths, params=params
+        )
+        seconds = lambda piece: seconds_of(sources[piece.name])  # noqa: E731
+    outcomes = map_pieces(work, found, label="scores", jobs=jobs, seconds=seconds)
+    return [(outcome.item, outcome.value, outcome.error) for outcome in outcomes]
+
+
+def _piece(piece: PieceFolder, folder: Path, melody: bool) -> Piece:
+    source = piece.score
     assert source is not None
-    piece = Piece(
-        id=path.name,
-        title=path.name,
+    whole = source.suffix.lower() in (*XML_SUFFIXES, ".mei") and not melody
+    return Piece(
+        id=piece.name,
+        title=piece.name,
         split="test",
         source=str(source.relative_to(folder)),
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
         licence="own",
-        engine=None if melody else "lilypond",
+        engine="verovio" if whole else None,
     )
-    if melody:
-        engrave_piece(piece, melody, folder, engraved)
-    else:
-        engrave_source(piece, folder, engraved, unconfined=unconfined)
-    return unroll_piece(engraved / path.name, None)
 
 
-def _read_performance(recording: Path, engraved: Path) -> tuple[dict[str, Any], str]:
-    """Arguments for the store, and what to tell about it."""
-    path = recording.parent
-    engraved /= path.name
-    notices: list[str] = []
-    samples = load_audio(recording, tell=notices.append)
-    spec = spectrogram(samples, SAMPLE_RATE)
-    duration = len(samples) / SAMPLE_RATE
-    ending = recording.stem.rpartition("-")[2]
-    condition = ending if ending in ("direct", "room") else CONDITION
-    stem = recording.stem.removesuffix(f"-{ending}") if condition == ending else recording.stem
-    match = _match(recording, stem, path)
-    heads = read_noteheads(engraved)
-    n_onsets = len(heads.onsets())
-    if match is None:
-        onset_s = np.array(music_bounds(spec))
-        score_onset = np.array([0, n_onsets - 1])
-        line = "no MIDI or match file beside it: only coverage can be reported"
-    else:
-        notes = read_score_notes(_score(path) or path)
-        aligned = align(match, notes, place_notes(notes, heads), n_onsets)
-        inside = aligned.onset_s < duration
-        onset_s, score_onset = aligned.onset_s[inside], aligned.score_onset[inside]
-        if len(np.unique((onset_s * FPS).astype(np.int64))) < 2:
-            raise SfpipeError(
-                f"of {len(aligned.onset_s)} aligned onsets only {len(onset_s)} lie within its"
-                f" {duration:.1f} s",
-                file=recording,
-                remedy="is the MIDI or match file that of this recording?",
-            )
-        counts = aligned.counts
-        line = (
-            f"{counts.matched} of {counts.score_notes} notes matched, {counts.extra} others; "
-            f"{len(onset_s)} of {n_onsets} onsets"
-        )
-    return {
-        "performance": f"{stem}-{condition}",
-        "spectrogram": spec,
-        "onset_s": onset_s,
-        "score_onset": score_onset,
-        "duration_s": duration,
-        "condition": condition,
-        "aligned": match is not None,
-    }, "; ".join([line, *notices])
+def _engrave(
+    piece: PieceFolder, sources: dict[str, Piece], folder: Path, paths: Paths, params: Params
+) -> _EngravedScore:
+    engrave_file(sources[piece.name], params.engrave, folder, paths.engraved)
+    return _unroll(piece, paths, params)
 
 
-def _match(recording: Path, stem: str, path: Path) -> Any:
-    """From a match file, else from a MIDI file, of the recording or of its name."""
-    beside = {p.name.lower(): p for p in path.iterdir()}
-    for suffix in NOTES_SUFFIXES:
-        for name in (recording.stem, stem):
-            file = beside.get(f"{name}{suffix}".lower())
-            if file is None:
-                continue
-            if suffix == ".match":
-                return read_match(file)
-            played = [
-                PlayedNote(f"p{i}", n.start_s, n.pitch) for i, n in enumerate(read_midi(file).notes)
-            ]
-            return pair_notes(read_score_notes(_score(path) or path), played)
-    return None
+def _unroll(piece: PieceFolder, paths: Paths, params: Params) -> _EngravedScore:
+    strip, about = unroll_piece(paths.engraved / piece.name, params.scores.strip_px)
+    return _EngravedScore(strip, about, str(about["split"]), str(about["title"]))
+
+
+def _write_scores(
+    paths: Paths, scores: dict[str, _EngravedScore], skipped: dict[str, str], *, keep: bool
+) -> None:
+    """The score store; with `keep` what is in it stays as it is."""
+    there = read_scores(paths.scores) if keep and paths.scores.is_file() else {}
+    if there.keys() >= scores.keys():
+        return
+    with write_scores(paths.scores, **_about(paths)) as store:
+        for name, record in there.items():
+            store.add(name, **{k: v for k, v in vars(record).items() if k != "piece"})
+        for name, drawn in scores.items():
+            if name not in there:
+                add_strip(store, name, drawn.split, drawn.title, drawn.strip, drawn.about)
+        for name, reason in skipped.items():
+            store.skip(name, reason)
+
+
+def _write_performances(
+    paths: Paths,
+    scores: dict[str, _EngravedScore],
+    performances: list[tuple[str, dict[str, Any]]],
+    skipped: dict[str, str],
+    *,
+    keep: bool,
+) -> None:
+    """The store of performances; with `keep` those in it that are not imported again stay."""
+    old = read_performances(paths.performances) if keep and paths.performances.is_file() else []
+    new = {(piece, made["performance"]) for piece, made in performances}
+    with write_spectrograms(paths.performances, **_about(paths)) as store:
+        for record in old:
+            if (record.piece, record.performance) not in new:
+                store.add(**vars(record))
+        for piece, made in performances:
+            store.add(piece, split=scores[piece].split, **made)
+        for name, reason in skipped.items():
+            store.skip(name, reason)
+
+
+def _about(paths: Paths) -> dict[str, Any]:
+    tools = {name: version(name) for name in ("sfpipe", "soundfile")}
+    return {"dataset": paths.dataset, "params": {"import": "recordings"}, "tools": tools}

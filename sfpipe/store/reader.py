@@ -45,7 +45,8 @@ class PerformanceRecord:
     Of human performances, `condition` says how the music got to the microphone
     (`sfpipe.real_performances`;
     empty: not said), and `simulated` that this was computed. Of one that is not `aligned` only
-    the first and the last sound are known, as its two onsets.
+    the first and the last sound are known, as its two onsets. `estimated` onsets are from the sound
+    alone (`sfpipe.real_performances.sound_alignment`); `confidence` in them is from 0 to 1.
     """
 
     piece: str
@@ -59,6 +60,8 @@ class PerformanceRecord:
     condition: str = ""
     simulated: bool = False
     aligned: bool = True
+    estimated: bool = False
+    confidence: float = 1.0
 
 
 @contextmanager
@@ -329,6 +332,8 @@ def performance_record(
         condition,
         bool(group.attrs.get("simulated", False)),
         bool(group.attrs.get("aligned", True)),
+        bool(group.attrs.get("estimated", False)),
+        float(group.attrs.get("confidence", 1.0)),
     )
     check_performance(
         f"{piece}/{performance}", record.spectrogram, record.onset_s, record.score_onset

@@ -45,8 +45,8 @@ HEAD_DATASETS = {
 }
 
 # /<piece>/<performance>/... of a spectrogram store. Attributes of the group: tempo_factor,
-# soundfont, duration_s; of human performances also condition, simulated, aligned. Of /<piece>:
-# split.
+# soundfont, duration_s; of human performances also condition, simulated, aligned, and where the
+# onsets are estimated from the sound, estimated and confidence. Of /<piece>: split.
 SPECTROGRAM_DATASETS = {
     "spectrogram": ("(78, n_frames)", "float32", "log10(1 + filtered magnitude)"),
     "onset_s": ("(n_played,)", "float64", "s, performed onsets, increasing"),

@@ -151,6 +151,8 @@ class SpectrogramStoreWriter(_StoreWriter):
         condition: str = "",
         simulated: bool = False,
         aligned: bool = True,
+        estimated: bool = False,
+        confidence: float = 1.0,
     ) -> None:
         """Add one performance of a piece.
 
@@ -162,7 +164,7 @@ class SpectrogramStoreWriter(_StoreWriter):
             float [shape=(n_played,)], performed onsets in s, not decreasing.
         score_onset:
             int [shape=(n_played,)], index of each into the piece's ``onset_x_px``.
-        condition, simulated, aligned:
+        condition, simulated, aligned, estimated, confidence:
             Of a human performance, see `sfpipe.store.reader.PerformanceRecord`.
 
         Raises
@@ -188,6 +190,8 @@ class SpectrogramStoreWriter(_StoreWriter):
         )
         if condition:
             sub.attrs.update(condition=condition, simulated=simulated, aligned=aligned)
+        if estimated:
+            sub.attrs.update(estimated=True, confidence=float(confidence))
         stored = quantised(spec, self._step) if self._step else spec.astype(np.float32)
         node = self._put(sub, "spectrogram", stored, self._filters)
         if self._step:

@@ -87,9 +87,14 @@ class SelectedPerformance:
 
     @property
     def condition_label(self) -> str:
-        """The condition of a human performance, and whether it is simulated; empty of others."""
-        condition = self.performance.condition
-        return condition and labelled(LABELS.get(condition, condition), self.performance.simulated)
+        """The condition of a human performance, and what of it is not real; empty of others."""
+        record = self.performance
+        if not record.condition:
+            return ""
+        heard = labelled(LABELS.get(record.condition, record.condition), record.simulated)
+        if record.estimated:
+            return f"{heard}, onsets estimated (confidence {record.confidence:.2f})"
+        return heard if record.aligned else f"{heard}, onsets unknown"
 
 
 def select_performance(paths: Paths, selection: Selection, *, seed: int = 0) -> SelectedPerformance:
