@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import faulthandler
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -65,22 +66,65 @@ class StageReport:
         }
 
 
+class _Rejection(BaseModel):
+    """Why `clean` rejected a piece."""
+
+    reason: str
+
+
 class _Verdict(BaseModel):
     """Of what `clean` writes, the part that later stages read."""
 
     accepted: dict[Split, list[Name]]
+    rejected: dict[str, _Rejection] = {}
 
 
-def accepted_pieces(clean: Path) -> dict[str, str]:
+def accepted_pieces(clean: Path, only: Sequence[str] = ()) -> dict[str, str]:
     """Piece id -> split of the pieces that `clean` accepted, in a fixed order.
+
+    Parameters
+    ----------
+    only:
+        The pieces that are asked for; none: all.
 
     Raises
     ------
     SfpipeError
-        If the file is missing or is not what `clean` writes.
+        If the file is missing or is not what `clean` writes, or a piece of `only` is not accepted.
     """
-    accepted = read_json(clean, remedy="run: sfpipe clean", schema=_Verdict).accepted
-    return {piece: split for split in SPLITS for piece in accepted.get(split, [])}
+    verdict = read_json(clean, remedy="run: sfpipe clean", schema=_Verdict)
+    accepted = {piece: s for s in SPLITS for piece in verdict.accepted.get(s, [])}
+    reasons = {piece: rejection.reason for piece, rejection in verdict.rejected.items()}
+    return {piece: accepted[piece] for piece in named_pieces(accepted, only, clean, reasons)}
+
+
+def named_pieces(
+    names: Collection[str], only: Sequence[str], file: Path, reasons: Mapping[str, str]
+) -> list[str]:
+    """Those of `names` that are asked for, in their order; none asked for: all.
+
+    Parameters
+    ----------
+    file:
+        What lists the names.
+    reasons:
+        Why other pieces are not among them.
+
+    Raises
+    ------
+    SfpipeError
+        If one is not there: with the reason, or naming the nearest.
+    """
+    for name in only:
+        if name in names:
+            continue
+        if name in reasons:
+            what, remedy = f"piece '{name}' is left out: {reasons[name]}", "name another piece"
+            raise SfpipeError(what, file=file, remedy=remedy)
+        near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0)
+        remedy = f"did you mean '{near[0]}'?" if near else None
+        raise SfpipeError(f"has no piece '{name}'", file=file, remedy=remedy)
+    return [name for name in names if not only or name in only]
 
 
 def map_pieces(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -40,6 +40,7 @@ def synthesize(
     *,
     seed: int,
     jobs: int = -1,
+    only: Sequence[str] = (),
 ) -> StageReport:
     """Synthesise the accepted pieces into ``out/<piece>/<performance>.flac``, ``.csv``, ``.json``.
 
@@ -57,13 +58,15 @@ def synthesize(
         With the piece's id, decides which performances it gets if `per_piece` is set.
     jobs:
         Number of processes; -1 is one per core.
+    only:
+        The pieces that are asked for; others that are there stay. None: all that are accepted.
 
     Raises
     ------
     SfpipeError
         If FluidSynth or a sound font is missing, or not one piece could be synthesised.
     """
-    split_of = accepted_pieces(clean)
+    split_of = accepted_pieces(clean, only)
     fonts = {
         "train": _resolve_all(params.train.soundfonts),
         "test": _resolve_all(params.test.soundfonts),
@@ -87,7 +90,8 @@ def synthesize(
                 seed,
             )
         )
-    remove_others(out, split_of, made_files)
+    if not only:
+        remove_others(out, split_of, made_files)
     report = StageReport()
     for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs):
         if outcome.error is None:
@@ -117,6 +121,7 @@ def spectrograms(
     *,
     dataset: str,
     jobs: int = -1,
+    only: Sequence[str] = (),
 ) -> StageReport:
     """Turn the recordings of the accepted pieces into one HDF5 store.
 
@@ -133,13 +138,15 @@ def spectrograms(
         The store, e.g. ``data/spectrograms/ryan.h5``; it appears when it is complete.
     dataset:
         The data set's name, kept in the store.
+    only:
+        The pieces that are asked for; none: all that are accepted.
 
     Raises
     ------
     SfpipeError
         If an input is missing, or not one piece is usable.
     """
-    split_of = accepted_pieces(clean)
+    split_of = accepted_pieces(clean, only)
     earlier = read_json(
         audio / "report.json", remedy="run the synthesize stage", schema=_SynthesisReport
     )

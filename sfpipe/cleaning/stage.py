@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.engraving.files import is_piano
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
-from sfpipe.parallel import SPLITS, Name
+from sfpipe.parallel import SPLITS, Name, named_pieces
 from sfpipe.params import CleanParams
 from sfpipe.progress import Progress
 
@@ -27,7 +28,12 @@ class _EngravingReport(BaseModel):
 
 
 def clean(
-    params: CleanParams, engraved: Path, out: Path, *, height_px: int | None = None
+    params: CleanParams,
+    engraved: Path,
+    out: Path,
+    *,
+    height_px: int | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Check every engraved piece and write `out` (JSON), which is also returned.
 
@@ -39,6 +45,8 @@ def clean(
     ----------
     height_px:
         Of the strips that `scores` will make; None: as the paper's.
+    only:
+        The pieces that are asked for; none: all that `engrave` reports.
 
     Raises
     ------
@@ -46,11 +54,14 @@ def clean(
         If `engraved` holds no report of `engrave`, or no piece is accepted.
     """
     report = read_json(engraved / "report.json", remedy=REMEDY, schema=_EngravingReport)
+    every = [*report.done, *report.skipped]
+    asked = set(named_pieces(every, only, engraved / "report.json", {}))
     accepted: dict[str, list[str]] = {split: [] for split in SPLITS}
     rejected: dict[str, dict[str, Any]] = {}
     measured: dict[str, dict[str, Any]] = {}
-    progress = Progress("clean", len(report.done))
-    for piece in report.done:
+    done = [piece for piece in report.done if piece in asked]
+    progress = Progress("clean", len(done))
+    for piece in done:
         split, reason, numbers = _judge(engraved / piece, params, height_px)
         if reason is None:
             accepted[split].append(piece)
@@ -60,6 +71,8 @@ def clean(
         progress.advance()
     progress.close(f"{len(rejected)} rejected" if rejected else "")
     for piece, reason in report.skipped.items():
+        if piece not in asked:
+            continue
         rejected[piece] = {"reason": f"not engraved: {reason}", "numbers": {}}
     if not any(accepted.values()):
         first = next(iter(rejected.values()), {"reason": "no pieces at all"})["reason"]

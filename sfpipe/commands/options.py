@@ -109,6 +109,20 @@ class DataSet:
         return loaded, name, Paths(name)
 
 
+@dataclass(frozen=True)
+class PieceSet(DataSet):
+    """Options of a stage that makes a whole data set, or a few named pieces of it."""
+
+    piece: Annotated[list[str] | None, typer.Option(help="Only this piece; may be repeated.")] = (
+        None
+    )
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The pieces that are named."""
+        return tuple(self.piece or ())
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewSet(DataSet):
     """Options of a command that makes a data set from files of the user's."""

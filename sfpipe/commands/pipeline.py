@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 
-from sfpipe.commands.options import DataSet, Jobs, Work, in_group
+from sfpipe.commands.options import Jobs, PieceSet, Work, in_group
 
 command = in_group("pipeline")
 
 
 @command()
-def download(data: DataSet) -> None:
+def download(data: PieceSet) -> None:
     """Fetch a data set, verify it, split it: data/raw/<dataset>/."""
     from sfpipe.datasets.stage import download as stage
 
     p, name, paths = data.load()
-    stage(name, p.download, p.seed, paths.raw, mirror=os.environ.get("SFPIPE_MIRROR"))
+    stage(
+        name,
+        p.download,
+        p.seed,
+        paths.raw,
+        mirror=os.environ.get("SFPIPE_MIRROR"),
+        only=data.pieces,
+    )
 
 
 @command()
 def engrave(
-    data: DataSet,
+    data: PieceSet,
     work: Work,
 ) -> None:
     """Draw staff images, note heads exact: data/engraved/<dataset>/."""
@@ -28,21 +35,21 @@ def engrave(
 
     p, _, paths = data.load()
     with work.cluster():
-        stage(p.engrave, paths.raw, paths.engraved, jobs=work.jobs)
+        stage(p.engrave, paths.raw, paths.engraved, jobs=work.jobs, only=data.pieces)
 
 
 @command()
-def clean(data: DataSet) -> None:
+def clean(data: PieceSet) -> None:
     """Reject pieces that contradict themselves: data/clean/."""
     from sfpipe.cleaning.stage import clean as stage
 
     p, _, paths = data.load()
-    stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px)
+    stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px, only=data.pieces)
 
 
 @command()
 def synthesize(
-    data: DataSet,
+    data: PieceSet,
     work: Work,
 ) -> None:
     """Synthesise audio with FluidSynth: data/audio/<dataset>/."""
@@ -50,12 +57,20 @@ def synthesize(
 
     p, _, paths = data.load()
     with work.cluster():
-        stage(p.synthesize, paths.clean, paths.engraved, paths.audio, seed=p.seed, jobs=work.jobs)
+        stage(
+            p.synthesize,
+            paths.clean,
+            paths.engraved,
+            paths.audio,
+            seed=p.seed,
+            jobs=work.jobs,
+            only=data.pieces,
+        )
 
 
 @command()
 def spectrograms(
-    data: DataSet,
+    data: PieceSet,
     work: Work,
 ) -> None:
     """Compute spectrograms: data/spectrograms/<dataset>.h5."""
@@ -70,20 +85,21 @@ def spectrograms(
             paths.spectrograms,
             dataset=name,
             jobs=work.jobs,
+            only=data.pieces,
         )
 
 
 @command()
-def scores(data: DataSet) -> None:
+def scores(data: PieceSet) -> None:
     """Unroll the scores into strips: data/scores/<dataset>.h5."""
     from sfpipe.score.stage import scores as stage
 
     p, name, paths = data.load()
-    stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name)
+    stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name, only=data.pieces)
 
 
 @command()
-def performances(data: DataSet, jobs: Jobs = -1) -> None:
+def performances(data: PieceSet, jobs: Jobs = -1) -> None:
     """Align and record human performances: data/real/<dataset>/."""
     from sfpipe.real_performances.stage import performances as stage
 
@@ -98,4 +114,5 @@ def performances(data: DataSet, jobs: Jobs = -1) -> None:
         gain=p.synthesize.gain,
         seed=p.seed,
         jobs=jobs,
+        only=data.pieces,
     )

@@ -8,7 +8,7 @@ their repeats written out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sfpipe.datasets.index import Piece, read_index
@@ -18,14 +18,16 @@ from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, hash_inputs, is_done
 from sfpipe.engraving.verovio.piece import engrave_score, hash_score_inputs
 from sfpipe.files import remove_made, remove_others, write_json
-from sfpipe.parallel import StageReport, map_pieces
+from sfpipe.parallel import StageReport, map_pieces, named_pieces
 from sfpipe.params import EngraveParams
 
 LILYPOND_SECONDS, VEROVIO_SECONDS = 900.0, 60.0
 MADE = (".png", ".svg", ".mid", ".csv", ".json")  # what an engraved piece consists of
 
 
-def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> StageReport:
+def engrave(
+    params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1, only: Sequence[str] = ()
+) -> StageReport:
     """Engrave the pieces of ``raw/index.json`` into ``out/<piece>/``; ``out/report.json``.
 
     A piece already there with the same source and parameters is left alone, so an interrupted
@@ -35,6 +37,9 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
     ----------
     jobs:
         Number of processes; -1 is one per core.
+    only:
+        The pieces that are asked for, which the report then lists alone; others that are there
+        stay. None: all of the index.
 
     Raises
     ------
@@ -42,11 +47,15 @@ def engrave(params: EngraveParams, raw: Path, out: Path, *, jobs: int = -1) -> S
         If there is no index, `out` cannot be written, LilyPond is needed and missing or cannot be
         confined, or not one piece could be engraved.
     """
-    pieces = read_index(raw).pieces
+    index = read_index(raw)
+    every = {piece.id: piece for piece in index.pieces}
+    names = named_pieces(every, only, raw / "index.json", index.rejected)
+    pieces = [every[name] for name in names]
     if any(map(is_lilypond, pieces)):
         find_lilypond()
         require_walls(unconfined=params.allow_unconfined)
-    remove_others(out, {piece.id for piece in pieces}, _made)
+    if not only:
+        remove_others(out, every, _made)
     report = StageReport()
     todo = []
     for piece in pieces:

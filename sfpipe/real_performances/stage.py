@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -77,6 +77,7 @@ def performances(
     gain: float,
     seed: int,
     jobs: int = -1,
+    only: Sequence[str] = (),
     tell: Callable[[str], None] = print_notice,
 ) -> StageReport:
     """Align all performances of a data set and write them to ``out/performances.h5``.
@@ -94,6 +95,8 @@ def performances(
         FluidSynth's, as in `synthesize`.
     seed:
         With the performance's name, of the background noise.
+    only:
+        The pieces that are asked for; others that are there stay. None: all that are accepted.
     tell:
         Is given a line on each performance that is left out, on each file of a folder of
         recordings that is not used, and on how many performances are simulated.
@@ -104,7 +107,7 @@ def performances(
         If the data set has no performances, a tool, a sound font or a folder of recordings is
         missing, or not one performance is usable.
     """
-    accepted = accepted_pieces(clean)
+    accepted = accepted_pieces(clean, only)
     pieces = [p for p in read_index(raw).pieces if p.performances and p.id in accepted]
     if not pieces:
         raise SfpipeError(
@@ -138,7 +141,8 @@ def performances(
     counts: dict[str, dict[str, Any]] = {}
     recorded = dict.fromkeys(params.recordings, 0)
     tools = {"fluidsynth": binding.version()}
-    remove_others(out, {piece.id for piece in pieces}, made_files)
+    if not only:
+        remove_others(out, {piece.id for piece in pieces}, made_files)
     settings = params.model_dump(mode="json")
     with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:
         for piece in pieces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,16 +19,22 @@ from sfpipe.store.writer import ScoreStoreWriter, write_scores
 
 
 def scores(
-    params: ScoresParams, clean: Path, engraved: Path, out: Path, *, dataset: str
+    params: ScoresParams,
+    clean: Path,
+    engraved: Path,
+    out: Path,
+    *,
+    dataset: str,
+    only: Sequence[str] = (),
 ) -> StageReport:
-    """Write the score store `out` with the pieces that `clean` accepted.
+    """Write the score store `out` with the pieces that `clean` accepted, or those `only`.
 
     Raises
     ------
     SfpipeError
         If `clean` (the JSON file) is missing or damaged, or no piece could be unrolled.
     """
-    pieces = accepted_pieces(clean).items()
+    pieces = accepted_pieces(clean, only).items()
     report = StageReport()
     progress = Progress("scores", len(pieces))
     tools = _tools(engraved / piece for piece, _ in pieces)

@@ -2,11 +2,13 @@
 
 import json
 import os
+import random
 import re
 from pathlib import Path
 
 import pytest
 
+from sfpipe.store.reader import read_performances, read_scores
 from tests.audio.conftest import write_piece
 from tests.commands.conftest import PARAMS, SPECTROGRAMS
 
@@ -111,3 +113,43 @@ def test_scheduler_that_does_not_answer(engraved, sfpipe):
     assert code == 1
     assert "Dask" in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def tune(seed: int) -> str:
+    notes = random.Random(seed).choices("CDEFGABcdefg", k=24)
+    bars = ["".join(notes[i : i + 4]) for i in range(0, 24, 4)]
+    return f"X:1\nT:tune{seed}\nM:4/4\nL:1/4\nQ:1/4=160\nK:C\n{'|'.join(bars)}|]\n"
+
+
+def test_a_few_named_pieces(project, sfpipe, soundfont):
+    fonts = "synthesize: {train: {soundfonts: [TimGM6mb]}, test: {soundfonts: [TimGM6mb]}}\n"
+    text = PARAMS + "download: {folders: {toy: {path: tunes}}}\n" + fonts
+    (project / "params.yaml").write_text(text)
+    (project / "tunes").mkdir()
+    for seed in range(4):
+        (project / "tunes" / f"tune{seed}.abc").write_text(tune(seed))
+    named = ("--piece", "tune2", "--piece", "tune0")
+    for stage in ("download", "engrave", "clean", "synthesize", "spectrograms", "scores"):
+        assert sfpipe(stage, *named)[0] == 0, stage
+    assert sorted(read_scores("data/scores/toy.h5")) == ["tune0", "tune2"]
+    assert {r.piece for r in read_performances("data/spectrograms/toy.h5")} == {"tune0", "tune2"}
+    # One more: what is there stays, reports and stores list what was asked for.
+    for stage in ("download", "engrave", "clean", "synthesize", "scores"):
+        assert sfpipe(stage, "--piece", "tune1")[0] == 0, stage
+    assert sorted(p.name for p in (project / "data/audio/toy").iterdir() if p.is_dir()) == [
+        "tune0",
+        "tune1",
+        "tune2",
+    ]
+    assert list(read_scores("data/scores/toy.h5")) == ["tune1"]
+    # A name that is not there: the nearest, or the reason.
+    (project / "tunes" / "tune4.abc").write_text("X:1\nK:C\n[CE]C|]\n")
+    for stage, name, says in (
+        ("download", "tune9", "toy: has no piece 'tune9' -> did you mean 'tune"),
+        ("download", "tune4", "toy: piece 'tune4' is left out: not a melody of one voice"),
+        ("engrave", "tune3", "data/raw/toy/index.json: has no piece 'tune3' -> did you mean"),
+        ("clean", "tune3", "data/engraved/toy/report.json: has no piece 'tune3'"),
+        ("scores", "tune3", "data/clean/toy.json: has no piece 'tune3'"),
+    ):
+        code, _, err = sfpipe(stage, "--piece", name)
+        assert code == 1 and says in err, err
