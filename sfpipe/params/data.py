@@ -28,6 +28,7 @@ class DownloadParams(Section):
 class PianoParams(Section):
     """Whole scores in MusicXML, drawn by Verovio: font, spacing, length of a line."""
 
+    staff_space_px: float = Field(default=7.0, ge=2, le=40)  # as the paper's MSMD strips
     font: Literal["Leipzig", "Leland", "Bravura", "Gootville", "Petaluma"] = "Leipzig"
     line_spaces: float = Field(default=110.0, ge=40, le=5000)  # staff spaces
     staff_gap_spaces: float = Field(default=5.0, ge=1, le=24)  # between two staves, at least

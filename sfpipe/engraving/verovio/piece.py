@@ -51,7 +51,7 @@ LISTED = 20  # ids of notes without a head in the description
 def hash_score_inputs(piece: Piece, params: EngraveParams) -> str:
     """Hash of everything that determines an engraved piece; equal: nothing to do again."""
     inputs = [FORMAT, piece.sha256, piece.title, piece.split, piece.licence, piece.engine]
-    inputs += [verovio_version(), params.staff_space_px, params.piano.model_dump()]
+    inputs += [verovio_version(), params.piano.model_dump()]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
@@ -70,7 +70,8 @@ def engrave_score(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
     try:
         music = _read(score, params)
         layouts = draw_systems(root, score, params.piano)
-        placed = _place(music, layouts, [rasterize(s, params.staff_space_px) for s in layouts])
+        space = params.piano.staff_space_px
+        placed = _place(music, layouts, [rasterize(s, space, oversampling=1) for s in layouts])
     except SfpipeError as error:
         remedy = error.remedy or "export it again, or leave it out"
         raise SfpipeError(error.what, file=source, remedy=remedy) from None
@@ -188,7 +189,7 @@ def _description(
         "engine": "verovio",
         "version": verovio_version(),
         "font": params.piano.font,
-        "staff_space_px": params.staff_space_px,
+        "staff_space_px": params.piano.staff_space_px,
         "px_per_cm": round(1 / CM_PER_PX, 6),
         "tempo": {
             "quarters_per_minute": round(60e6 / music.tempo.changes[0][1], 3),
