@@ -1,1 +1,1 @@
-"""Human performances: aligned with the score, recorded or made audible under four conditions."""
+"""Human performances: recorded or made audible under four conditions."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.alignment.notes import WrittenScore, read_match, read_score_notes
+from sfpipe.alignment.onsets import align, place_notes
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio, print_notice, write_flac
 from sfpipe.audio.midi import read_midi
@@ -23,7 +25,6 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import remove_others, sha256, write_json
 from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
 from sfpipe.params import RealPerformancesParams
-from sfpipe.real_performances.alignment import align, place_notes
 from sfpipe.real_performances.conditions import (
     CONDITIONS,
     SIMULATED,
@@ -33,7 +34,6 @@ from sfpipe.real_performances.conditions import (
     find_recordings,
     render_condition,
 )
-from sfpipe.real_performances.notes import ScoreNote, read_match, read_score_notes
 from sfpipe.store.schema import HUMAN
 from sfpipe.store.writer import write_spectrograms
 
@@ -51,7 +51,7 @@ class PerformanceJob:
     midi: Path
     engraved: Path
     out: Path
-    notes: dict[str, ScoreNote]
+    score: WrittenScore
     placed: dict[str, int]
     params: RealPerformancesParams
     fonts: dict[str, SoundFont]
@@ -235,8 +235,8 @@ def _jobs(
     fluidsynth: str,
     recordings: dict[str, dict[str, Path]],
 ) -> list[PerformanceJob]:
-    notes = read_score_notes(raw / piece.source)
-    placed = place_notes(notes, read_noteheads(engraved / piece.id))
+    score = read_score_notes(raw / piece.source)
+    placed = place_notes(score.notes, read_noteheads(engraved / piece.id))
     files = {PurePosixPath(n).name: raw / n for n in piece.performances or {}}
     work = []
     for name in (PurePosixPath(n).name for n in _matches(piece)):
@@ -252,7 +252,7 @@ def _jobs(
                 midi,
                 engraved / piece.id,
                 out / piece.id,
-                notes,
+                score,
                 placed,
                 params,
                 fonts,
@@ -277,8 +277,8 @@ def _make(
     recordings: dict[str, Path | None],
 ) -> None:
     score_s = score_onsets(job.engraved / _HEADS)
-    match = read_match(job.match)
-    found = align(match, job.notes, job.placed, len(score_s))
+    match = read_match(job.match).written(job.score)
+    found = align(match, job.score.notes, job.placed, len(score_s))
     performance = read_midi(job.midi)
     _check_same(
         job,

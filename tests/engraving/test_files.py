@@ -51,7 +51,7 @@ READERS = (
     "cleaning.stage",
     "score.stage",
     "omr.truth",
-    "real_performances.alignment",
+    "alignment.onsets",
     "viewing.system_layout",
 )
 

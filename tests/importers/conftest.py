@@ -1,1 +1,1 @@
-from tests.real_performances.conftest import tiny  # noqa: F401  # a fixture
+from tests.alignment.conftest import tiny  # noqa: F401  # a fixture

@@ -41,7 +41,7 @@ ROOMS = (
     ("notation",),
     ("datasets",),
     ("engraving",),
-    ("cleaning", "omr"),
+    ("cleaning", "omr", "alignment"),
     ("audio", "score"),
     ("real_performances",),
     ("importers", "pages"),

@@ -14,8 +14,8 @@ from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.stage import performances
 from sfpipe.store.reader import read_performances
 from sfpipe.store.schema import SAMPLE_RATE
+from tests.alignment.conftest import ONSETS
 from tests.audio.conftest import write_midi
-from tests.real_performances.conftest import ONSETS
 
 SECONDS = 0.6  # of a quarter in the score's MIDI
 

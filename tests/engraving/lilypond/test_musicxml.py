@@ -9,7 +9,7 @@ from sfpipe.engraving.files import read_description, read_noteheads
 from sfpipe.engraving.lilypond.musicxml import mark_upbeat, mend
 from sfpipe.engraving.lilypond.piece import engrave_source
 from sfpipe.errors import SfpipeError
-from tests.real_performances.conftest import ONSETS, musicxml
+from tests.alignment.conftest import ONSETS, musicxml
 
 
 def test_a_short_first_bar_becomes_an_upbeat_and_others_do_not():

@@ -7,24 +7,29 @@ is early, late or wrongly matched does not move the median. (The first note woul
 Vienna 4x22 out of order 2.5 times as often: 124 against 50 of 14,949.) An onset of which no note
 was played is left out: the target passes it between its neighbours. So is one that comes out of
 order.
+
+The strip shows a repeated passage once; where a pianist repeats it, the position jumps back. Each
+performed onset has its pass, from 1, and is in order among those of its pass.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from sfpipe.alignment.notes import Match, ScoreNote
+from sfpipe.alignment.order import longest_increasing
 from sfpipe.engraving.files import NoteHeads
 from sfpipe.errors import SfpipeError
-from sfpipe.real_performances.notes import Match, ScoreNote
 
 NEAR_QUARTERS = 0.02  # engravers keep tuplets as rounded decimals
 GRACE_QUARTERS = 1.0  # a grace note's head is due at most so long before its main note
 ASYNCHRONOUS_S = 0.05  # a chord spread over more than a frame
+FAR = 8  # onsets in a row that are not played: the pianist jumped
 MIN_PLACED = 0.95  # share of the score's notes that must have a head
 
 
@@ -48,6 +53,8 @@ class Counts:
     onsets_played: int
     onsets_missing: int
     onsets_out_of_order: int
+    onsets_repeated: int
+    jumps: int
     chords: int
     chords_asynchronous: int
     largest_spread_s: float
@@ -59,14 +66,21 @@ class Counts:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Performed onsets: `onset_s` float64, increasing, and `score_onset` int64, both [shape=(n,)].
+    """Performed onsets: `onset_s` float64, increasing; `score_onset`, `turn` int64; [shape=(n,)].
 
-    `score_onset` is the index into the piece's onsets; `counts` says what was left out.
+    `score_onset` is the index into the piece's onsets, `turn` the time through its passage, from 1.
+    `counts` says what was left out.
     """
 
     onset_s: np.ndarray
     score_onset: np.ndarray
+    turn: np.ndarray
     counts: Counts
+
+    def stretches(self) -> list[slice]:
+        """Parts of the performance in which the position on the strip never jumps."""
+        starts = [0, *_jumps(self.score_onset.tolist()), len(self.onset_s)]
+        return [slice(a, b) for a, b in pairwise(starts)]
 
 
 def place_notes(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, int]:
@@ -135,18 +149,18 @@ def align(
     SfpipeError
         If fewer than two onsets were played.
     """
-    times: dict[int, list[float]] = defaultdict(list)
+    times: dict[tuple[int, int], list[float]] = defaultdict(list)  # by pass and onset
     wrong = 0
-    for score_id, played_id in match.pairs:
+    turns = match.passes or [1] * len(match.pairs)
+    for (score_id, played_id), turn in zip(match.pairs, turns, strict=True):
         played = match.played[played_id]
         wrong += score_id in notes and notes[score_id].pitch != played.pitch
         if score_id in placed:
-            times[placed[score_id]].append(played.onset_s)
-    indices = sorted(times)
-    medians = [float(np.median(times[index])) for index in indices]
-    kept = longest_increasing(medians)
-    if len(kept) < 2:
+            times[turn, placed[score_id]].append(played.onset_s)
+    performed = _in_order({key: float(np.median(t)) for key, t in times.items()})
+    if len(performed) < 2:
         raise SfpipeError("fewer than two onsets of the score were played")
+    onset_s, score_onset, turn_of = (np.array(c) for c in zip(*performed, strict=True))
     spreads = [max(t) - min(t) for t in times.values() if len(t) > 1]
     counts = Counts(
         score_notes=len(notes),
@@ -158,16 +172,45 @@ def align(
         ornaments=len(match.ornaments),
         without_head=len(set(notes) - set(placed)),
         onsets=n_onsets,
-        onsets_played=len(kept),
-        onsets_missing=n_onsets - len(indices),
-        onsets_out_of_order=len(indices) - len(kept),
+        onsets_played=len(performed),
+        onsets_missing=n_onsets - len({index for _, index in times}),
+        onsets_out_of_order=len(times) - len(performed),
+        onsets_repeated=int(np.sum(turn_of > 1)),
+        jumps=len(_jumps(score_onset.tolist())),
         chords=len(spreads),
         chords_asynchronous=sum(spread > ASYNCHRONOUS_S for spread in spreads),
         largest_spread_s=round(max(spreads, default=0.0), 4),
     )
-    return Alignment(
-        np.array([medians[i] for i in kept]), np.array([indices[i] for i in kept]), counts
-    )
+    return Alignment(onset_s, score_onset, turn_of, counts)
+
+
+def _in_order(medians: Mapping[tuple[int, int], float]) -> list[tuple[float, int, int]]:
+    """(time, onset, pass) by time, without what is out of order in its pass, or alone in it."""
+    performed = []
+    for turn in sorted({turn for turn, _ in medians}):
+        indices = sorted(index for t, index in medians if t == turn)
+        values = [medians[turn, index] for index in indices]
+        performed += [(values[i], indices[i], turn) for i in longest_increasing(values)]
+    performed.sort()
+    kept: list[tuple[float, int, int]] = []
+    for i, (time, index, turn) in enumerate(performed):
+        around = performed[max(i - 1, 0) : i] + performed[i + 1 : i + 2]
+        alone = len(around) == 2 and all(other[2] != turn for other in around)
+        if not alone and (not kept or time > kept[-1][0]):
+            kept.append((time, index, turn))
+    return kept
+
+
+def _jumps(score_onset: list[int]) -> list[int]:
+    """Where a performance goes on elsewhere: back, or over what it has played or leaves out."""
+    seen: set[int] = set()
+    found = []
+    for i, (before, now) in enumerate(pairwise(score_onset), 1):
+        seen.add(before)
+        over = range(before + 1, now)
+        if now <= before or len(over) > FAR or any(index in seen for index in over):
+            found.append(i)
+    return found
 
 
 def _doubled(match: Match, notes: Mapping[str, ScoreNote]) -> int:
@@ -175,27 +218,6 @@ def _doubled(match: Match, notes: Mapping[str, ScoreNote]) -> int:
     named = {score_id for score_id, _ in match.pairs} | set(match.missing)
     heads = {notes[name].head for name in named if name in notes}
     return sum(note.id not in named and note.head in heads for note in notes.values())
-
-
-def longest_increasing(values: Sequence[float]) -> list[int]:
-    """Indices of a longest strictly increasing subsequence."""
-    ends: list[float] = []  # ends[n]: smallest end of an increasing subsequence of length n + 1
-    at: list[int] = []
-    before: list[int] = []
-    for i, value in enumerate(values):
-        n = bisect_right(ends, value)
-        if n and ends[n - 1] == value:
-            before.append(-1)
-            continue
-        before.append(at[n - 1] if n else -1)
-        ends[n : n + 1] = [value]
-        at[n : n + 1] = [i]
-    chain: list[int] = []
-    i = at[-1] if at else -1
-    while i >= 0:
-        chain.append(i)
-        i = before[i]
-    return chain[::-1]
 
 
 def _shift(notes: Mapping[str, ScoreNote], plain: dict[int, list[tuple[float, int]]]) -> float:

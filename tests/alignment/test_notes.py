@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
+from sfpipe.alignment.notes import import_partitura, read_match, read_score_notes
 from sfpipe.errors import SfpipeError
-from sfpipe.real_performances.notes import import_partitura, read_match, read_score_notes
 
 
 def test_importing_partitura_leaves_fluidsynth_as_it_was():
     code = (
-        "import sys; from sfpipe.real_performances.notes import import_partitura;"
+        "import sys; from sfpipe.alignment.notes import import_partitura;"
         "import_partitura();"
         "assert 'fluidsynth' not in sys.modules; import fluidsynth; fluidsynth.Synth;"
         "import_partitura(); assert sys.modules['fluidsynth'] is fluidsynth"
@@ -18,7 +18,7 @@ def test_importing_partitura_leaves_fluidsynth_as_it_was():
 
 
 def test_notes_of_a_score(tiny):
-    notes = read_score_notes(tiny.score)
+    notes = read_score_notes(tiny.score).notes
     assert len(notes) == 37
     first = notes["n0"]
     assert (first.quarter, first.pitch, first.grace) == (0.0, 67, False)
