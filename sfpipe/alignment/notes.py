@@ -1,19 +1,17 @@
-"""Notes of a score (MusicXML) and of a performance (match file), read with partitura."""
+"""Notes of a score (MusicXML) and of a performance (match file, read with partitura)."""
 
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError, optional
 from sfpipe.files import parsing
-from sfpipe.notation.score import Bar
-
-FINEST = 10_080  # parts of a quarter in which bars are counted
+from sfpipe.notation.musicxml import parse, read_document, unpack_mxl
+from sfpipe.notation.playback import TICKS, UNMARKED_NOTES, sounding_heads, tempo_map, unfold
+from sfpipe.notation.score import Bar, Score
 
 
 @dataclass(frozen=True)
@@ -108,68 +106,47 @@ class Match:
 
 
 def read_score_notes(path: Path) -> WrittenScore:
-    """Notes and bars of a MusicXML file.
+    """Notes and bars of a MusicXML or ``.mxl`` file.
 
     Raises
     ------
     SfpipeError
-        If partitura is not installed or cannot read the file.
+        If it cannot be read or holds no notes.
     """
-    partitura = import_partitura()
     with parsing(path, "export it again"):
-        parts = list(partitura.load_score(str(path)))
-        read = [_read_part(part, partitura.score) for part in parts]
-    notes = {name: note for part in read for name, note in part.notes.items()}
-    if not notes:
-        raise SfpipeError("holds no notes", file=path, remedy="export it again")
-    first = min(note.quarter for note in notes.values())
-    return WrittenScore(
-        {name: replace(note, quarter=note.quarter - first) for name, note in notes.items()},
-        {name: main for part in read for name, main in part.tied.items()},
-        read[0].bars,
-        {name: bar for part in read for name, bar in part.bar_of.items()},
-    )
+        content = path.read_bytes()
+        try:
+            packed = path.suffix.lower() == ".mxl"
+            return written_score(read_document(parse(unpack_mxl(content) if packed else content)))
+        except SfpipeError as error:
+            remedy = error.remedy or "export it again"
+            raise SfpipeError(error.what, file=path, remedy=remedy) from None
 
 
-def _read_part(part: Any, kinds: Any) -> WrittenScore:
-    measures = list(part.iter_all(kinds.Measure))
-    starts = [measure.start.t for measure in measures]
-    bars = [
-        Bar(length=_quarters(part, measure.start.t, measure.end.t), number=number)
-        for number, measure in enumerate(measures, 1)
-    ]
-
-    def bar_at(divisions: int) -> int:
-        return max(0, bisect_right(starts, divisions) - 1)
-
-    for repeat in part.iter_all(kinds.Repeat):
-        if repeat.end is not None:
-            bars[bar_at(repeat.start.t)].repeat_start = True
-            bars[bar_at(repeat.end.t - 1)].repeat_end = 2
-    for ending in part.iter_all(kinds.Ending):
-        numbers = [int(n) for n in str(ending.number).replace(",", " ").split() if n.isdecimal()]
-        bars[bar_at(ending.start.t)].endings = tuple(numbers) or (1,)
-        bars[bar_at(ending.end.t - 1)].ending_stop = True
-    score = WrittenScore({}, bars=bars)
-    for row in part.note_array(include_grace_notes=True):
-        name = str(row["id"])
-        note = ScoreNote(
-            name, float(row["onset_quarter"]), int(row["pitch"]), bool(row["is_grace"])
-        )
-        score.notes[name] = note
-        score.bar_of[name] = bar_at(int(row["onset_div"]))
-    for note in part.iter_all(kinds.Note, include_subclasses=True):
-        before = note
-        while before.tie_prev is not None:
-            before = before.tie_prev
-        if before is not note:
-            score.tied[str(note.id)] = str(before.id)
-    return score
-
-
-def _quarters(part: Any, start: int, end: int) -> Fraction:
-    length = float(part.quarter_map(end) - part.quarter_map(start))
-    return Fraction(length).limit_denominator(FINEST)
+def written_score(score: Score) -> WrittenScore:
+    """The struck notes of a score, each bar played once; errors as `sounding_heads`."""
+    played = unfold(score, range(len(score.bars)))
+    heads = sounding_heads(played, tempo_map(played, UNMARKED_NOTES)[0])
+    first = min((head.written for head in heads), default=0)
+    notes: dict[str, ScoreNote] = {}
+    tied: dict[str, str] = {}
+    sounding: dict[tuple[int, int], str] = {}  # pitch and end -> the note struck
+    for head in sorted(heads, key=lambda h: (h.written, not h.grace)):
+        name = head.id.rpartition("-")[0]
+        before = sounding.get((head.midi_pitch, head.onset)) if head.tied else None
+        if before is None:
+            quarter = (head.written - first) / TICKS
+            notes[name] = ScoreNote(name, quarter, head.midi_pitch, head.grace)
+        else:
+            tied[name] = before
+        sounding[head.midi_pitch, head.end] = before or name
+    bar_of = {
+        note.id: i
+        for i, bar in enumerate(score.bars)
+        for event in bar.events
+        for note in event.notes
+    }
+    return WrittenScore(notes, tied, score.bars, bar_of)
 
 
 def read_match(path: Path) -> Match:
