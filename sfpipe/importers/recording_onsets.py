@@ -7,13 +7,24 @@ the first and the last sound are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sfpipe.alignment.notes import (
+    Match,
+    PlayedNote,
+    ScoreNote,
+    WrittenScore,
+    read_match,
+    read_score_notes,
+)
+from sfpipe.alignment.onsets import Alignment, align, place_notes
+from sfpipe.alignment.pairing import match_performance, pair_notes
 from sfpipe.audio.decoding import AUDIO_SUFFIXES
 from sfpipe.audio.files import load_audio, write_flac
 from sfpipe.audio.midi import read_midi
@@ -24,16 +35,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256, write_json
 from sfpipe.importers.recording_folders import Take
 from sfpipe.notation.files import XML_SUFFIXES
-from sfpipe.real_performances.alignment import Alignment, align, place_notes
 from sfpipe.real_performances.conditions import Voice
-from sfpipe.real_performances.notes import (
-    Match,
-    PlayedNote,
-    ScoreNote,
-    read_match,
-    read_score_notes,
-)
-from sfpipe.real_performances.pairing import pair_notes
 from sfpipe.real_performances.sound_alignment import Estimate, estimate_onsets
 from sfpipe.store.schema import FPS, SAMPLE_RATE
 
@@ -109,11 +111,20 @@ def _by_notes(
 ) -> tuple[Alignment | None, str]:
     """The onsets by the match or MIDI file beside a recording, and what to tell of them."""
     take = recording.take
+    by_heads = functools.partial(_by_pairing, heads=heads)
     ways: list[tuple[Path | None, Callable[[Path], Alignment]]] = [
-        (take.match, lambda path: _by_ids(path, recording.score, heads)),
-        (take.match, lambda path: _by_pairing(list(read_match(path).played.values()), heads)),
-        (take.midi, lambda path: _by_pairing(_played(path), heads)),
+        (take.match, lambda path: by_heads(_matched(path))),
+        (take.midi, lambda path: by_heads(_played(path))),
     ]
+    score = recording.score
+    if score is not None and score.suffix.lower() in XML_SUFFIXES:
+        written = read_score_notes(score)
+        ways = [
+            (take.match, lambda path: _by_names(read_match(path), written, heads)),
+            (take.match, lambda path: _by_unfolding(_matched(path), written, heads)),
+            (take.midi, lambda path: _by_unfolding(_played(path), written, heads)),
+            *ways,
+        ]
     for file, way in ways:
         if file is None:
             continue
@@ -123,27 +134,47 @@ def _by_notes(
             notices.append(f"{file.name} does not help: {error.what}")
             continue
         counts = aligned.counts
+        played = len(set(aligned.score_onset.tolist()))
         line = (
             f"{counts.matched} of {counts.score_notes} notes matched ({file.name}),"
-            f" {counts.extra} others; {len(aligned.onset_s)} of {counts.onsets} onsets"
+            f" {counts.extra} others; {played} of {counts.onsets} onsets"
         )
+        if counts.onsets_repeated:
+            line += f", {counts.onsets_repeated} of them repeated"
         return aligned, line
     return None, ""
 
 
-def _by_ids(match: Path, score: Path | None, heads: NoteHeads) -> Alignment:
-    if score is None or score.suffix.lower() not in XML_SUFFIXES:
-        raise SfpipeError("it names notes of a MusicXML file", file=match)
-    notes = read_score_notes(score)
-    return align(read_match(match), notes, place_notes(notes, heads), len(heads.onsets()))
+def _by_names(match: Match, written: WrittenScore, heads: NoteHeads) -> Alignment:
+    """By the ids that the match file and the score give the notes."""
+    placed = place_notes(written.notes, heads)
+    return align(match.written(written), written.notes, placed, len(heads.onsets()))
+
+
+def _by_unfolding(played: list[PlayedNote], written: WrittenScore, heads: NoteHeads) -> Alignment:
+    """By the notes of the score, whose repeats are played or not."""
+    placed = place_notes(written.notes, heads)
+    match = match_performance(written, played)
+    _check_matched(match, written.notes)
+    return align(match, written.notes, placed, len(heads.onsets()))
 
 
 def _by_pairing(played: list[PlayedNote], heads: NoteHeads) -> Alignment:
+    """By the printed heads, each played once."""
     notes, placed = notes_of(heads)
-    match: Match = pair_notes(notes, played)
-    if len(match.pairs) < LEAST_MATCHED * len(notes):
-        raise SfpipeError(f"only {len(match.pairs)} of {len(notes)} notes of the score are in it")
+    match = pair_notes(notes, played)
+    _check_matched(match, notes)
     return align(match, notes, placed, len(heads.onsets()))
+
+
+def _check_matched(match: Match, notes: Mapping[str, ScoreNote]) -> None:
+    found = len({name for name, _ in match.pairs})
+    if found < LEAST_MATCHED * len(notes):
+        raise SfpipeError(f"only {found} of {len(notes)} notes of the score are in it")
+
+
+def _matched(match: Path) -> list[PlayedNote]:
+    return list(read_match(match).played.values())
 
 
 def notes_of(heads: NoteHeads) -> tuple[dict[str, ScoreNote], dict[str, int]]:
@@ -177,7 +208,7 @@ def _inside(aligned: Alignment, duration: float, file: Path) -> Alignment:
             f" {duration:.1f} s of the recording",
             file=file,
         )
-    return Alignment(onset_s, score_onset, aligned.counts)
+    return Alignment(onset_s, score_onset, aligned.turn[inside], aligned.counts)
 
 
 def _by_sound(
