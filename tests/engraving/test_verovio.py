@@ -10,7 +10,7 @@ from sfpipe.cleaning.checks import read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
-from sfpipe.engraving.verovio.draw import draw_systems
+from sfpipe.engraving.verovio.draw import draw_pages, draw_systems
 from sfpipe.engraving.verovio.piece import engrave_score
 from sfpipe.engraving.verovio.toolkit import FONTS, STAFF_SPACE
 from sfpipe.errors import SfpipeError
@@ -163,6 +163,27 @@ def test_the_distance_of_staves_can_be_chosen():
         return lines[5] - lines[4]
 
     assert gap(8) - gap(6) == pytest.approx(2, abs=0.05)
+
+
+def test_pages_show_the_systems_of_the_strip(tmp_path):
+    text = score(*[RIGHT + LEFT] * 60)
+    source = tmp_path / "long.musicxml"
+    source.write_text(text, "utf-8")
+    pages = draw_pages(source, PianoParams())
+    assert len(pages) > 1
+    systems = [system for page in pages for system in page.systems]
+    root = parse(text.encode())
+    strips = draw_systems(root, read_document(root), PianoParams())
+    assert [set(system.heads) for system in systems] == [set(strip.heads) for strip in strips]
+    for page in pages:
+        assert page.height / page.width < 1.5
+        assert f'viewBox="0 0 {page.width:.0f} {page.height:.0f}"' in page.svg
+    system, strip = systems[1], strips[1]
+    assert system.right - system.left == pytest.approx(110 * pages[0].staff_space, rel=0.03)
+    for name, (x, y) in strip.heads.items():
+        assert 10 * (system.heads[name][0] - system.left) == pytest.approx(x - strip.left, abs=2)
+        lines = sorted(system.lines)
+        assert 10 * (system.heads[name][1] - lines[0]) == pytest.approx(y - strip.staff_top, abs=60)
 
 
 def test_a_file_that_is_no_score_is_named(tmp_path):

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
 from sfpipe.engraving.verovio.mend import mend
-from sfpipe.engraving.verovio.svg import Layout, read_svg
-from sfpipe.engraving.verovio.toolkit import UNITS, toolkit
+from sfpipe.engraving.verovio.svg import DrawnSystem, Layout, read_page, read_svg
+from sfpipe.engraving.verovio.toolkit import STAFF_SPACE, UNITS, toolkit
 from sfpipe.errors import SfpipeError
+from sfpipe.notation.files import read_document
 from sfpipe.notation.score import Score
 from sfpipe.params import PianoParams
 
 SMALLEST_PAGE = 100  # so low that there is one system on each
-A4 = 1.414  # height of a page by its width
+A4 = 2**0.5  # height of a page by its width
+MARGIN_SPACES = 6  # of a printed page
+MAX_PAGE = 60_000  # the highest that Verovio makes
+SVG_SCALE = 10  # Verovio's units in a unit of its picture
 
 
 @dataclass(frozen=True)
 class DrawnPage:
-    """A printed page.
+    """A page for the eye.
 
-    `svg`: its picture, with text. `heads`: note id -> (x, y) of the head's centre in the user
-    units of `svg`, whose size is `width` x `height`; `staff_space` is in the same units.
+    `svg`: its picture, with text, of `width` x `height` user units, of which `staff_space` are
+    between two staff lines. `systems` from the top, in the same units.
     """
 
     svg: str
     width: float
     height: float
     staff_space: float
-    heads: dict[str, tuple[float, float]]
+    systems: tuple[DrawnSystem, ...]
+
+    @property
+    def heads(self) -> dict[str, tuple[float, float]]:
+        """Note id -> (x, y) of the middle of its head."""
+        return {name: place for system in self.systems for name, place in system.heads.items()}
 
 
 def draw_systems(root: Element, score: Score, params: PianoParams) -> list[Layout]:
@@ -41,22 +52,69 @@ def draw_systems(root: Element, score: Score, params: PianoParams) -> list[Layou
     SfpipeError
         If Verovio does not load it, or draws nothing.
     """
-    return [read_svg(svg, params.font) for svg in _draw(root, score, params, SMALLEST_PAGE)]
+    height = ("pageHeight", SMALLEST_PAGE)
+    # Tempo marks are text, and no font for it is drawn.
+    svgs = _draw(root, score, params, height, ("smuflTextFont", "none"))
+    return [read_svg(svg, params.font) for svg in svgs]
 
 
-def _draw(root: Element, score: Score, params: PianoParams, height: int) -> list[str]:
+def draw_pages(source: Path, params: PianoParams) -> list[DrawnPage]:
+    """Draw a MusicXML or ``.mxl`` file on pages of A4's shape, with the systems of its strip.
+
+    Raises
+    ------
+    SfpipeError
+        As `read_document` and `draw_systems`.
+    """
+    root, score = read_document(source.name, source.read_bytes())
+    margin = round(MARGIN_SPACES * UNITS)
+    width = round(params.line_spaces * UNITS)
+    sides = [(f"pageMargin{side}", margin) for side in ("Left", "Right", "Top", "Bottom")]
+    height = min(round(A4 * (width + 2 * margin)), MAX_PAGE)
+    svgs = _draw(root, score, params, ("pageHeight", height), *sides, widening=2 * margin)
+    return [_page(svg, params.font) for svg in svgs]
+
+
+def _page(svg: str, font: str) -> DrawnPage:
+    width, height, systems = read_page(svg, font)
+    return DrawnPage(
+        svg,
+        width / SVG_SCALE,
+        height / SVG_SCALE,
+        STAFF_SPACE / SVG_SCALE,
+        tuple(_scaled(system) for system in systems),
+    )
+
+
+def _scaled(system: DrawnSystem) -> DrawnSystem:
+    return DrawnSystem(
+        {name: (x / SVG_SCALE, y / SVG_SCALE) for name, (x, y) in system.heads.items()},
+        system.hollow,
+        {y / SVG_SCALE for y in system.lines},
+        system.left / SVG_SCALE,
+        system.right / SVG_SCALE,
+    )
+
+
+def _draw(
+    root: Element,
+    score: Score,
+    params: PianoParams,
+    *options: tuple[str, Any],
+    widening: int = 0,
+) -> list[str]:
+    """The pages of a document, mended, as SVG; they are `widening` units wider than a line."""
     mend(root, score)
     program = toolkit(
         ("breaks", "auto"),
         ("font", params.font),
-        ("pageWidth", round(params.line_spaces * UNITS)),
-        ("pageHeight", height),
+        ("pageWidth", round(params.line_spaces * UNITS) + widening),
         ("spacingStaff", round(2 * params.staff_gap_spaces)),
         ("spacingBraceGroup", round(2 * params.staff_gap_spaces)),
         ("spacingLinear", params.spacing_linear),
         ("spacingNonLinear", params.spacing_non_linear),
         ("dynamSingleGlyphs", True),  # dynamics as glyphs, which are drawn without a text font
-        ("smuflTextFont", "none"),
+        *options,
     )
     if not program.loadData(tostring(root, encoding="unicode")):
         raise SfpipeError("Verovio could not load the score")
