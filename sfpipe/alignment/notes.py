@@ -9,7 +9,7 @@ from typing import Any
 
 from sfpipe.errors import SfpipeError, optional
 from sfpipe.files import parsing
-from sfpipe.notation.musicxml import parse, read_document, unpack_mxl
+from sfpipe.notation.files import read_document
 from sfpipe.notation.playback import TICKS, UNMARKED_NOTES, sounding_heads, tempo_map, unfold
 from sfpipe.notation.score import Bar, Score
 
@@ -113,14 +113,9 @@ def read_score_notes(path: Path) -> WrittenScore:
     SfpipeError
         If it cannot be read or holds no notes.
     """
-    with parsing(path, "export it again"):
-        content = path.read_bytes()
-        try:
-            packed = path.suffix.lower() == ".mxl"
-            return written_score(read_document(parse(unpack_mxl(content) if packed else content)))
-        except SfpipeError as error:
-            remedy = error.remedy or "export it again"
-            raise SfpipeError(error.what, file=path, remedy=remedy) from None
+    if not path.is_file():
+        raise SfpipeError("no such file", file=path, remedy="run: sfpipe download")
+    return written_score(read_document(str(path), path.read_bytes())[1])
 
 
 def written_score(score: Score) -> WrittenScore:

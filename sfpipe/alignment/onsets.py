@@ -79,21 +79,50 @@ class Alignment:
 
     def stretches(self) -> list[slice]:
         """Parts of the performance in which the position on the strip never jumps."""
-        starts = [0, *_jumps(self.score_onset.tolist()), len(self.onset_s)]
+        starts = [0, *_jumps(self.score_onset, self.turn), len(self.onset_s)]
         return [slice(a, b) for a, b in pairwise(starts)]
+
+    def tempo_factor(self, score_s: np.ndarray) -> float:
+        """Mean tempo against the score's, whose onsets are at `score_s`; jumps take no time."""
+        score = played = 0.0
+        for part in self.stretches():
+            score += float(np.ptp(score_s[self.score_onset[part]]))
+            played += float(np.ptp(self.onset_s[part]))
+        return score / played if score and played else 1.0
 
 
 def place_notes(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, int]:
     """Score note -> index of the onset (of `heads.onsets()`) whose head it is.
 
-    Found by onset and pitch; a grace note by its pitch among the grace heads before its main note.
-    Notes without a head are not in the result.
+    Found by their ids where the engraver tells them, else by onset and pitch; a grace note then by
+    its pitch among the grace heads before its main note. Notes without a head are not in the
+    result.
 
     Raises
     ------
     SfpipeError
         If too few notes have a head: the notes are not those of this engraving.
     """
+    placed = _by_id(notes, heads) if heads.id is not None else _by_place(notes, heads)
+    if len(placed) < MIN_PLACED * len(notes):
+        raise SfpipeError(
+            f"only {len(placed)} of {len(notes)} notes of the score have a note head",
+            remedy="engrave the piece again: sfpipe engrave",
+        )
+    return placed
+
+
+def _by_id(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, int]:
+    names = heads.id if heads.id is not None else np.zeros(0, str)
+    return {
+        str(names[i]): index
+        for index, group in enumerate(heads.onsets())
+        for i in group
+        if names[i] in notes
+    }
+
+
+def _by_place(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, int]:
     plain: dict[int, list[tuple[float, int]]] = defaultdict(list)
     grace: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for index, group in enumerate(heads.onsets()):
@@ -122,11 +151,6 @@ def place_notes(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, i
             placed[note.id] = min(near, key=lambda place: abs(place[0] - due))[1]
             if note.grace:
                 taken.add((note.pitch, placed[note.id]))
-    if len(placed) < MIN_PLACED * len(notes):
-        raise SfpipeError(
-            f"only {len(placed)} of {len(notes)} notes of the score have a note head",
-            remedy="engrave the piece again: sfpipe engrave",
-        )
     return placed
 
 
@@ -176,7 +200,7 @@ def align(
         onsets_missing=n_onsets - len({index for _, index in times}),
         onsets_out_of_order=len(times) - len(performed),
         onsets_repeated=int(np.sum(turn_of > 1)),
-        jumps=len(_jumps(score_onset.tolist())),
+        jumps=len(_jumps(score_onset, turn_of)),
         chords=len(spreads),
         chords_asynchronous=sum(spread > ASYNCHRONOUS_S for spread in spreads),
         largest_spread_s=round(max(spreads, default=0.0), 4),
@@ -201,14 +225,20 @@ def _in_order(medians: Mapping[tuple[int, int], float]) -> list[tuple[float, int
     return kept
 
 
-def _jumps(score_onset: list[int]) -> list[int]:
-    """Where a performance goes on elsewhere: back, or over what it has played or leaves out."""
-    seen: set[int] = set()
+def _jumps(score_onset: np.ndarray, turn: np.ndarray) -> list[int]:
+    """Where a performance goes on elsewhere: back, or over what it leaves out.
+
+    From the last time through a passage it may go on over an ending that it has played before.
+    """
+    index = score_onset.tolist()
+    played: set[int] = set()
     found = []
-    for i, (before, now) in enumerate(pairwise(score_onset), 1):
-        seen.add(before)
+    for i in range(1, len(index)):
+        before, now = index[i - 1], index[i]
+        played.add(before)
         over = range(before + 1, now)
-        if now <= before or len(over) > FAR or any(index in seen for index in over):
+        past_ending = turn[i] < turn[i - 1] and any(other in played for other in over)
+        if now <= before or len(over) > FAR or past_ending:
             found.append(i)
     return found
 

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sfpipe.alignment.performances import (
+    HumanPerformance,
+    PlacedScore,
+    align_performance,
+    place_score,
+)
 from sfpipe.audio.augment import augment_audio, augment_midi
 from sfpipe.audio.files import write_flac
 from sfpipe.audio.midi import Midi, read_midi
+from sfpipe.audio.onset_files import score_onsets, write_onsets
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
-from sfpipe.files import remove_made, replacing, sha256, write_json
+from sfpipe.files import remove_made, sha256, write_json
 from sfpipe.params import AugmentParams, VariantParams
-from sfpipe.store.schema import AUGMENTED
+from sfpipe.store.schema import AUGMENTED, SAMPLE_RATE
 
 FORMAT = 1  # raise it when what this module writes changes, so that old files are made again
 MADE = (".flac", ".csv", ".json")  # what one performance consists of
+PART = "-part"  # in the names of the parts of a performance in which the position jumps
+LEAST_ONSETS = 8  # of a part; shorter ones are left out
+LEAD_S = 0.25  # a part begins at most so long before its first onset
 
 
 @dataclass(frozen=True)
 class Performance:
-    """One way of playing a piece; `copy` counts the augmented ones from 1, 0 is plain."""
+    """One way of playing a piece; `copy` counts the augmented ones from 1, 0 is plain.
+
+    `human`: a pianist's performance in place of the sequenced score.
+    """
 
     soundfont: SoundFont
     tempo_factor: float
     copy: int = 0
+    human: HumanPerformance | None = None
 
     @property
     def name(self) -> str:
         """File name without suffix, e.g. ``FluidR3_GM-x1.25``, ``FluidR3_GM-augmented1``."""
+        if self.human:
+            plain = f"{self.human.name}-{self.soundfont.name}"
+            return f"{plain}{AUGMENTED}{self.copy}" if self.copy else plain
         if self.copy:
             return f"{self.soundfont.name}{AUGMENTED}{self.copy}"
         two = f"{self.tempo_factor:.2f}"
@@ -56,6 +73,7 @@ class SynthesisJob:
     fluidsynth: str  # version
     augment: AugmentParams
     seed: int
+    printed: Path | None = None  # the score whose notes match files name
 
 
 def choose_performances(
@@ -97,44 +115,146 @@ def choose_performances(
     return (every[0], *(every[i] for i in sorted(drawn)), *augmented)
 
 
+def choose_human(
+    humans: Sequence[HumanPerformance],
+    soundfonts: Sequence[SoundFont],
+    piece: str,
+    seed: int,
+    *,
+    copies: int = 0,
+) -> tuple[Performance, ...]:
+    """A sound font for each performance by a pianist and for its augmented copies, drawn.
+
+    Parameters
+    ----------
+    soundfonts, seed, copies:
+        As `choose_performances`.
+    """
+    chosen = []
+    for human in humans:
+        for copy in range(copies + 1):
+            drawn = _generator(seed, f"{piece}/{human.name}", copy).integers(len(soundfonts))
+            chosen.append(Performance(soundfonts[int(drawn)], 1.0, copy, human))
+    return tuple(chosen)
+
+
 def _generator(seed: int, piece: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(piece.encode()), *numbers])
 
 
-def synthesize_piece(job: SynthesisJob) -> int:
+def synthesize_piece(job: SynthesisJob) -> dict[str, str]:
     """Make the performances of a piece that are not there yet, and remove those not asked for.
 
     Returns
     -------
-    int
-        How many were made.
+    dict of str to str
+        Name of a pianist's performance that cannot be used -> reason.
 
     Raises
     ------
     SfpipeError
-        If a file of the engraved piece or a sound font is missing or damaged.
+        If a file of the engraved piece or a sound font is missing or damaged, or not one
+        performance is usable.
     """
     score = job.source / "score.mid"
     onsets = score_onsets(job.source / "noteheads.csv")
     if not score.is_file():
         raise SfpipeError("no such file", file=score, remedy="run the engrave stage")
     source = {name: sha256(job.source / name) for name in ("score.mid", "noteheads.csv")}
-    expected = {p.name + suffix for p in job.performances for suffix in MADE}
-    remove_made(job.out, [file for file in made_files(job.out) if file.name not in expected])
-    midi = None
-    made = 0
+    midi = placed = None
+    names: list[str] = []
+    left_out: dict[str, str] = {}
     for performance in job.performances:
         recipe = _recipe(job, performance, source)
-        if _is_made(job.out, performance.name, recipe):
-            continue
-        midi = midi or read_midi(score)
-        samples, onset_s = _play(job, performance, midi, onsets)
-        (job.out / f"{performance.name}.json").unlink(missing_ok=True)
-        write_flac(job.out / f"{performance.name}.flac", samples)
-        write_onsets(job.out / f"{performance.name}.csv", onset_s)
-        write_json(job.out / f"{performance.name}.json", recipe)  # last: it says all is there
-        made += 1
-    return made
+        made = _made(job.out, performance.name, recipe)
+        if not made and performance.human:
+            try:
+                placed = placed or _place(job)
+                made = _make_human(job, performance, placed, onsets, recipe)
+            except SfpipeError as error:
+                left_out[performance.human.name] = str(error)
+        elif not made:
+            midi = midi or read_midi(score)
+            samples, onset_s = _play(job, performance, midi, onsets)
+            made = [_write(job, performance.name, recipe, samples, onset_s)]
+        names += made
+    if not names:
+        raise SfpipeError(f"no usable performance ({next(iter(left_out.values()), 'none asked')})")
+    expected = {name + suffix for name in names for suffix in MADE}
+    remove_made(job.out, [file for file in made_files(job.out) if file.name not in expected])
+    return left_out
+
+
+def _make_human(
+    job: SynthesisJob,
+    performance: Performance,
+    placed: PlacedScore,
+    score_s: np.ndarray,
+    recipe: dict[str, Any],
+) -> list[str]:
+    """Write a pianist's performance, cut where the position on the strip jumps; the parts' names.
+
+    Of a repeat that is played the position jumps back, and over the first ending the second time.
+    A part lasts from before its first onset until the next part.
+    """
+    assert performance.human is not None
+    midi = read_midi(performance.human.midi)
+    played = [(note.pitch, note.start_s) for note in midi.notes]
+    aligned = align_performance(performance.human, placed, played)
+    samples = synthesize_midi(midi, performance.soundfont.path, gain=job.gain, program=job.program)
+    if performance.copy:
+        rng = _generator(job.seed, f"{job.piece}/{performance.human.name}", performance.copy, 1)
+        samples = augment_audio(samples, job.augment, rng)
+    starts = [_start_of(aligned.onset_s, part.start) for part in aligned.stretches()]
+    ends = [*starts[1:], len(samples) / SAMPLE_RATE]
+    parts = [
+        (part, start, end)
+        for part, start, end in zip(aligned.stretches(), starts, ends, strict=True)
+        if part.stop - part.start >= LEAST_ONSETS
+    ]
+    if not parts:
+        raise SfpipeError(
+            f"no {LEAST_ONSETS} onsets in a row are played", file=performance.human.match
+        )
+    names = _part_names(performance.name, len(parts))
+    for name, (part, start, end) in zip(names, parts, strict=True):
+        index = aligned.score_onset[part]
+        seconds = np.ptp(aligned.onset_s[part])
+        told = {"tempo_factor": float(np.ptp(score_s[index]) / seconds), "parts": len(parts)}
+        told |= {"start_s": round(start, 6)}
+        cut = samples[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+        onset_s = aligned.onset_s[part] - round(start * SAMPLE_RATE) / SAMPLE_RATE
+        _write(job, name, recipe | told, cut, onset_s, index, aligned.turn[part])
+    return names
+
+
+def _start_of(onset_s: np.ndarray, first: int) -> float:
+    """When the sound of a part begins: shortly before its first onset."""
+    gap = onset_s[first] - onset_s[first - 1] if first else np.inf
+    return float(max(onset_s[first] - min(LEAD_S, gap / 2), 0.0))
+
+
+def _place(job: SynthesisJob) -> PlacedScore:
+    if job.printed is None:
+        raise SfpipeError("has no score whose notes a match file could name")
+    return place_score(job.printed, job.source)
+
+
+def _write(
+    job: SynthesisJob,
+    name: str,
+    recipe: dict[str, Any],
+    samples: np.ndarray,
+    onset_s: np.ndarray,
+    score_onset: np.ndarray | None = None,
+    turn: np.ndarray | None = None,
+) -> str:
+    """Write the files of a performance; its name."""
+    (job.out / f"{name}.json").unlink(missing_ok=True)
+    write_flac(job.out / f"{name}.flac", samples)
+    write_onsets(job.out / f"{name}.csv", onset_s, score_onset, turn)
+    write_json(job.out / f"{name}.json", recipe)  # last: it says all is there
+    return name
 
 
 def made_files(folder: Path) -> Iterator[Path]:
@@ -168,42 +288,13 @@ def _play(
     return samples, onset_s / performance.tempo_factor
 
 
-def score_onsets(noteheads: Path) -> np.ndarray:
-    """Distinct onset times of the struck (not tied) note heads of an engraved piece.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_onsets,), dtype=float64]
-        s at the score's own tempo, increasing.
-
-    Raises
-    ------
-    SfpipeError
-        If the list is missing or is not what `engrave` writes.
-    """
-    remedy = "run the engrave stage"
-    try:
-        with open(noteheads, newline="", encoding="utf-8") as file:
-            times = [float(r["onset_s"]) for r in csv.DictReader(file) if not int(r["tied"])]
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=noteheads, remedy=remedy) from None
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise SfpipeError(
-            f"is not a list of note heads ({error!r})", file=noteheads, remedy=remedy
-        ) from None
-    onsets = np.unique(np.asarray(times, dtype=np.float64))
-    if len(onsets) == 0 or not np.isfinite(onsets).all() or onsets[0] < 0:
-        raise SfpipeError("has no onsets, or impossible ones", file=noteheads, remedy=remedy)
-    return onsets
-
-
-def _recipe(job: SynthesisJob, performance: Performance, source: dict[str, str]) -> dict:
+def _recipe(job: SynthesisJob, performance: Performance, source: dict[str, str]) -> dict[str, Any]:
     font = asdict(performance.soundfont)
     augmented = {}
     if performance.copy:
         settings = job.augment.model_dump(mode="json", exclude={"copies"})
         augmented = {"copy": performance.copy, "seed": job.seed, "augment": settings}
-    return augmented | {
+    recipe = augmented | {
         "format": FORMAT,
         "piece": job.piece,
         "tempo_factor": performance.tempo_factor,
@@ -213,20 +304,35 @@ def _recipe(job: SynthesisJob, performance: Performance, source: dict[str, str])
         "fluidsynth": job.fluidsynth,
         "source": source,
     }
+    if performance.human:  # its tempo is known when it is aligned
+        del recipe["tempo_factor"]
+        files = (performance.human.match, performance.human.midi)
+        recipe["human"] = {file.name: sha256(file) for file in files}
+    return recipe
 
 
-def _is_made(folder: Path, name: str, recipe: dict) -> bool:
+def _made(folder: Path, name: str, recipe: dict[str, Any]) -> list[str]:
+    """Names of what is there of a performance, itself or its parts; empty: it is to be made."""
+    for first in (name, f"{name}{PART}1"):
+        told = _told(folder, first, recipe)
+        if told:
+            parts = _part_names(name, int(told.get("parts", 1)))
+            if all(_told(folder, part, recipe) for part in parts):
+                return parts
+    return []
+
+
+def _told(folder: Path, name: str, recipe: dict[str, Any]) -> dict[str, Any] | None:
+    """What is written beside a recording, if that is whole and was made with this recipe."""
     if not all((folder / (name + suffix)).is_file() for suffix in MADE):
-        return False
+        return None
     try:
-        return json.loads((folder / f"{name}.json").read_text("utf-8")) == recipe
+        told = json.loads((folder / f"{name}.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
+        return None
+    same = isinstance(told, dict) and {key: told.get(key) for key in recipe} == recipe
+    return told if same else None
 
 
-def write_onsets(path: Path, onset_s: np.ndarray, score_onset: np.ndarray | None = None) -> None:
-    """Write performed onsets (s) with the score onset of each; None: they are all, in order."""
-    indices = range(len(onset_s)) if score_onset is None else score_onset
-    rows = [f"{time:.6f},{index}\n" for time, index in zip(onset_s, indices, strict=True)]
-    with replacing(path) as temporary:
-        temporary.write_text("onset_s,score_onset\n" + "".join(rows), "utf-8")
+def _part_names(name: str, parts: int) -> list[str]:
+    return [name] if parts == 1 else [f"{name}{PART}{n}" for n in range(1, parts + 1)]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
+from sfpipe.alignment.performances import human_performances
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
+from sfpipe.audio.onset_files import read_onsets
 from sfpipe.audio.performances import (
+    Performance,
     SynthesisJob,
+    choose_human,
     choose_performances,
     made_files,
     synthesize_piece,
 )
 from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.datasets.index import Piece, read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, remove_made, remove_others, write_json
 from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
@@ -39,14 +42,16 @@ def synthesize(
     out: Path,
     *,
     seed: int,
+    raw: Path | None = None,
     jobs: int = -1,
     only: Sequence[str] = (),
 ) -> StageReport:
     """Synthesise the accepted pieces into ``out/<piece>/<performance>.flac``, ``.csv``, ``.json``.
 
-    The CSV lists the performed onsets (``onset_s,score_onset``), the JSON what the audio was made
-    with. Performances that are there with the same recipe are kept, so an interrupted run goes on
-    where it stopped; what nothing asks for any more is removed.
+    The CSV lists the performed onsets (``onset_s,score_onset``; of a pianist's performance also
+    its ``pass``), the JSON what the audio was made with. A pianist's performance is cut where the
+    position jumps, as at a repeat. Performances that are there with the same recipe are kept, so an
+    interrupted run goes on where it stopped; what nothing asks for any more is removed.
 
     Parameters
     ----------
@@ -56,6 +61,9 @@ def synthesize(
         Folder with ``<piece>/score.mid`` and ``<piece>/noteheads.csv``.
     seed:
         With the piece's id, decides which performances it gets if `per_piece` is set.
+    raw:
+        Folder with ``index.json`` and the performances by pianists that it lists; None: there
+        are none.
     jobs:
         Number of processes; -1 is one per core.
     only:
@@ -72,11 +80,20 @@ def synthesize(
         "test": _resolve_all(params.test.soundfonts),
     }
     fluidsynth = binding.version()
+    played = {} if raw is None or params.human == "none" else _played_pieces(raw)
     work = []
     for piece, split in split_of.items():
         kind = "train" if split == "train" else "test"
         copies = params.augment.copies if kind == "train" else 0
-        chosen = choose_performances(getattr(params, kind), fonts[kind], piece, seed, copies=copies)
+        chosen: tuple[Performance, ...] = ()
+        if params.human != "instead" or piece not in played:
+            variants = getattr(params, kind)
+            chosen = choose_performances(variants, fonts[kind], piece, seed, copies=copies)
+        printed = None
+        if raw is not None and piece in played:
+            humans = human_performances(played[piece], raw)
+            chosen += choose_human(humans, fonts[kind], piece, seed, copies=copies)
+            printed = raw / played[piece].source
         work.append(
             SynthesisJob(
                 piece,
@@ -88,6 +105,7 @@ def synthesize(
                 fluidsynth,
                 params.augment,
                 seed,
+                printed,
             )
         )
     if not only:
@@ -96,6 +114,8 @@ def synthesize(
     for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs):
         if outcome.error is None:
             report.done.append(outcome.item.piece)
+            left_out = {f"{outcome.item.piece}/{name}": why for name, why in outcome.value.items()}
+            report.skipped.update(left_out)
         else:
             report.skipped[outcome.item.piece] = outcome.error
             remove_made(outcome.item.out, list(made_files(outcome.item.out)))
@@ -111,6 +131,13 @@ def synthesize(
     )
     report.require_done("not one piece could be synthesised", file=clean)
     return report
+
+
+def _played_pieces(raw: Path) -> dict[str, Piece]:
+    """Pieces with performances by pianists, by id; none where nothing was downloaded."""
+    if not (raw / "index.json").is_file():
+        return {}
+    return {piece.id: piece for piece in read_index(raw).pieces if piece.performances}
 
 
 def spectrograms(
@@ -244,27 +271,6 @@ def read_recording(description: Path) -> dict[str, Any]:
         "score_onset": score_onset,
         "duration_s": duration,
     }
-
-
-def read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Performed onsets in s and the score onset of each, from the CSV beside a recording.
-
-    Raises
-    ------
-    SfpipeError
-        If the file is missing, lists none or is no such list.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [(float(r["onset_s"]), int(r["score_onset"])) for r in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise SfpipeError(
-            f"is not a list of onsets ({error!r})", file=path, remedy="run the synthesize stage"
-        ) from None
-    if not rows:
-        raise SfpipeError("lists no onsets", file=path, remedy="run the synthesize stage")
-    times, indices = zip(*rows, strict=True)
-    return np.asarray(times, dtype=np.float64), np.asarray(indices, dtype=np.int32)
 
 
 def _store(

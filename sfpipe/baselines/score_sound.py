@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfpipe.audio.performances import score_onsets
+from sfpipe.audio.onset_files import score_onsets
 from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi

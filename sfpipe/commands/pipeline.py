@@ -63,6 +63,7 @@ def synthesize(
             paths.engraved,
             paths.audio,
             seed=p.seed,
+            raw=paths.raw,
             jobs=work.jobs,
             only=data.pieces,
         )

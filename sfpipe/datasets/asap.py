@@ -58,7 +58,7 @@ def asap_pieces(rows: list[dict[str, str]], files: dict[str, bytes], licence: st
                 source=row["source"],
                 sha256=beside[folder][row["source"]],
                 licence=licence,
-                engine="lilypond",
+                engine="verovio",
                 performances=performances,
             )
         )

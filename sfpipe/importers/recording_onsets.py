@@ -28,7 +28,7 @@ from sfpipe.alignment.pairing import match_performance, pair_notes
 from sfpipe.audio.decoding import AUDIO_SUFFIXES
 from sfpipe.audio.files import load_audio, write_flac
 from sfpipe.audio.midi import read_midi
-from sfpipe.audio.performances import write_onsets
+from sfpipe.audio.onset_files import write_onsets
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.engraving.files import NoteHeads, read_noteheads
 from sfpipe.errors import SfpipeError

@@ -115,6 +115,9 @@ class SynthesizeParams(Section):
     )
     augment: AugmentParams = AugmentParams()  # of training pieces
     test: VariantParams = VariantParams()
+    # Performances by pianists, where a data set has them: beside those that are sequenced, in
+    # their place, or not at all.
+    human: Literal["beside", "instead", "none"] = "beside"
 
 
 class SpectrogramsParams(Section):
@@ -144,6 +147,7 @@ class RoomParams(Section):
 class RealPerformancesParams(Section):
     """`real_performances`: the sound of human performances under the four conditions."""
 
+    splits: list[Literal["train", "valid", "test"]] = Field(default=["test"], min_length=1)
     soundfont: str = "FluidR3_GM"
     direct_soundfont: str = "MuseScore_General_Lite"
     direct_program: int = Field(default=0, ge=0, le=127)

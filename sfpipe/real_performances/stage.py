@@ -6,21 +6,26 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfpipe.alignment.notes import WrittenScore, read_match, read_score_notes
-from sfpipe.alignment.onsets import align, place_notes
+from sfpipe.alignment.performances import (
+    HumanPerformance,
+    PlacedScore,
+    align_performance,
+    human_performances,
+    place_score,
+)
 from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio, print_notice, write_flac
 from sfpipe.audio.midi import read_midi
-from sfpipe.audio.performances import MADE, made_files, score_onsets, write_onsets
+from sfpipe.audio.onset_files import score_onsets, write_onsets
+from sfpipe.audio.performances import MADE, made_files
 from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
-from sfpipe.engraving.files import read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.files import remove_others, sha256, write_json
 from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
@@ -37,7 +42,7 @@ from sfpipe.real_performances.conditions import (
 from sfpipe.store.schema import HUMAN
 from sfpipe.store.writer import write_spectrograms
 
-FORMAT = 2  # raise it when what this module writes changes, so that old files are made again
+FORMAT = 3  # raise it when what this module writes changes, so that old files are made again
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,11 @@ class PerformanceJob:
     """All that a worker needs to know to make one performance audible."""
 
     piece: str
-    performer: str
+    human: HumanPerformance
     split: str
-    match: Path
-    midi: Path
     engraved: Path
     out: Path
-    score: WrittenScore
-    placed: dict[str, int]
+    placed: PlacedScore
     params: RealPerformancesParams
     fonts: dict[str, SoundFont]
     gain: float
@@ -64,6 +66,11 @@ class PerformanceJob:
     def name(self) -> str:
         """Piece and performer."""
         return f"{self.piece}/{self.performer}"
+
+    @property
+    def performer(self) -> str:
+        """Who plays, as the files are named."""
+        return self.human.name
 
 
 def performances(
@@ -108,7 +115,11 @@ def performances(
         missing, or not one performance is usable.
     """
     accepted = accepted_pieces(clean, only)
-    pieces = [p for p in read_index(raw).pieces if p.performances and p.id in accepted]
+    pieces = [
+        p
+        for p in read_index(raw).pieces
+        if p.performances and p.id in accepted and p.split in params.splits
+    ]
     if not pieces:
         raise SfpipeError(
             "lists no accepted pieces with human performances",
@@ -127,7 +138,7 @@ def performances(
         store.skip(name, reason)
         tell(f"{name}: left out: {reason}")
 
-    names = [PurePosixPath(n).stem for p in pieces for n in _matches(p)]
+    names = [human.match.stem for p in pieces for human in human_performances(p, raw)]
     recordings: dict[str, dict[str, Path]] = {}
     for condition, folder in params.recordings.items():
         recordings[condition], unused = find_recordings(Path(folder), names)
@@ -208,7 +219,12 @@ def perform(job: PerformanceJob) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """
     source = {
         path.name: sha256(path)
-        for path in (job.match, job.midi, job.engraved / "score.mid", job.engraved / _HEADS)
+        for path in (
+            job.human.match,
+            job.human.midi,
+            job.engraved / "score.mid",
+            job.engraved / _HEADS,
+        )
     }
     recordings = {c: job.recordings.get(c) for c in CONDITIONS}
     recipes = {c: _recipe(job, c, source, recordings[c]) for c in CONDITIONS}
@@ -235,39 +251,24 @@ def _jobs(
     fluidsynth: str,
     recordings: dict[str, dict[str, Path]],
 ) -> list[PerformanceJob]:
-    score = read_score_notes(raw / piece.source)
-    placed = place_notes(score.notes, read_noteheads(engraved / piece.id))
-    files = {PurePosixPath(n).name: raw / n for n in piece.performances or {}}
-    work = []
-    for name in (PurePosixPath(n).name for n in _matches(piece)):
-        stem = name.removesuffix(".match")
-        made = {c: of[stem] for c, of in recordings.items() if stem in of}
-        midi = files.get(f"{stem}.mid", files[name].with_suffix(".mid"))
-        work.append(
-            PerformanceJob(
-                piece.id,
-                stem.removeprefix(piece.id).strip("_-") or stem,
-                piece.split,
-                files[name],
-                midi,
-                engraved / piece.id,
-                out / piece.id,
-                score,
-                placed,
-                params,
-                fonts,
-                gain,
-                seed,
-                fluidsynth,
-                made,
-            )
+    placed = place_score(raw / piece.source, engraved / piece.id)
+    return [
+        PerformanceJob(
+            piece.id,
+            human,
+            piece.split,
+            engraved / piece.id,
+            out / piece.id,
+            placed,
+            params,
+            fonts,
+            gain,
+            seed,
+            fluidsynth,
+            {c: of[human.match.stem] for c, of in recordings.items() if human.match.stem in of},
         )
-    return work
-
-
-def _matches(piece: Piece) -> list[str]:
-    """The match files of a piece, sorted."""
-    return sorted(n for n in piece.performances or {} if n.endswith(".match"))
+        for human in human_performances(piece, raw)
+    ]
 
 
 def _make(
@@ -277,16 +278,11 @@ def _make(
     recordings: dict[str, Path | None],
 ) -> None:
     score_s = score_onsets(job.engraved / _HEADS)
-    match = read_match(job.match).written(job.score)
-    found = align(match, job.score.notes, job.placed, len(score_s))
-    performance = read_midi(job.midi)
-    _check_same(
-        job,
-        [(n.pitch, n.onset_s) for n in match.played.values()],
-        [(n.pitch, n.start_s) for n in performance.notes],
+    performance = read_midi(job.human.midi)
+    found = align_performance(
+        job.human, job.placed, [(n.pitch, n.start_s) for n in performance.notes]
     )
-    first, last = found.score_onset[[0, -1]]
-    factor = float((score_s[last] - score_s[first]) / (found.onset_s[-1] - found.onset_s[0]))
+    factor = found.tempo_factor(score_s)
     voices = {
         "training": Voice(job.fonts["training"].path, 0, job.gain),
         "direct": Voice(job.fonts["direct"].path, job.params.direct_program, job.gain),
@@ -307,7 +303,7 @@ def _make(
         if condition == "score":
             write_onsets(path.with_suffix(".csv"), score_s / factor)
         else:
-            write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset)
+            write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset, found.turn)
         made = {
             "recipe": recipes[condition],
             "condition": condition,
@@ -316,20 +312,6 @@ def _make(
             "alignment": found.counts.as_dict(),
         }
         write_json(path.with_suffix(".json"), made)  # last: it says all is there
-
-
-def _check_same(
-    job: PerformanceJob, matched: list[tuple[int, float]], played: list[tuple[int, float]]
-) -> None:
-    """The match file and the MIDI file must be of one performance."""
-    if len(matched) != len(played):
-        raise SfpipeError(f"has {len(played)} notes, its match file {len(matched)}", file=job.midi)
-    pairs = zip(sorted(matched), sorted(played), strict=True)
-    if any(a[0] != b[0] or abs(a[1] - b[1]) > SAME_S for a, b in pairs):
-        raise SfpipeError("its notes are not those of its match file", file=job.midi)
-
-
-SAME_S = 0.01
 
 
 def _recipe(

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from sfpipe.audio.augment import augment_audio, augment_midi, equalise
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.midi import Control, Midi, MidiNote
+from sfpipe.audio.onset_files import read_onsets
 from sfpipe.audio.performances import choose_performances
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.spectrogram import spectrogram
-from sfpipe.audio.stage import read_onsets, synthesize
+from sfpipe.audio.stage import synthesize
 from sfpipe.params import AugmentParams, SynthesizeParams, VariantParams
 from sfpipe.store.schema import SAMPLE_RATE
 from tests.audio.conftest import write_piece

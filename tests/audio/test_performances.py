@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfpipe.audio.performances import Performance, choose_performances, score_onsets
+from sfpipe.audio.onset_files import score_onsets
+from sfpipe.audio.performances import Performance, choose_performances
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.errors import SfpipeError
 from sfpipe.params import VariantParams
