@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ ROWS = 12  # of the gap between two staves that are looked at
 MEAN = 0.12  # of the gap, of which the darkness is averaged
 DARK = 0.27  # of a vertical line
 BARS = 2  # vertical lines that join two staves if none is at their left ends
+BRACE = 1.8  # staff spaces from a brace to the line right of it
+MISSED = 6.0  # staff spaces of a staff's end that may not have been found
 AT_LEFT = 1.5  # staff spaces
 
 
@@ -35,20 +38,62 @@ def group_staves(grey: np.ndarray, staves: Sequence[StaffCurve]) -> list[list[St
             systems[-1].append(staff)
         else:
             systems.append([staff])
-    return systems
+    return _aligned(grey, systems)
+
+
+def _aligned(grey: np.ndarray, systems: list[list[StaffCurve]]) -> list[list[StaffCurve]]:
+    """The staves of a system begin and end together, and most systems of a page do.
+
+    A system begins at the first line that joins its staves; a single staff where those of the
+    page do, if its own end is near.
+    """
+    ends = []
+    for staves in systems:
+        space = staves[0].space
+        left, right = min(s.left for s in staves), max(s.right for s in staves)
+        if len(staves) > 1:
+            lines = np.concatenate([joining_lines(grey, a, b) for a, b in pairwise(staves)])
+            first = np.sort(lines[np.abs(lines - left) < MISSED * space])
+            # A brace may be straight enough to be taken for the line that it stands beside.
+            near = first[first - first.min(initial=np.inf) < BRACE * space]
+            left = float(near[-1]) if near.size else left
+        elif (dark := staves[0].dark) and left - MISSED * space < dark[0] < left:
+            left = dark[0]
+        ends.append((left, right))
+    rows = np.array([float(np.mean(staves[0].top)) for staves in systems])
+    usual = np.array([_robust_line(rows, np.array(side)) for side in zip(*ends, strict=True)])
+    result = []
+    for i, staves in enumerate(systems):
+        reach = (MISSED if len(staves) == 1 else 0) * staves[0].space
+        near = np.abs(np.array(ends[i]) - usual[:, i]) < reach
+        left, right = np.where(near, usual[:, i], ends[i])
+        result.append([staff.between(float(left), float(right)) for staff in staves])
+    return result
+
+
+def _robust_line(rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Ends of most systems as a straight line down the page (Theil and Sen), at all rows."""
+    i, j = np.triu_indices(len(rows), 1)
+    apart = np.abs(rows[j] - rows[i]) > 1
+    slopes = (ends[j] - ends[i])[apart] / (rows[j] - rows[i])[apart]
+    slope = float(np.median(slopes)) if slopes.size > 2 else 0.0
+    if slopes.size <= 2:
+        return ends
+    return slope * rows + float(np.median(ends - slope * rows))
 
 
 def _joined(lines: np.ndarray, upper: StaffCurve, lower: StaffCurve) -> bool:
     space = (upper.space + lower.space) / 2
     left = min(upper.left, lower.left)
-    at_left = bool(len(lines)) and bool(np.abs(lines - left).min() < AT_LEFT * space)
+    at_left = bool(len(lines)) and bool((lines - left).min() < AT_LEFT * space)
     return at_left or len(lines) >= BARS
 
 
 def joining_lines(grey: np.ndarray, upper: StaffCurve, lower: StaffCurve) -> np.ndarray:
     """Columns of the vertical lines that go through the whole gap between two staves."""
     space = (upper.space + lower.space) / 2
-    left, right = min(upper.left, lower.left) - 2 * space, max(upper.right, lower.right) + space
+    left = min(upper.left, lower.left) - MISSED * space
+    right = max(upper.right, lower.right) + space
     overlap = min(upper.right, lower.right) - max(upper.left, lower.left)
     first, last = max(int(left), 0), min(int(right) + 1, grey.shape[1])
     columns = np.arange(first, last, dtype=float)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from scipy.interpolate import BSpline
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d, percentile_filter
 
 from sfpipe.pages.profiles import chunk_lines
 
@@ -27,18 +27,23 @@ STEEPEST = 2  # of these rows that a staff rises at most from one chunk to the n
 MOVING = 0.004  # what each of them costs
 CLOSEST = 1.5  # staff spaces between two staves at least
 MOST_STAVES = 60
-LONGEST_GAP = 5.0  # staff spaces of a staff that may be covered
+LONGEST_GAP = 16.0  # staff spaces of a staff that beams and heads may cover
+GOES_ON = 0.4  # of a staff's usual contrast
 SHORTEST = 9.0  # staff spaces
 SMOOTH = 14.0  # staff spaces between the knots of a curve
 
 
 @dataclass(frozen=True)
 class StaffCurve:
-    """One staff: `x` [shape=(n_knots,)], increasing, `top` and `bottom`: its outer lines there."""
+    """One staff: `x` [shape=(n_knots,)], increasing, `top` and `bottom`: its outer lines there.
+
+    `dark`: columns between which its lines are as dark: clefs belong to it, braces, too.
+    """
 
     x: np.ndarray
     top: np.ndarray
     bottom: np.ndarray
+    dark: tuple[float, ...] | None = None
 
     @property
     def left(self) -> float:
@@ -54,6 +59,18 @@ class StaffCurve:
     def space(self) -> float:
         """Mean staff space, px."""
         return float(np.mean(self.bottom - self.top)) / 4
+
+    def scaled(self, x: float, y: float) -> StaffCurve:
+        """The same staff in a picture of another size; pixels are counted by their centres."""
+        top, bottom = ((line + 0.5) * y - 0.5 for line in (self.top, self.bottom))
+        dark = self.dark and tuple((end + 0.5) * x - 0.5 for end in self.dark)
+        return StaffCurve((self.x + 0.5) * x - 0.5, top, bottom, dark)
+
+    def between(self, left: float, right: float) -> StaffCurve:
+        """The same staff from one column to another; beyond the ends by the slope there."""
+        inner = self.x[(self.x > left + 1) & (self.x < right - 1)]
+        x = np.concatenate([[left], inner, [right]])
+        return StaffCurve(x, extended(x, self.x, self.top), extended(x, self.x, self.bottom))
 
     def rows(self, x: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the outer lines at some columns; beyond the ends those of the ends."""
@@ -115,12 +132,7 @@ def find_staff_curves(grey: np.ndarray, space: float) -> list[StaffCurve]:
     profiles, at = chunk_lines(small, round(CHUNK * size), max(round(STEP * size), 1))
     fits = _Fits(profiles, at, size)
     curves = [_curve(track, fits, profiles, small) for track in _tracks(fits)]
-    # Pixels are counted by their centres.
-    found = [
-        StaffCurve((c.x + 0.5) / fx - 0.5, (c.top + 0.5) / fy - 0.5, (c.bottom + 0.5) / fy - 0.5)
-        for c in curves
-        if c is not None
-    ]
+    found = [curve.scaled(1 / fx, 1 / fy) for curve in curves if curve is not None]
     return sorted(found, key=lambda c: float(np.median(c.top)))
 
 
@@ -225,11 +237,12 @@ def _curve(track: _Track, fits: _Fits, profiles: np.ndarray, grey: np.ndarray) -
         rows = tops[:, None] + np.linspace(0, 1, LINES) * (bottoms - tops)[:, None]
         exact = _centres(profiles[good], rows, space)
         tops, bottoms = _outer(x, exact, space)
-    left, right = _ends(grey, x, tops, bottoms, space)
+    left, right, *dark = _ends(grey, x, tops, bottoms, space)
     if right - left < SHORTEST * space:
         return None
     knots = np.concatenate([[left], x[(x > left + 1) & (x < right - 1)], [right]])
-    return StaffCurve(knots, extended(knots, x, tops), extended(knots, x, bottoms))
+    curves = extended(knots, x, tops), extended(knots, x, bottoms)
+    return StaffCurve(knots, *curves, dark=(dark[0], dark[1]))
 
 
 def _centres(profiles: np.ndarray, rows: np.ndarray, space: float) -> np.ndarray:
@@ -324,30 +337,24 @@ def extended(at: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _ends(
     grey: np.ndarray, x: np.ndarray, tops: np.ndarray, bottoms: np.ndarray, space: float
-) -> tuple[float, float]:
-    """First and last column in which the lines go on."""
+) -> tuple[float, ...]:
+    """First and last column in which the lines go on, without and with clefs, `StaffCurve.dark`."""
     columns = np.arange(grey.shape[1], dtype=float)
     top, bottom = extended(columns, x, tops), extended(columns, x, bottoms)
     # Means along the lines, so that noise is none.
     even = cv2.blur(grey, (2 * round(0.25 * space) + 1, 1))
-    dark, between = _darkness(even, columns.astype(int), top, bottom)
+    lines, between = _line_darkness(even, columns.astype(int), top, bottom)
     inside = (columns >= x[0]) & (columns <= x[-1])
-    there = (dark > 0.5 * np.quantile(dark[inside], 0.3)).astype(float)
-    go_on = _mean(there, 0.8 * space) > 0.5
-    # From where the most is seen to both sides.
-    start = int(np.convolve(there, np.ones(round(8 * space)), "same").argmax())
-    left, right = (_run_end(go_on, start, space, step) for step in (-1, 1))
-    # A brace and a bar line are dark there, too, but also between the lines.
-    clear = _mean(dark - between, space)
-    lines_only = clear > 0.5 * np.median(clear[inside])
-    reach, half = round(3 * space), round(0.5 * space)
-    at_left = np.flatnonzero(lines_only[left : left + reach])
-    at_right = np.flatnonzero(lines_only[max(right - reach, 0) : right + 1][::-1])
-    if at_left.size and at_left[0] > half:
-        left += int(at_left[0]) - half
-    if at_right.size and at_right[0] > half:
-        right -= int(at_right[0]) - half
-    return columns[left], columns[right]
+    noise = percentile_filter(between, 30, round(12 * space))
+    ends = []
+    for what in (lines - between, lines - noise):
+        even = _mean(what, space)
+        go_on = even > GOES_ON * np.median(even[inside])
+        go_on = binary_opening(go_on, np.ones(max(round(0.5 * space), 1)))
+        # From where the most is seen to both sides.
+        start = int(np.convolve(go_on, np.ones(round(8 * space)), "same").argmax())
+        ends += [columns[_run_end(go_on, start, space, step)] for step in (-1, 1)]
+    return tuple(ends)
 
 
 def _mean(values: np.ndarray, size: float) -> np.ndarray:
@@ -355,18 +362,21 @@ def _mean(values: np.ndarray, size: float) -> np.ndarray:
     return np.convolve(values, np.ones(n) / n, "same")
 
 
-def _darkness(
+def _line_darkness(
     grey: np.ndarray, columns: np.ndarray, top: np.ndarray, bottom: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Darkness of the second faintest of the lines in each column, and between the lines."""
+    """Darkness of the second faintest of five lines in each column, and between the lines."""
     rows = top[:, None] + np.linspace(0, 1, LINES) * (bottom - top)[:, None]
+    lines = _darkest(grey, columns, rows)
+    between = _darkest(grey, columns, (rows[:, 1:] + rows[:, :-1]) / 2)
+    return np.sort(lines, axis=1)[:, 1], np.median(between, axis=1)
+
+
+def _darkest(grey: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Darkness within a pixel of some rows, [shape=(n_columns, n_rows)]."""
     index = np.round(rows).astype(int)[:, :, None] + np.arange(-1, 2)
     index = np.clip(index, 0, grey.shape[0] - 1)
-    lines = (255 - grey[index, columns[:, None, None]].astype(np.float32)).max(axis=2) / 255
-    gaps = np.round((rows[:, 1:] + rows[:, :-1]) / 2).astype(int)
-    gaps = np.clip(gaps, 0, grey.shape[0] - 1)
-    between = (255 - grey[gaps, columns[:, None]].astype(np.float32)) / 255
-    return np.sort(lines, axis=1)[:, 1], np.median(between, axis=1)
+    return (255 - grey[index, columns[:, None, None]].astype(np.float32)).max(axis=2) / 255
 
 
 def _run_end(there: np.ndarray, start: int, space: float, step: int) -> int:

@@ -155,7 +155,12 @@ def lilypond_pages(piece: Piece, raw: Path, dpi: int = 300) -> list[PrintedPage]
 def _placed(score: Placement, system: PlacedSystem) -> TrueSystem:
     mm = score.scale * 25.4 / DPI
     x, y = system.x * mm, (score.top_margin + system.y) * mm
-    staves = sorted((y - s.top * mm, y - s.bottom * mm) for s in system.staves)
+    # The extents of the staves hold the thickness of their lines, too.
+    half = [2 * s.space for s in system.staves]
+    middles = [(s.top + s.bottom) / 2 for s in system.staves]
+    staves = sorted(
+        (y - (m + h) * mm, y - (m - h) * mm) for m, h in zip(middles, half, strict=True)
+    )
     heads = [(x + (h.left + h.right) / 2 * mm, y - h.y * mm) for h in system.heads if h.visible]
     left = min(s.left for s in system.staves)
     right = max(s.right for s in system.staves)
