@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sfpipe.errors import SfpipeError, naming_extra
 from sfpipe.pages.limits import LIMITS, Limits
+from sfpipe.pages.notation import NOTATION_SUFFIXES, read_notation
 from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.pictures import read_pictures
 from sfpipe.pages.sources import PDF_SUFFIXES, PICTURE_SUFFIXES
@@ -29,5 +30,8 @@ def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = 
     if suffix in PDF_SUFFIXES + PICTURE_SUFFIXES:
         with naming_extra():
             return read_pictures(path, staves, limits)
-    kinds = ", ".join(sorted({*PDF_SUFFIXES, *PICTURE_SUFFIXES}))
+    if suffix in NOTATION_SUFFIXES:
+        with naming_extra():
+            return read_notation(path, staves, limits)
+    kinds = ", ".join(sorted({*PDF_SUFFIXES, *PICTURE_SUFFIXES, *NOTATION_SUFFIXES}))
     raise SfpipeError(f"'{suffix}' is not read", file=path, remedy=f"use one of {kinds}")

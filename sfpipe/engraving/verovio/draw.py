@@ -54,7 +54,9 @@ def draw_systems(root: Element, score: Score, params: PianoParams) -> list[Layou
     """
     height = ("pageHeight", SMALLEST_PAGE)
     # Tempo marks are text, and no font for it is drawn.
-    svgs = _draw(root, score, params, height, ("smuflTextFont", "none"))
+    mend(root, score)
+    music = tostring(root, encoding="unicode")
+    svgs = _draw(music, params, height, ("smuflTextFont", "none"))
     return [read_svg(svg, params.font) for svg in svgs]
 
 
@@ -67,11 +69,17 @@ def draw_pages(source: Path, params: PianoParams) -> list[DrawnPage]:
         As `read_document` and `draw_systems`.
     """
     root, score = read_document(source.name, source.read_bytes())
+    mend(root, score)
+    return draw_document(tostring(root, encoding="unicode"), params)
+
+
+def draw_document(music: str, params: PianoParams) -> list[DrawnPage]:
+    """Draw MusicXML, mended, or MEI on pages of A4's shape; errors as `draw_systems`."""
     margin = round(MARGIN_SPACES * UNITS)
     width = round(params.line_spaces * UNITS)
     sides = [(f"pageMargin{side}", margin) for side in ("Left", "Right", "Top", "Bottom")]
     height = min(round(A4 * (width + 2 * margin)), MAX_PAGE)
-    svgs = _draw(root, score, params, ("pageHeight", height), *sides, widening=2 * margin)
+    svgs = _draw(music, params, ("pageHeight", height), *sides, widening=2 * margin)
     return [_page(svg, params.font) for svg in svgs]
 
 
@@ -97,14 +105,9 @@ def _scaled(system: DrawnSystem) -> DrawnSystem:
 
 
 def _draw(
-    root: Element,
-    score: Score,
-    params: PianoParams,
-    *options: tuple[str, Any],
-    widening: int = 0,
+    music: str, params: PianoParams, *options: tuple[str, Any], widening: int = 0
 ) -> list[str]:
-    """The pages of a document, mended, as SVG; they are `widening` units wider than a line."""
-    mend(root, score)
+    """The pages of a document as SVG; they are `widening` units wider than a line."""
     program = toolkit(
         ("breaks", "auto"),
         ("font", params.font),
@@ -116,7 +119,7 @@ def _draw(
         ("dynamSingleGlyphs", True),  # dynamics as glyphs, which are drawn without a text font
         *options,
     )
-    if not program.loadData(tostring(root, encoding="unicode")):
+    if not program.loadData(music):
         raise SfpipeError("Verovio could not load the score")
     count = program.getPageCount()
     if not count:
