@@ -20,6 +20,7 @@ import torch
 from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.engraving import bench_engraving
+from benchmarks.pages import bench_pages
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, put_into, rate
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
@@ -337,7 +338,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        help="game training augmented pretraining evaluation latency engrave sound odtw",
+        help="game training augmented pretraining evaluation latency engrave pages sound odtw",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -348,6 +349,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     once = {
         "engrave": bench_engraving,
+        "pages": bench_pages,
         "sound": bench_sound,
         "odtw": bench_odtw,
     }  # whatever the window

@@ -77,6 +77,11 @@ def _read(source: PageSource, picture: Picture) -> ReadPage | None:
     if not found:
         return None
     clean = matrix is None and level is grey
+    if picture.scale != 1:
+        shift = (picture.scale - 1) / 2  # pixels are counted by their centres
+        smaller = np.diag([picture.scale, picture.scale, 1.0])
+        smaller[:2, 2] = shift
+        matrix = smaller if matrix is None else matrix @ smaller
     return ReadPage(picture.number, level, matrix, clean, group_staves(level, found))
 
 

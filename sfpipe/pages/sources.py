@@ -23,10 +23,11 @@ REMEDY = "export or scan it again"
 
 @dataclass(frozen=True)
 class Picture:
-    """One page as it was found: `grey` uint8 [shape=(height, width)], `number` from 1."""
+    """One page: `grey` uint8 [shape=(height, width)], `number` from 1, `scale` to the file."""
 
     number: int
     grey: np.ndarray
+    scale: float = 1.0
 
 
 class PageSource:
@@ -125,7 +126,8 @@ def _pictures(path: Path, limits: Limits) -> Iterator[Picture]:
                 picture = opened
                 with suppress(Exception):  # a damaged EXIF block turns nothing
                     picture = ImageOps.exif_transpose(opened)
-                yield Picture(number + 1, _small(_grey(picture)))
+                grey = _small(_grey(picture))
+                yield Picture(number + 1, grey, max(grey.shape) / max(width, height))
     except SfpipeError:
         raise
     except Image.DecompressionBombError:
