@@ -16,12 +16,16 @@ from sfpipe.notation.score import Bar, Score
 
 @dataclass(frozen=True)
 class ScoreNote:
-    """A note of the score: `quarter` is its onset in quarters from the first one's."""
+    """A note of the score: `quarter` is its onset in quarters from the first one's.
+
+    One that is not `printed` sounds only, as the notes of a trill that is written as a sign.
+    """
 
     id: str
     quarter: float
     pitch: int
     grace: bool = False
+    printed: bool = True
 
     @property
     def head(self) -> tuple[float, int, str]:
@@ -131,7 +135,7 @@ def written_score(score: Score) -> WrittenScore:
         before = sounding.get((head.midi_pitch, head.onset)) if head.tied else None
         if before is None:
             quarter = (head.written - first) / TICKS
-            notes[name] = ScoreNote(name, quarter, head.midi_pitch, head.grace)
+            notes[name] = ScoreNote(name, quarter, head.midi_pitch, head.grace, head.printed)
         else:
             tied[name] = before
         sounding[head.midi_pitch, head.end] = before or name

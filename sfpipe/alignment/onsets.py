@@ -30,7 +30,7 @@ NEAR_QUARTERS = 0.02  # engravers keep tuplets as rounded decimals
 GRACE_QUARTERS = 1.0  # a grace note's head is due at most so long before its main note
 ASYNCHRONOUS_S = 0.05  # a chord spread over more than a frame
 FAR = 8  # onsets in a row that are not played: the pianist jumped
-MIN_PLACED = 0.95  # share of the score's notes that must have a head
+MIN_PLACED = 0.95  # share of the score's printed notes that must have a head
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,11 @@ def place_notes(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, i
         If too few notes have a head: the notes are not those of this engraving.
     """
     placed = _by_id(notes, heads) if heads.id is not None else _by_place(notes, heads)
-    if len(placed) < MIN_PLACED * len(notes):
+    printed = [note.id for note in notes.values() if note.printed]
+    found = sum(name in placed for name in printed)
+    if found < MIN_PLACED * len(printed) or not placed:
         raise SfpipeError(
-            f"only {len(placed)} of {len(notes)} notes of the score have a note head",
+            f"only {found} of {len(printed)} printed notes of the score have a note head",
             remedy="engrave the piece again: sfpipe engrave",
         )
     return placed

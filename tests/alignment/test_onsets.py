@@ -97,8 +97,17 @@ def test_wrong_pitches_are_counted_and_keep_their_place():
 
 def test_notes_of_another_score_are_refused(heads):
     other = {f"s{i}": ScoreNote(f"s{i}", i, 100 + i) for i in range(10)}
-    with pytest.raises(SfpipeError, match="only 0 of 10 notes"):
+    with pytest.raises(SfpipeError, match="only 0 of 10 printed notes"):
         place_notes(other, heads)
+
+
+def test_notes_that_are_not_printed_need_no_head(heads):
+    """As those of a trill, which (n)ASAP's scores write out invisibly."""
+    named = replace(heads, id=np.array([f"h{i}" for i in range(len(heads))]))
+    notes = {f"h{i}": ScoreNote(f"h{i}", 0.0, 60) for i in range(len(heads))}
+    hidden = {f"t{i}": ScoreNote(f"t{i}", 0.0, 62, printed=False) for i in range(100)}
+    placed = place_notes(notes | hidden, named)
+    assert placed == place_notes(notes, named) and len(placed) == len(heads)
 
 
 def test_a_silent_performance_is_refused():

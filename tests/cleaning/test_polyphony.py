@@ -85,6 +85,18 @@ def test_heads_of_another_pitch_than_is_heard(folder):
     assert reason == "2 heads are listed as struck, but nothing is heard"
 
 
+def test_notes_that_the_score_hides_are_not_missed_but_printed_ones_are(folder):
+    """The second chord is hidden, as the notes of a written-out trill are."""
+    edit_heads(folder, lambda rows: [*rows[:2], *rows[4:]])
+    assert verdict(folder)[0] == "only 87.5% of the onsets have a note head of a right pitch"
+    about(folder, n_onsets=7, heads=14, heads_placed=14)
+    reason, numbers = verdict(folder)
+    assert reason is None
+    assert (numbers["midi_onsets"], numbers["onsets_matched"], numbers["heads_placed"]) == (7, 1, 1)
+    about(folder, heads=16)
+    assert verdict(folder)[0] == "only 87.5% of the printed notes have a head"
+
+
 def test_one_matching_head_is_enough_for_an_onset_and_unisons_may_be_drawn_twice(folder):
     edit_heads(folder, lambda rows: [rows[0], *rows[2:]])
     reason, numbers = verdict(folder)
