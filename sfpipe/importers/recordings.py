@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sfpipe.audio.decoding import AUDIO_SUFFIXES
 from sfpipe.audio.performances import made_files
 from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.datasets.catalogue import CATALOGUE
@@ -121,9 +122,10 @@ def import_recordings(
         params.synthesize.gain,
     )
     read = functools.partial(read_performance, voice=voice)
-    for outcome in map_pieces(
+    outcomes = map_pieces(
         read, work, label="recordings", jobs=jobs, seconds=lambda _: RECORDING_SECONDS
-    ):
+    )
+    for outcome in outcomes:
         name = f"{outcome.item.piece}/{outcome.item.take.path.name}"
         if outcome.error is not None:
             skipped[name] = outcome.error
@@ -132,7 +134,12 @@ def import_recordings(
             performance, line = outcome.value
             performances.append((outcome.item.piece, performance))
             tell(f"{name}: {line}")
-    n_takes = sum(len(piece.takes) for piece in found)
+    # What was tried only because nobody knows its suffix, and has no sound, is no recording.
+    unknown = sum(
+        outcome.error is not None and outcome.item.take.path.suffix.lower() not in AUDIO_SUFFIXES
+        for outcome in outcomes
+    )
+    n_takes = sum(len(piece.takes) for piece in found) - unknown
     if not performances:
         raise SfpipeError(
             f"not one of {n_takes} recordings is usable",
@@ -144,7 +151,7 @@ def import_recordings(
     tell(
         f"{len(performances)} of {n_takes} recordings imported, of {len(scores)} of {len(found)}"
         f" pieces; other files and folders left out:"
-        f" {len(left_out) + sum(len(p.left_out) for p in found)}"
+        f" {len(left_out) + sum(len(p.left_out) for p in found) + unknown}"
     )
 
 

@@ -120,7 +120,9 @@ def test_a_folder_of_ones_own(imported, tiny):
     assert "neither a recording nor" in line_of(told, "tiny/notes.pdf")
     assert line_of(told, "bad").startswith("bad: left out with 2 recordings: ")
     assert "it is in no folder of a piece" in line_of(told, "notes.txt")
-    assert told[-1].startswith("5 of 10 recordings imported, of 1 of 2 pieces")
+    assert told[-1] == (
+        "5 of 9 recordings imported, of 1 of 2 pieces; other files and folders left out: 2"
+    )
     score = read_scores(paths.scores)["tiny"]
     assert score.strip.shape[0] == 200 and len(score.onset_x_px) == 13
     records = {r.performance: r for r in read_performances(paths.performances)}
