@@ -11,7 +11,7 @@ from sfpipe.commands.options import app, in_group
 from sfpipe.errors import SfpipeError, naming_extra
 
 # Imported for the commands they add, in the order of `sfpipe --help`.
-for module in ("pipeline", "train", "evaluate", "follow", "look", "explain", "data"):
+for module in ("pipeline", "train", "evaluate", "live", "follow", "look", "explain", "data"):
     import_module(f"sfpipe.commands.{module}")
 
 

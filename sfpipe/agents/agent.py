@@ -20,6 +20,8 @@ from sfpipe.store.window import WINDOWS, Window, window_by_name, window_for
 
 CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
+# Those that the package brings along: in a clone, links to `PRETRAINED`.
+PACKAGED = Path(__file__).parents[1] / "pretrained"
 
 
 class AgentPlayer:
@@ -52,14 +54,21 @@ class AgentPlayer:
 
 def find_agent(agent: str | Path, pretrained: Path = PRETRAINED) -> Path:
     """The folder of an agent: itself if it is one, else the pretrained agent of that name."""
-    if not Path(agent).exists() and (pretrained / agent).exists():
-        return pretrained / agent
-    return Path(agent)
+    if Path(agent).exists():
+        return Path(agent)
+    folders = [folder / agent for folder in (pretrained, PACKAGED)]
+    return next((folder for folder in folders if folder.exists()), Path(agent))
+
+
+def published_agents() -> list[str]:
+    """Names that `find_agent` knows, sorted."""
+    cards = [card for folder in (PRETRAINED, PACKAGED) for card in folder.glob(f"*/{CARD}")]
+    return sorted({card.parent.name for card in cards})
 
 
 def _how_to_get(folder: Path) -> str:
     """What to do about an agent that is not there or damaged."""
-    names = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
+    names = published_agents()
     near = difflib.get_close_matches(folder.name, names, n=1)
     if near and not folder.exists():
         return f"did you mean '{near[0]}'? Published: {', '.join(names)}"

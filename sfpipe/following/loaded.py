@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sfpipe.agents.networks import ActorCritic
+from sfpipe.errors import SfpipeError
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.labels import agent_row
 from sfpipe.game.follower import Follower, follow
@@ -17,6 +18,15 @@ from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.window import Window
+
+
+@runtime_checkable
+class _Placeable(Protocol):
+    """A follower that can begin anywhere, which is what has `hear`: the agents."""
+
+    def reset(self, score: ScoreRecord, start_px: float | None = None) -> None: ...
+
+    def hear(self, frame: np.ndarray) -> None: ...
 
 
 @dataclass
@@ -111,9 +121,20 @@ class LoadedFollower:
         """As of `sfpipe.game.follower.Follower`."""
         return getattr(self.frames, "lead_frames", 0)
 
-    def reset(self, score: ScoreRecord) -> None:
-        """Read a score and wait at its first onset."""
-        self.frames.reset(score)
+    def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
+        """Read a score and wait at its first onset, or, an agent, at `start_px` of the strip.
+
+        Raises
+        ------
+        SfpipeError
+            If it is a baseline and shall begin elsewhere.
+        """
+        if start_px is None or start_px == score.onset_x_px[0]:
+            self.frames.reset(score)
+        elif isinstance(self.frames, _Placeable):
+            self.frames.reset(score, start_px)
+        else:
+            raise SfpipeError(f"{self.label} begins at the first note", remedy="name an agent")
 
     def hear(self, frame: np.ndarray) -> None:
         """Take in a frame that sounds before the music begins."""

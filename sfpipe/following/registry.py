@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sfpipe.agents.agent import CARD, PRETRAINED, agent_window, find_agent, load_agent, read_card
+from sfpipe.agents.agent import (
+    CARD,
+    agent_window,
+    find_agent,
+    load_agent,
+    published_agents,
+    read_card,
+)
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.agents.policy import Actor
@@ -158,8 +165,7 @@ def load_follower(
 
 def unknown_follower(name: str) -> SfpipeError:
     """What to say of a name that there is no follower of: the nearest one, and all."""
-    published = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}"))
-    names = [*FOLLOWERS, *published]
+    names = [*FOLLOWERS, *published_agents()]
     known, near = f"Known: {', '.join(names)}", difflib.get_close_matches(name, names, 1, 0.5)
     if near:
         return SfpipeError(

@@ -55,6 +55,7 @@ ROOMS = (
     ("inspection",),
     ("doctor", "publishing"),
     ("viewing",),
+    ("live",),
     ("commands",),
     ("cli",),
 )

@@ -1,0 +1,56 @@
+"""Any score, followed live: in a terminal or in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfpipe.commands.options import in_group
+from sfpipe.errors import SfpipeError
+
+command = in_group("follow")
+
+Score = Annotated[Path, typer.Argument(help="PDF, picture, MusicXML, MEI, ABC, MIDI or LilyPond.")]
+LiveAgent = Annotated[
+    str | None, typer.Option("--agent", help="Agent; default: by the number of staves.")
+]
+Staves = Annotated[int | None, typer.Option(help="Staves of a system to follow, from the lowest.")]
+
+
+@command()
+def follow(
+    score: Score,
+    audio: Annotated[Path | None, typer.Option(help="A recording, in any format.")] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone.")] = False,
+    agent: LiveAgent = None,
+    staves: Staves = None,
+    out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
+) -> None:
+    """Follow any score through a recording or a microphone."""
+    from sfpipe.following.registry import load_follower
+    from sfpipe.live.engine import LiveEngine
+    from sfpipe.live.follow import describe, follow_sound, write_positions
+    from sfpipe.live.sources import microphone, recording
+    from sfpipe.pages.read import read_pages
+
+    if (audio is None) == (not mic):
+        raise SfpipeError("what is to be followed?", remedy="name --audio FILE, or --mic")
+    page_set = read_pages(score, staves=staves)
+    follower = load_follower(agent, deterministic=True) if agent else None
+    engine = LiveEngine(page_set, follower)
+    positions = []
+    said: tuple[int, str] | None = None
+    with recording(audio) if audio else microphone() as sound:
+        try:
+            for position in follow_sound(engine, sound):
+                positions.append(position)
+                if (position.system, position.state) != said:
+                    said = position.system, position.state
+                    print(describe(position, len(page_set.systems)), flush=True)
+        except KeyboardInterrupt:  # how one stops listening to a microphone
+            pass
+    if out:
+        write_positions(out, positions)
+        print(out)

@@ -1,0 +1,245 @@
+"""When the music begins, where it is, how sure that is, and when it is lost or over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from sfpipe.following.belief import BeliefFollower, BeliefGame
+from sfpipe.following.loaded import LoadedFollower
+from sfpipe.live.loudness import LoudnessMeter
+from sfpipe.store.reader import ScoreRecord
+from sfpipe.store.schema import FPS
+
+State = Literal["waiting", "following", "lost", "finished"]
+
+_MOST = 5  # guesses of when the music began that are followed at once
+_MEMORY = 30  # frames over which it is averaged how well the sound matches
+_RIGHT = 2.4  # about how well it matches while it is followed (`BeliefGame.match`)
+_WRONG_BELOW, _LOST_BELOW, _SURE_ABOVE = 0.2, 0.4, 0.6  # confidence
+_WRONG_S = 1.0  # so long below, until a guess is dropped
+_LOST_S = 4.0  # so long below, until the music is lost
+_PROVEN_S = 6.0  # so long a guess must be sure, until no other one is taken
+_BETTER = 0.1  # so much better a new guess must match than the one that is shown
+_REST_S, _LONG_REST_S = 0.3, 1.0  # before a note that may be the first one, or that is, after noise
+_YOUNG = FPS // 2  # frames, of a guess that is not shown yet while another one is
+_HOLD_S = 3.0  # of rest, after which positions stay where they are
+_END_S = 4.0  # of rest at the end of the score, until it is finished
+_END_PX = 1.0  # windows from the strip's right edge: the end
+
+
+class Tracking(NamedTuple):
+    """What is known after a frame.
+
+    `x_px`: strip px, where the music will be `lead_frames` later. `tempo`: quarter notes a minute;
+    `confidence`: 0 to 1; both None where a follower does not say.
+    """
+
+    x_px: float
+    state: State
+    tempo: float | None = None
+    confidence: float | None = None
+
+
+class Tracker(Protocol):
+    """Follows one performance of one score."""
+
+    lead_frames: int
+
+    def push(self, frame: np.ndarray) -> Tracking:
+        """Take in one frame, float32 [shape=(78,)]."""
+        ...
+
+    def place(self, x_px: float) -> None:
+        """The music is at this column of the strip, now."""
+        ...
+
+    def restart(self) -> None:
+        """Forget the sound so far, and wait at the beginning."""
+        ...
+
+
+def make_tracker(follower: LoadedFollower, score: ScoreRecord) -> Tracker:
+    """A tracker that has read a score and waits at its first note.
+
+    Raises
+    ------
+    SfpipeError
+        If the follower cannot read the strip.
+    """
+    if isinstance(follower.frames, BeliefFollower):
+        return BeliefTracker(follower.frames, score)
+    return PlainTracker(follower, score)
+
+
+class _Ending:
+    """Notices that the score is over: quiet for a while, near its end."""
+
+    def __init__(self, strip_width_px: float, window_px: float):
+        self._from_px = strip_width_px - _END_PX * window_px
+        self._quiet = 0
+
+    def push(self, x_px: float, *, sounds: bool) -> bool:
+        self._quiet = 0 if sounds else self._quiet + 1
+        return x_px >= self._from_px and self._quiet >= _END_S * FPS
+
+
+class PlainTracker:
+    """Any follower: it begins at the first sound and says nothing of how sure it is."""
+
+    def __init__(self, follower: LoadedFollower, score: ScoreRecord):
+        self.follower, self.score = follower, score
+        self.lead_frames = follower.lead_frames
+        self._meter, self._ending = LoudnessMeter(), _Ending(0, 0)
+        self.restart()
+
+    def restart(self) -> None:
+        """As `Tracker.restart`."""
+        self._begin(float(self.score.onset_x_px[0]))
+        self._state: State = "waiting"
+
+    def place(self, x_px: float) -> None:
+        """As `Tracker.place`."""
+        self._begin(x_px)
+        self._state = "following"
+
+    def push(self, frame: np.ndarray) -> Tracking:
+        """As `Tracker.push`."""
+        loudness = self._meter.push(frame, playing=self._state == "following")
+        if self._state == "waiting" and loudness.begins:
+            self._state = "following"
+        if self._state == "following":
+            self._x_px = self.follower.step(frame)
+            if self._ending.push(self._x_px, sounds=loudness.sounds):
+                self._state = "finished"
+        else:
+            self.follower.hear(frame)
+        return Tracking(self._x_px, self._state)
+
+    def _begin(self, x_px: float) -> None:
+        self.follower.reset(self.score, x_px)
+        self._x_px = x_px
+        self._meter = LoudnessMeter()
+        self._ending = _Ending(self.score.strip.shape[1], self.follower.window.width)
+
+
+@dataclass
+class _Guess:
+    """A game that took the music to begin at one frame, and how well it has matched since."""
+
+    game: BeliefGame
+    match: float = 0.5 * _RIGHT
+    age: int = 0
+    sounding: int = 0  # frames that sounded
+    sure: int = 0  # frames
+    doubtful: int = 0
+    wrong: int = 0
+
+    def step(self, vector: np.ndarray, *, sounds: bool) -> None:
+        self.game.step(vector)
+        self.age += 1
+        if sounds:
+            self.sounding += 1
+            self.match += (self.game.match - self.match) / min(self.sounding + 5, _MEMORY)
+            self.sure = self.sure + 1 if self.confidence > _SURE_ABOVE else 0
+            doubt = 1 if self.confidence < _LOST_BELOW else -2
+            self.doubtful = min(max(self.doubtful + doubt, 0), round((_LOST_S + 1) * FPS))
+            self.wrong = self.wrong + 1 if self.confidence < _WRONG_BELOW else 0
+
+    def beats(self, other: _Guess) -> bool:
+        """Whether it has matched clearly better."""
+        return self.match > other.match + _BETTER * _RIGHT
+
+    @property
+    def confidence(self) -> float:
+        return min(max(self.match / _RIGHT, 0.0), 1.0)
+
+
+class BeliefTracker:
+    """The agent with a memory: it follows several guesses of when the music began.
+
+    Every sound that begins after a rest may be the first note: talk, a chair, a tuning note. Each
+    is followed from there; the one that matches best is shown. When one has matched for long
+    enough, the others are dropped. A guess that matches nothing is dropped, too, and while there
+    is none it waits at the first note.
+    """
+
+    def __init__(self, follower: BeliefFollower, score: ScoreRecord):
+        self.follower, self.score = follower, score
+        self.lead_frames = follower.lead_frames
+        self.window = follower.window
+        follower.reset(score)
+        self._start_px = float(score.onset_x_px[0])
+        self.restart()
+
+    def restart(self) -> None:
+        """As `Tracker.restart`."""
+        self.follower.forget()
+        self._meter = LoudnessMeter()
+        self._guesses: list[_Guess] = []
+        self._shown: _Guess | None = None
+        self._proven = self._finished = False
+        self._noise = False  # whether the stream began with noise, which looks like a beginning
+        self._frames = self._quiet = 0
+        self._ending = _Ending(self.score.strip.shape[1], self.window.width)
+
+    def place(self, x_px: float) -> None:
+        """As `Tracker.place`."""
+        self._shown = _Guess(self.follower.new_game(x_px))
+        self._guesses, self._proven, self._finished = [self._shown], True, False
+
+    def push(self, frame: np.ndarray) -> Tracking:
+        """As `Tracker.push`."""
+        vector = self.follower.encode(frame)
+        loudness = self._meter.push(
+            frame, playing=self._shown is not None, waiting=not self._proven
+        )
+        self._quiet = 0 if loudness.sounds else self._quiet + 1
+        if not self._proven and loudness.begins:
+            if self._noise and loudness.rest_s >= _LONG_REST_S:
+                self._guesses, self._shown, self._noise = [], None, False
+            if loudness.rest_s >= _REST_S or not self._guesses:
+                self._guess()
+        self._frames += 1
+        if self._frames == FPS // 2:
+            self._noise = self._meter.noisy
+        if self._quiet < _HOLD_S * FPS:
+            for guess in self._guesses:
+                guess.step(vector, sounds=loudness.sounds)
+        if not self._proven:
+            self._choose()
+        return self._tracking(sounds=loudness.sounds)
+
+    def _guess(self) -> None:
+        """The music begins with this frame."""
+        game = self.follower.new_game(self._start_px)
+        game.step(None)
+        self._guesses.append(_Guess(game))
+        if len(self._guesses) > _MOST:
+            others = [g for g in self._guesses if g is not self._shown]
+            self._guesses.remove(min(others[:-1], key=lambda g: g.match))
+
+    def _choose(self) -> None:
+        self._guesses = [g for g in self._guesses if g.wrong < _WRONG_S * FPS]
+        if self._shown not in self._guesses:
+            self._shown = None
+        for guess in self._guesses:
+            if self._shown is None or (guess.age >= _YOUNG and guess.beats(self._shown)):
+                self._shown = guess
+        if self._shown and not self._noise and self._shown.sure >= _PROVEN_S * FPS:
+            self._guesses, self._proven = [self._shown], True
+
+    def _tracking(self, *, sounds: bool) -> Tracking:
+        guess = self._shown
+        if guess is None:
+            return Tracking(self._start_px, "waiting", None, 0.0)
+        self._finished = self._ending.push(guess.game.position, sounds=sounds)
+        state: State = "following"
+        if self._finished:
+            state = "finished"
+        elif guess.doubtful >= _LOST_S * FPS:
+            state = "lost"
+        tempo = guess.game.tempo * FPS * 60
+        return Tracking(guess.game.position, state, tempo, guess.confidence)

@@ -1,0 +1,162 @@
+"""The engine with a real agent on a real performance."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from sfpipe.live.follow import describe, follow_sound, write_positions
+from sfpipe.live.sources import NewestSound, recording
+from sfpipe.store.schema import SAMPLE_RATE
+
+HEAD_PX = 1.3 * 3.5  # a note head's width in the strip
+RNG = np.random.default_rng(0)
+
+
+def push_all(engine, samples, size=1102, rate=SAMPLE_RATE):
+    engine.open(rate)
+    parts = [engine.push(samples[i : i + size]) for i in range(0, len(samples), size)]
+    return [p for part in parts for p in part] + engine.flush()
+
+
+def errors_px(performed, positions, later_s=0.0):
+    """How far from each note head the position is when it sounds."""
+    times = np.array([p.time_s for p in positions])
+    x = np.array([p.strip_x for p in positions])
+    return np.abs(np.interp(performed.onset_s + later_s, times, x) - performed.onset_x)
+
+
+def test_it_follows_from_the_first_note_to_the_last(engine, performed):
+    positions = push_all(engine, np.pad(performed.samples, (0, 5 * SAMPLE_RATE)))
+    error = errors_px(performed, positions)
+    assert np.mean(error < 2 * HEAD_PX) > 0.95
+    assert np.mean(error < HEAD_PX) > 0.85
+    assert positions[0].state == "following" and positions[-1].state == "finished"
+    assert {p.system for p in positions} == {0, 1, 2, 3} and positions[-1].page == 1
+    middle = positions[len(positions) // 2]
+    assert middle.confidence > 0.6 and middle.tempo == pytest.approx(120, rel=0.2)
+    for p in positions[::20]:  # on the page it is where the map says
+        assert performed.page_set.to_strip(p.page, p.x, p.y_top) == pytest.approx(p.strip_x, abs=1)
+
+
+def pause(seconds, kind):
+    n = round(seconds * SAMPLE_RATE)
+    if kind == "silence":
+        return np.zeros(n, np.float32)
+    if kind == "room":  # 40 dB below the music's peaks
+        return RNG.normal(0, 0.003, n).astype(np.float32)
+    # Talk: vowels of four a second, gliding in pitch, with rests, as loud as the music.
+    t = np.arange(n) / SAMPLE_RATE
+    pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * t) + 15 * np.sin(2 * np.pi * 3.1 * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    voice = sum(np.sin(k * phase) / k * (1 + np.sin(0.9 * k + 9 * t)) for k in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * 4 * t), 0, 1) * (np.sin(2 * np.pi * 0.4 * t) > -0.5)
+    return (0.05 * voice * syllables).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["silence", "room", "talk"])
+def test_what_sounds_before_the_music_does_no_harm(engine, performed, kind):
+    before = pause(5, kind)
+    if kind == "talk":
+        before = np.concatenate([before, np.zeros(SAMPLE_RATE // 2, np.float32)])
+    positions = push_all(engine, np.concatenate([before, performed.samples]))
+    error = errors_px(performed, positions, len(before) / SAMPLE_RATE)
+    assert np.mean(error < 50) > 0.95  # the game's limit
+    if kind == "silence":
+        states = [p.state for p in positions if p.time_s < 4.9]
+        assert set(states) == {"waiting"}
+        assert {p.strip_x for p in positions if p.time_s < 4.9} == {performed.onset_x[0]}
+
+
+def test_blocks_of_any_size_give_the_same_positions(engine, performed):
+    sound = performed.samples[: 6 * SAMPLE_RATE]
+    expected = push_all(engine, sound)
+    for size in (17, 4096, len(sound)):
+        assert push_all(engine, sound, size) == expected
+
+
+def test_file_and_queue_give_the_same_positions(engine, performed, tmp_path):
+    sound = performed.samples[: 8 * SAMPLE_RATE]
+    expected = push_all(engine, sound)
+    soundfile.write(tmp_path / "a.wav", sound, SAMPLE_RATE, subtype="FLOAT")
+    with recording(tmp_path / "a.wav") as source:
+        assert list(follow_sound(engine, source)) == expected
+    queue = NewestSound(SAMPLE_RATE, most_s=10)
+    queue.rate, queue.channels = SAMPLE_RATE, 1  # as a microphone's
+    for block in np.array_split(sound, 100):
+        queue.put(block)
+    queue.end()
+    assert list(follow_sound(engine, queue)) == expected
+
+
+def test_a_click_puts_it_right(engine, performed):
+    """It is told the music is at bar 9, where the music is: it goes on from there."""
+    at = int(np.searchsorted(performed.onset_s, 16.0))
+    begin = performed.onset_s[at]
+    engine.open(SAMPLE_RATE)
+    sound = performed.samples[int((begin - 1) * SAMPLE_RATE) :]
+    engine.push(sound[:SAMPLE_RATE])
+    placed = engine.place(performed.onset_x[at])
+    assert (placed.strip_x, placed.state) == (performed.onset_x[at], "following")
+    positions = engine.push(sound[SAMPLE_RATE:])
+    times = np.array([p.time_s for p in positions]) + begin - 1
+    x = np.interp(performed.onset_s[at:-1], times, [p.strip_x for p in positions])
+    assert np.mean(np.abs(x - performed.onset_x[at:-1]) < 2 * HEAD_PX) > 0.9
+    assert engine.restart().state == "waiting"
+
+
+def test_other_music_is_lost(engine, performed):
+    engine.open(SAMPLE_RATE)
+    engine.push(performed.samples[: 8 * SAMPLE_RATE])
+    t = np.arange(15 * SAMPLE_RATE) / SAMPLE_RATE
+    tones = sum(np.sin(2 * np.pi * 440 * 2 ** (k / 12) * t) for k in (1.5, 6.2, 13.4))
+    states = [p.state for p in engine.push(0.1 * tones * (np.sin(20 * t) > 0))]
+    assert "lost" in states
+
+
+def test_sound_that_was_lost_moves_the_clock(engine, performed):
+    engine.open(SAMPLE_RATE)
+    last = engine.push(performed.samples[:SAMPLE_RATE])[-1]
+    engine.skip(1.5)
+    after = engine.push(performed.samples[SAMPLE_RATE : 2 * SAMPLE_RATE])[0]
+    assert after.time_s == pytest.approx(last.time_s + 1.55)
+
+
+def test_the_first_blocks_are_as_quick_as_the_others(performed):
+    import time
+
+    from sfpipe.live.engine import LiveEngine
+
+    engine = LiveEngine(performed.page_set)
+    engine.open(48_000)
+    sound = RNG.normal(0, 0.1, 48_000).astype(np.float32)
+    took = []
+    for i in range(0, len(sound), 2400):
+        began = time.perf_counter()
+        engine.push(sound[i : i + 2400])
+        took.append(time.perf_counter() - began)
+    assert max(took[:5]) < 0.1  # 0.6 s to load and 9 s to compile, if done here
+
+
+def test_positions_as_a_table_and_as_lines(engine, performed, tmp_path):
+    positions = push_all(engine, performed.samples[:SAMPLE_RATE])
+    write_positions(tmp_path / "positions.csv", positions)
+    rows = list(csv.DictReader((tmp_path / "positions.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == len(positions) == 20
+    assert float(rows[3]["time_s"]) == pytest.approx(0.25)
+    assert rows[3]["state"] == "following" and rows[3]["page"] == "0"
+    line = describe(positions[3], 4)
+    assert line.startswith("0:00.2  following  page 1, system 1 of 4  ")
+
+
+def test_an_agent_of_the_paper_follows_too(performed):
+    from sfpipe.following.registry import load_follower
+    from sfpipe.live.engine import LiveEngine
+
+    engine = LiveEngine(performed.page_set, load_follower("nottingham-ppo", deterministic=True))
+    positions = push_all(engine, np.pad(performed.samples[: 9 * SAMPLE_RATE], (22050, 0)))
+    assert positions[5].state == "waiting" and positions[-1].state == "following"
+    assert positions[-1].confidence is None
+    aim = np.interp(9, performed.onset_s, performed.onset_x)
+    assert positions[-1].strip_x == pytest.approx(aim, abs=50)
