@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import count, pairwise, zip_longest
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -290,7 +291,7 @@ class _Part:
 
     def _quarters(self, text: str | None) -> Fraction:
         try:
-            value = Fraction(text or "") / self.divisions
+            value = _ratio(text or "", self.divisions)
         except (ValueError, ZeroDivisionError):
             raise self._error(f"has a duration '{text}'") from None
         if not 0 <= value <= 1000:
@@ -411,18 +412,17 @@ class _Part:
         kind = element.findtext("type")
         if kind not in QUARTERS or element.find("rest") is not None:
             return quarters
-        printed = QUARTERS[kind] * (2 - Fraction(1, 2 ** len(element.findall("dot"))))
+        dots = len(element.findall("dot"))
         actual = int(element.findtext("time-modification/actual-notes") or 1)
         normal = int(element.findtext("time-modification/normal-notes") or 1)
-        printed *= Fraction(normal, actual)
-        off = min(max(ROUNDED[0], Fraction(7, 10) / self.divisions), ROUNDED[1])
-        return printed if abs(printed - quarters) < off else quarters
+        return _printed(kind, dots, actual, normal, quarters, self.divisions)
 
     def _pitch(self, element: Element) -> Note:
         pitch = element.find("pitch")
         if pitch is None:
             raise self._error("has notes without a pitch")
-        alter = Fraction(pitch.findtext("alter") or 0)
+        text = pitch.findtext("alter") or "0"
+        alter = _ratio(text, Fraction(1))
         if alter.denominator != 1:
             raise self._error("has quarter tones")
         octave = int(pitch.findtext("octave") or "")
@@ -506,6 +506,21 @@ class _Part:
         for name in ("segno", "coda"):
             if element.get(name) or element.find(name) is not None:
                 first.jumps |= {name}
+
+
+@lru_cache(maxsize=4096)
+def _ratio(text: str, divisions: Fraction) -> Fraction:
+    return Fraction(text) / divisions
+
+
+@lru_cache(maxsize=4096)
+def _printed(
+    kind: str, dots: int, actual: int, normal: int, quarters: Fraction, divisions: Fraction
+) -> Fraction:
+    """The printed length in quarters if it is as good as `quarters`, else that."""
+    printed = QUARTERS[kind] * (2 - Fraction(1, 2**dots)) * Fraction(normal, actual)
+    off = min(max(ROUNDED[0], Fraction(7, 10) / divisions), ROUNDED[1])
+    return printed if abs(printed - quarters) < off else quarters
 
 
 def _over(event: Event, at: Fraction) -> bool:
