@@ -51,7 +51,7 @@ missing_packages() {
 }
 install_packages() { # prints nothing unless it fails; its output goes to the log
   local start=$SECONDS
-  { apt-get -qq update || true; apt-get -qq install -y --no-install-recommends "$@"; } \
+  { apt-get -qq update || true; apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"; } \
     >>"$LOG" 2>&1 || return 1
   say "system packages: $((SECONDS - start)) s ($*)"
 }

@@ -122,8 +122,8 @@ def named_pieces(
             what, remedy = f"piece '{name}' is left out: {reasons[name]}", "name another piece"
             raise SfpipeError(what, file=file, remedy=remedy)
         near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0)
-        remedy = f"did you mean '{near[0]}'?" if near else None
-        raise SfpipeError(f"has no piece '{name}'", file=file, remedy=remedy)
+        advice = f"did you mean '{near[0]}'?" if near else None
+        raise SfpipeError(f"has no piece '{name}'", file=file, remedy=advice)
     return [name for name in names if not only or name in only]
 
 
