@@ -45,7 +45,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "reinforce": _FROM_NOTHING | {"num_envs": 16},
         "a2c": _FROM_NOTHING | {"num_envs": 32},  # a step per rollout: the smaller, the more
-        "ppo": _FROM_NOTHING | {"update_epochs": 2, "minibatch_size": 480},
+        "ppo": _FROM_NOTHING
+        | {
+            "final_learning_rate": 2e-5,
+            "final_ent_coef": 0.001,
+            "update_epochs": 2,
+            "minibatch_size": 480,
+            "max_frames": 4_500_000,
+        },
     },
     # Table 5: as long as it takes (hours on a GPU, days on two cores). REINFORCE plays one game.
     "paper": {"reinforce": {"num_envs": 1}},
