@@ -217,7 +217,7 @@ def _guarded(
     function: Callable, index: int, item: Any, seconds: float | None
 ) -> tuple[int, Any, str | None]:
     try:
-        with _ending_after(seconds):
+        with ending_after(seconds):
             return index, function(item), None
     except StorageError:
         raise
@@ -230,7 +230,7 @@ def _guarded(
 
 
 @contextmanager
-def _ending_after(seconds: float | None) -> Iterator[None]:
+def ending_after(seconds: float | None) -> Iterator[None]:
     """End this process if the block takes longer, be it in code that Python cannot interrupt."""
     if seconds is None:
         yield

@@ -54,3 +54,32 @@ def follow(
     if out:
         write_positions(out, positions)
         print(out)
+
+
+@command()
+def serve(
+    score: Annotated[Path | None, typer.Argument(help="Shown at once.")] = None,
+    port: Annotated[int | None, typer.Option(help="Default: 8642, or any that is free.")] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0: other machines, too.")] = "127.0.0.1",
+    agent: LiveAgent = None,
+    staves: Staves = None,
+    example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
+    browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, PEM file.")] = None,
+) -> None:
+    """Follow any score in a browser: prints the address."""
+    from sfpipe.errors import optional
+
+    optional("uvicorn", "live"), optional("starlette", "live"), optional("websockets", "live")
+    from sfpipe.live.server import Served, serve
+
+    def ready(address: str) -> None:
+        print(address, flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    served = Served(score, example, agent, staves, host)
+    serve(served, port, certificate=certificate, key=key, ready=ready)

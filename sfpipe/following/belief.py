@@ -143,6 +143,10 @@ class BeliefGame:
         """As the belief has it."""
         return self.belief.mean_tempo
 
+    def expected(self, frames: float) -> float:
+        """Where the music is believed to be so many frames after the newest one, strip px."""
+        return float(self.belief.predict(np.array([frames]))[0]) - self.offset
+
     def step(self, frame: np.ndarray | None) -> float:
         """Hear a frame and move; returns the position two frames later, strip px.
 

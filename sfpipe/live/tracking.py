@@ -46,7 +46,7 @@ class Tracking(NamedTuple):
 class Tracker(Protocol):
     """Follows one performance of one score."""
 
-    lead_frames: int
+    lead_frames: float
 
     def push(self, frame: np.ndarray) -> Tracking:
         """Take in one frame, float32 [shape=(78,)]."""
@@ -91,7 +91,7 @@ class PlainTracker:
 
     def __init__(self, follower: LoadedFollower, score: ScoreRecord):
         self.follower, self.score = follower, score
-        self.lead_frames = follower.lead_frames
+        self.lead_frames: float = follower.lead_frames
         self._meter, self._ending = LoudnessMeter(), _Ending(0, 0)
         self.restart()
 
@@ -166,9 +166,12 @@ class BeliefTracker:
     is none it waits at the first note.
     """
 
+    # What is shown is the belief, which the game's agent follows with whole px a frame. Sound is
+    # about so old when its frame is complete, has come through a browser, and is on the screen.
+    lead_frames = 1.75
+
     def __init__(self, follower: BeliefFollower, score: ScoreRecord):
         self.follower, self.score = follower, score
-        self.lead_frames = follower.lead_frames
         self.window = follower.window
         follower.reset(score)
         self._start_px = float(score.onset_x_px[0])
@@ -235,11 +238,12 @@ class BeliefTracker:
         guess = self._shown
         if guess is None:
             return Tracking(self._start_px, "waiting", None, 0.0)
-        self._finished = self._ending.push(guess.game.position, sounds=sounds)
+        x_px = guess.game.expected(self.lead_frames)
+        self._finished = self._ending.push(x_px, sounds=sounds)
         state: State = "following"
         if self._finished:
             state = "finished"
         elif guess.doubtful >= _LOST_S * FPS:
             state = "lost"
         tempo = guess.game.tempo * FPS * 60
-        return Tracking(guess.game.position, state, tempo, guess.confidence)
+        return Tracking(x_px, state, tempo, guess.confidence)

@@ -1,0 +1,205 @@
+"""Scores that were sent to the server: read in a process of their own, kept while they are used."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import resource
+import secrets
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sfpipe.errors import SfpipeError
+from sfpipe.live.bars import find_bars
+from sfpipe.pages.limits import LIMITS
+from sfpipe.pages.page_set import PageSet
+from sfpipe.pages.read import read_pages
+from sfpipe.parallel import ending_after
+
+UPLOAD = replace(LIMITS, file_bytes=64 << 20, pages=100)
+READING_S = 90.0  # to read one score
+MEMORY = 6 << 30  # bytes that reading one may take
+MOST_SCORES = 24  # kept at once
+UNUSED_S = 3600.0  # after which a score that nobody follows is forgotten
+_LONGEST_SUFFIX = 12
+
+
+class TooLargeError(SfpipeError):
+    """More was sent than is taken."""
+
+
+@dataclass
+class SharedScore:
+    """A score, what a page needs to know of it, and how many follow it."""
+
+    page_set: PageSet
+    described: dict[str, Any]
+    users: int = 0
+    used: float = field(default_factory=time.monotonic)
+
+
+class ScoreShelf:
+    """Reads scores and keeps them in memory, each under a name that cannot be guessed."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, SharedScore] = {}
+        self._pool: ProcessPoolExecutor | None = None
+        self._reading = asyncio.Semaphore(2)
+
+    def start(self) -> None:
+        """Start the process that reads, so that the first score does not wait for it."""
+        self._workers().submit(_prepare)
+
+    def close(self) -> None:
+        """End the process that reads."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def get(self, key: str) -> SharedScore | None:
+        """The score of this name."""
+        return self._scores.get(key)
+
+    async def add_upload(self, name: str, parts: AsyncIterator[bytes]) -> SharedScore:
+        """Read a score that arrives in parts; its file is gone afterwards.
+
+        Parameters
+        ----------
+        name:
+            Of the file; only its suffix and, for the eye, its last part are used.
+
+        Raises
+        ------
+        TooLargeError
+            As soon as more has arrived than is taken.
+        SfpipeError
+            If it cannot be read, or reading takes too long.
+        """
+        shown = PurePosixPath(name.replace("\\", "/")).name[:120] or "score"
+        suffix = PurePosixPath(shown).suffix.lower()[:_LONGEST_SUFFIX]
+        if not suffix[1:].isalnum():
+            raise SfpipeError("its name has no suffix that tells what it is", file=shown)
+        with TemporaryDirectory(prefix="sfpipe-") as folder:
+            path = Path(folder) / f"score{suffix}"
+            size = 0
+            with open(path, "wb") as file:
+                async for part in parts:
+                    size += len(part)
+                    if size > UPLOAD.file_bytes:
+                        most = UPLOAD.file_bytes >> 20
+                        raise TooLargeError(f"has more than {most} MiB", file=shown)
+                    file.write(part)
+            return await self._read(path, shown)
+
+    async def add_file(self, path: Path) -> SharedScore:
+        """Read a score of this machine.
+
+        Raises
+        ------
+        SfpipeError
+            As `add_upload`.
+        """
+        return await self._read(path, path.name)
+
+    def keep(self, page_set: PageSet, shown: str) -> SharedScore:
+        """Keep a score that was read.
+
+        Raises
+        ------
+        SfpipeError
+            If there are too many that are followed.
+        """
+        self._forget()
+        key = secrets.token_urlsafe(16)
+        score = SharedScore(page_set, describe_score(page_set, key, shown))
+        self._scores[key] = score
+        return score
+
+    async def _read(self, path: Path, shown: str) -> SharedScore:
+        async with self._reading:
+            pool = self._workers()
+            try:
+                future = pool.submit(_read_limited, str(path))
+                page_set = await asyncio.wrap_future(future)
+            except BrokenProcessPool:
+                self._pool = None
+                raise SfpipeError(
+                    f"could not be read in {READING_S:.0f} s and {MEMORY >> 30} GiB", file=shown
+                ) from None
+            except SfpipeError as error:
+                raise SfpipeError(error.what, file=shown, remedy=error.remedy) from None
+        return self.keep(page_set, shown)
+
+    def _forget(self) -> None:
+        """Drop scores that were not used for long, and the oldest if there are too many."""
+        now = time.monotonic()
+        idle = sorted((s.used, key) for key, s in self._scores.items() if not s.users)
+        for used, key in idle:
+            if now - used > UNUSED_S or len(self._scores) >= MOST_SCORES:
+                del self._scores[key]
+        if len(self._scores) >= MOST_SCORES:
+            raise SfpipeError("too many scores are followed already", remedy="close one")
+
+    def _workers(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, mp_context=spawn)
+        return self._pool
+
+
+def describe_score(page_set: PageSet, key: str, shown: str) -> dict[str, Any]:
+    """What the page is told: pages, systems and bars, in px of the pages."""
+    pages = [
+        {"url": f"/scores/{key}/pages/{i}", "width": p.width, "height": p.height}
+        for i, p in enumerate(page_set.pages)
+    ]
+    systems = [
+        {"page": s.page, "left": s.left, "right": s.right, "top": s.top, "bottom": s.bottom}
+        for s in page_set.systems
+    ]
+    bars = []
+    for start, end in find_bars(page_set):
+        begin, stop = page_set.to_page(start + 0.01), page_set.to_page(end - 0.01)
+        box = (begin.page, begin.x, stop.x, min(begin.y_top, stop.y_top))
+        bars.append([start, end, *box, max(begin.y_bottom, stop.y_bottom)])
+    at = page_set.to_page(page_set.start_px)
+    return {
+        "key": key,
+        "name": shown,
+        "pages": pages,
+        "systems": _rounded(systems),
+        "bars": [[round(v, 1) for v in bar] for bar in bars],
+        "start": {"page": at.page, "x": at.x, "y_top": at.y_top, "y_bottom": at.y_bottom},
+        "notes": list(page_set.notes),
+    }
+
+
+def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: round(float(v), 1) if k != "page" else v for k, v in row.items()} for row in rows]
+
+
+def _prepare() -> None:
+    """Load what reading needs."""
+    import cv2  # noqa: F401
+    import pypdfium2  # noqa: F401
+    import verovio  # noqa: F401
+
+
+def _read_limited(path: str) -> PageSet:
+    """Read a score in this process, which ends if it takes too long."""
+    with suppress(ValueError, OSError):  # where the system knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    try:
+        with ending_after(READING_S):
+            return read_pages(path, limits=UPLOAD)
+    except MemoryError:
+        raise SfpipeError("needs more memory than is given to one score", file=path) from None
+    except RecursionError:
+        raise SfpipeError("is nested too deeply", file=path) from None

@@ -1,0 +1,253 @@
+"""`sfpipe serve`: a page that follows a score, from this machine and for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from sfpipe.errors import SfpipeError
+from sfpipe.following.registry import load_follower
+from sfpipe.live.engine import LiveEngine
+from sfpipe.live.guard import PICTURE_POLICY, SameOrigin
+from sfpipe.live.scores import UPLOAD, ScoreShelf, SharedScore, TooLargeError
+from sfpipe.live.session import Session
+from sfpipe.pages.read import read_pages
+
+WEB = Path(__file__).with_name("web")
+EXAMPLE = Path(__file__).with_name("example")
+EXAMPLE_SCORE, EXAMPLE_SOUND = EXAMPLE / "minuet.musicxml", EXAMPLE / "minuet.mp3"
+KINDS = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+PORT = 8642
+MOST_SESSIONS = 12
+MOST_MESSAGE = 1 << 20  # bytes of one WebSocket message
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served, and where.
+
+    Attributes
+    ----------
+    score:
+        Shown at once; None: the page asks for one.
+    example:
+        Show the package's example at once.
+    agent, staves:
+        Instead of those that the score asks for.
+    """
+
+    score: Path | None = None
+    example: bool = False
+    agent: str | None = None
+    staves: int | None = None
+    host: str = "127.0.0.1"
+
+
+class LiveServer:
+    """The routes, and what they share.
+
+    Raises
+    ------
+    SfpipeError
+        If the score that is to be shown at once cannot be read.
+    """
+
+    def __init__(self, served: Served):
+        self.served, self.shelf = served, ScoreShelf()
+        self._sessions = 0
+        path = EXAMPLE_SCORE if served.example else served.score
+        self._first = path and self.shelf.keep(read_pages(path, staves=served.staves), path.name)
+        if self._first:
+            self._first.users += 1  # it stays
+
+    @property
+    def app(self) -> Callable:
+        """The ASGI application."""
+        routes = [
+            Route("/", self._file(WEB / "index.html")),
+            *(Route(f"/{file.name}", self._file(file)) for file in sorted(WEB.iterdir())),
+            Route("/example.mp3", self._file(EXAMPLE_SOUND, "audio/mpeg")),
+            Route("/scores", self.first, methods=["GET"]),
+            Route("/scores", self.upload, methods=["POST"]),
+            Route("/scores/example", self.example, methods=["POST"]),
+            Route("/scores/{key}/pages/{number:int}", self.page),
+            WebSocketRoute("/follow/{key}", self.follow),
+        ]
+        app = Starlette(routes=routes, lifespan=self._lifespan)
+        return SameOrigin(app, self.served.host)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        torch.set_num_threads(1)  # tabs share the cores
+        self.shelf.start()
+        yield
+        self.shelf.close()
+
+    @staticmethod
+    def _file(path: Path, kind: str | None = None) -> Callable:
+        async def serve(request: Request) -> Response:
+            return FileResponse(path, media_type=kind or KINDS[path.suffix])
+
+        return serve
+
+    async def first(self, request: Request) -> Response:
+        """The score that the server was started with."""
+        return JSONResponse(self._first.described if self._first else None)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a score: the body is the file, ``name`` its name."""
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > UPLOAD.file_bytes:
+            return _refusal(TooLargeError(f"has more than {UPLOAD.file_bytes >> 20} MiB"))
+        try:
+            name = request.query_params.get("name", "")
+            score = await self.shelf.add_upload(name, request.stream())
+        except SfpipeError as error:
+            return _refusal(error)
+        return JSONResponse(score.described)
+
+    async def example(self, request: Request) -> Response:
+        """The example of the package."""
+        try:
+            return JSONResponse((await self.shelf.add_file(EXAMPLE_SCORE)).described)
+        except SfpipeError as error:
+            return _refusal(error)
+
+    async def page(self, request: Request) -> Response:
+        """A page as a picture, in which no script runs."""
+        score = self.shelf.get(request.path_params["key"])
+        number = request.path_params["number"]
+        if score is None or not 0 <= number < len(score.page_set.pages):
+            return Response(status_code=404)
+        page = score.page_set.pages[number]
+        headers = {"content-security-policy": PICTURE_POLICY}
+        return Response(page.svg or page.image, media_type=page.media_type, headers=headers)
+
+    async def follow(self, websocket: WebSocket) -> None:
+        """One tab that follows a score."""
+        score = self.shelf.get(websocket.path_params["key"])
+        await websocket.accept()
+        if score is None:
+            await websocket.close(4404, "the score is gone: open it again")
+            return
+        if self._sessions >= MOST_SESSIONS:
+            await websocket.close(1013, "too many follow at once")
+            return
+        self._sessions += 1
+        score.users += 1
+        try:
+            engine = await asyncio.to_thread(self._engine, score)
+            await Session(websocket, engine).run()
+        except SfpipeError as error:
+            await websocket.close(4400, str(error)[:120])
+        finally:
+            self._sessions -= 1
+            score.users -= 1
+
+    def _engine(self, score: SharedScore) -> LiveEngine:
+        name = self.served.agent or score.page_set.agent
+        return LiveEngine(score.page_set, load_follower(name, deterministic=True))
+
+
+def _refusal(error: SfpipeError) -> Response:
+    """Why not, for the eye; what comes after is not read."""
+    status = 413 if isinstance(error, TooLargeError) else 422
+    headers = {"connection": "close"}
+    return JSONResponse({"error": str(error)}, status_code=status, headers=headers)
+
+
+def bind(host: str, port: int | None) -> socket.socket:
+    """A socket that listens; without a port the usual one, or any if that is taken.
+
+    Raises
+    ------
+    SfpipeError
+        If the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last: OSError | None = None
+    for number in (PORT, 0) if port is None else (port,):
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+        except (OSError, OverflowError) as error:
+            listening.close()
+            last = error if isinstance(error, OSError) else OSError(str(error))
+        else:
+            return listening
+    raise SfpipeError(f"cannot listen on {host} port {port} ({last})", remedy="name another --port")
+
+
+def serve(
+    served: Served,
+    port: int | None = None,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve until it is interrupted.
+
+    Parameters
+    ----------
+    certificate, key:
+        PEM files, for https.
+    ready:
+        Is given the address once it answers.
+
+    Raises
+    ------
+    SfpipeError
+        If the address cannot be used, or the score cannot be read.
+    """
+    listening = bind(served.host, port)
+    shown = "localhost" if served.host in ("127.0.0.1", "::1") else socket.gethostname()
+    address = f"http{'s' if certificate else ''}://{shown}:{listening.getsockname()[1]}/"
+    server = LiveServer(served)
+    config = uvicorn.Config(
+        server.app,
+        log_level="warning",
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE,
+        ws_per_message_deflate=False,
+        limit_concurrency=100,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=certificate and str(certificate),
+        ssl_keyfile=key and str(key),
+        lifespan="on",
+        server_header=False,
+    )
+    _Announcing(config, lambda: ready(address)).run(sockets=[listening])
+
+
+class _Announcing(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]):
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As of `uvicorn.Server`."""
+        await super().startup(sockets)
+        if self.started:
+            self._tell()

@@ -1,0 +1,132 @@
+"""One tab: sound comes in, positions go out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from sfpipe.errors import SfpipeError
+from sfpipe.live.engine import LiveEngine, LivePosition
+from sfpipe.live.sources import NewestSound
+
+MOST_TEXT = 2_000  # characters of a message that is no sound
+_SLICE_S = 0.05  # of sound followed at once, so that other tabs have their turn
+
+
+class Session:
+    """Answers one connection until it is closed.
+
+    Messages to it are samples (float32, little endian, channels interleaved) and, as JSON, ``open``
+    (a new stream: rate, channels), ``place`` (page, x, y), ``restart`` and ``end`` (of the
+    stream). It answers with positions (``at``), ``done`` when a stream has ended, and ``error``.
+    """
+
+    def __init__(self, socket: WebSocket, engine: LiveEngine):
+        self.socket, self.engine = socket, engine
+        self._queue: NewestSound | None = None
+        self._channels, self._rate = 1, 0
+        self._arrived = asyncio.Event()
+        self._ending = False
+
+    async def run(self) -> None:
+        """Until the connection is closed."""
+        following = asyncio.create_task(self._follow())
+        try:
+            await self.send("ready")
+            await self._receive()
+        except (WebSocketDisconnect, RuntimeError):  # RuntimeError: it was closed while sending
+            pass
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await following
+
+    async def send(self, kind: str, **values: Any) -> None:
+        """Send a message."""
+        await self.socket.send_text(json.dumps({"type": kind, **values}))
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                if message.get("bytes") is not None:
+                    self._sound(message["bytes"])
+                else:
+                    await self._command(message.get("text") or "")
+            except SfpipeError as error:
+                await self.send("error", text=str(error))
+                await self.socket.close(1008)
+                return
+
+    def _sound(self, content: bytes) -> None:
+        if self._queue is None:
+            raise SfpipeError("sound came before 'open'")
+        if len(content) % (4 * self._channels):
+            raise SfpipeError("a block of sound ends within a sample")
+        samples = np.frombuffer(content, "<f4")
+        self._queue.put(samples if self._channels == 1 else samples.reshape(-1, self._channels))
+        self._arrived.set()
+
+    async def _command(self, text: str) -> None:
+        try:
+            if len(text) > MOST_TEXT:
+                raise ValueError
+            command = json.loads(text)
+            kind = command["type"]
+            if kind == "open":
+                self._open(int(command["rate"]), int(command.get("channels", 1)))
+            elif kind == "place":
+                await self._place(*(float(command[name]) for name in ("page", "x", "y")))
+            elif kind == "restart":
+                await self._send_position(self.engine.restart())
+            elif kind == "end":
+                self._ending = True
+                self._arrived.set()
+            else:
+                raise ValueError
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            raise SfpipeError("a message was not understood") from None
+
+    def _open(self, rate: int, channels: int) -> None:
+        self.engine.open(rate, channels)
+        self._queue, self._rate, self._channels = NewestSound(rate), rate, channels
+        self._ending = False
+
+    async def _place(self, page: float, x: float, y: float) -> None:
+        strip_x = self.engine.page_set.to_strip(int(page), x, y)
+        if strip_x is not None:
+            await self._send_position(self.engine.place(strip_x))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            queue = self._queue
+            while queue is not None and queue is self._queue and (block := queue.take()):
+                if block.lost_s:
+                    self.engine.skip(block.lost_s)
+                size = max(round(_SLICE_S * self._rate), 1)
+                for start in range(0, len(block.samples), size):
+                    await self._send_all(self.engine.push, block.samples[start : start + size])
+            if self._ending and queue is self._queue:
+                self._ending = False
+                self._queue = None
+                await self._send_all(self.engine.flush)
+                await self.send("done")
+
+    async def _send_all(self, advance: Callable[..., list[LivePosition]], *sound: Any) -> None:
+        for position in advance(*sound):
+            await self._send_position(position)
+        await asyncio.sleep(0)
+
+    async def _send_position(self, position: LivePosition) -> None:
+        lost_s = round(self._queue.lost_s, 3) if self._queue else 0.0
+        await self.send("at", **position.rounded(), lost_s=lost_s)

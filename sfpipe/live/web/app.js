@@ -1,0 +1,209 @@
+import {ScoreView} from "/score.js";
+import {Sound} from "/sound.js";
+
+const $ = id => document.getElementById(id);
+const WORDS = {
+  empty: "No score", loading: "Getting ready", ready: "Ready",
+  waiting: "Waiting for the first note", following: "Following",
+  lost: "Lost: tap where you are", finished: "Finished",
+};
+let score = null, socket = null, ready = false, sound = null, recording = null, starting = false;
+const view = new ScoreView($("stand"), place);
+
+function say(state) {
+  if ($("state").dataset.state === state) return;
+  $("state").dataset.state = state;
+  $("state").textContent = WORDS[state];
+}
+
+function notice(text) {
+  $("notice").textContent = text || "";
+  $("notice").hidden = !text;
+}
+
+// ---- The score
+
+async function load(request) {
+  stop();
+  notice("");
+  $("busy").hidden = false;
+  try {
+    const answer = await request;
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error || "The score could not be read.");
+    if (found) show(found);
+  } catch (error) {
+    notice(error instanceof TypeError ? "The program sfpipe does not answer any more." : error.message);
+  } finally {
+    $("busy").hidden = true;
+  }
+}
+
+function upload(file) {
+  load(fetch("/scores?name=" + encodeURIComponent(file.name), {method: "POST", body: file}));
+}
+
+function show(found) {
+  score = found;
+  $("welcome").hidden = true;
+  document.title = `${score.name} · sfpipe`;
+  view.show(score);
+  const example = score.name === "minuet.musicxml";
+  $("source").querySelector("[value=example]").hidden = !example;
+  $("source").value = example ? "example" : "microphone";
+  $("source").disabled = false;
+  if (score.notes.length) notice(score.notes.join(" "));
+  connect();
+}
+
+// ---- The connection
+
+function connect() {
+  socket?.close();
+  ready = false;
+  $("start").disabled = $("restart").disabled = true;
+  say("loading");
+  const mine = socket = new WebSocket(`${location.origin.replace("http", "ws")}/follow/${score.key}`);
+  mine.binaryType = "arraybuffer";
+  mine.onmessage = ({data}) => mine === socket && take(JSON.parse(data));
+  mine.onclose = ({reason}) => {
+    if (mine !== socket) return;
+    socket = null;
+    stop();
+    $("start").disabled = true;
+    notice(reason || "The connection is gone. Is the program sfpipe still running?");
+    say("empty");
+  };
+}
+
+function take(message) {
+  if (message.type === "ready") {
+    ready = true;
+    $("start").disabled = $("restart").disabled = false;
+    say("ready");
+  } else if (message.type === "at") {
+    view.move(message);
+    say(sound ? message.state : "ready");
+    sure(message.confidence);
+    window.sfpipe.last = message;
+    window.sfpipe.count += 1;
+    window.sfpipe.onposition?.(message);
+  } else if (message.type === "done") {
+    stop();
+  } else if (message.type === "error") {
+    notice(message.text);
+  }
+}
+
+function sure(confidence) {
+  const percent = Math.round(100 * (confidence ?? 0));
+  $("sure").textContent = confidence === null ? "" : `${percent} % sure`;
+  $("sure").setAttribute("aria-valuenow", percent);
+}
+
+function tell(message) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+// ---- Following
+
+async function start() {
+  if (!ready || sound || starting) return;
+  let source = $("source").value;
+  if (source === "file") {
+    if (!recording) return $("sound-file").click();
+    source = recording;
+  } else if (source === "example") source = "/example.mp3";
+  notice("");
+  starting = true;
+  const one = new Sound(block => {
+    if (sound !== one || socket?.readyState !== WebSocket.OPEN) return;
+    socket.send(block);
+    window.sfpipe.onblock?.(block);
+  });
+  try {
+    const {rate, channels, play} = await one.start(source, () => tell({type: "end"}));
+    tell({type: "open", rate, channels});
+    sound = one;
+    document.body.classList.add("on");
+    $("start").querySelector("span").textContent = "Stop";
+    say("waiting");
+    await play();
+    meter();
+  } catch (error) {
+    notice(error.message);
+    stop();
+  } finally {
+    starting = false;
+  }
+}
+
+function stop() {
+  sound?.stop();
+  sound = null;
+  document.body.classList.remove("on");
+  $("start").querySelector("span").textContent = "Start";
+  if (ready && socket) say($("state").dataset.state === "finished" ? "finished" : "ready");
+}
+
+function meter() {
+  if (!sound) return;
+  $("level").firstElementChild.style.transform = `scaleX(${(sound.level + 60) / 60})`;
+  $("level").setAttribute("aria-valuenow", Math.round(sound.level));
+  requestAnimationFrame(meter);
+}
+
+function place(page, x, y) {
+  tell({type: "place", page, x, y});
+}
+
+// ---- Hands and feet
+
+$("start").onclick = () => sound ? stop() : start();
+$("restart").onclick = () => { view.manualUntil = 0; tell({type: "restart"}); };
+$("open").onclick = $("choose").onclick = () => $("score-file").click();
+$("example").onclick = () => load(fetch("/scores/example", {method: "POST"}));
+$("score-file").onchange = ({target}) => {
+  if (target.files.length) upload(target.files[0]);
+  target.value = "";
+};
+$("sound-file").onchange = ({target}) => {
+  if (!target.files.length) return;
+  if (recording) URL.revokeObjectURL(recording);
+  recording = URL.createObjectURL(target.files[0]);
+  target.value = "";
+  start();
+};
+$("source").onchange = ({target}) => {
+  stop();
+  if (target.value === "file") { recording = null; $("sound-file").click(); }
+};
+$("mode").onchange = ({target}) => {
+  view.setMode(target.value);
+  try { localStorage.setItem("mode", target.value); } catch { /* private windows */ }
+};
+document.addEventListener("keydown", event => {
+  if (event.target.closest("select, input") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const by = {ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1}[event.key];
+  if (event.key === " ") {
+    if (event.target.closest("button")) return;
+    sound ? stop() : start();
+  } else if (event.key === "Home" && ready) $("restart").click();
+  else if (by && score) view.step(by);
+  else return;
+  event.preventDefault();
+});
+for (const name of ["dragover", "dragleave", "drop"])
+  document.addEventListener(name, event => {
+    event.preventDefault();
+    document.body.classList.toggle("over", name === "dragover");
+    if (name === "drop" && event.dataTransfer.files.length) upload(event.dataTransfer.files[0]);
+  });
+
+// For tests and other scripts.
+window.sfpipe = {last: null, count: 0, view, get ready() { return ready; }, get on() { return !!sound; }};
+try {
+  const mode = localStorage.getItem("mode");
+  if (mode) { $("mode").value = mode; view.setMode(mode); }
+} catch { /* private windows */ }
+load(fetch("/scores"));
