@@ -31,6 +31,8 @@ COMMANDS = (
     "import-tismir",
     "import-msmd",
     "import-recordings",
+    "follow",
+    "serve",
     "watch",
     "page",
     "play",
@@ -77,7 +79,7 @@ def test_help_has_the_commands_in_groups(sfpipe):
     }
     assert list(titles)[-7:] == list(GROUPS.values())
     assert titles["Train"] == ["train", "publish"]
-    assert titles["Follow a piece"] == ["page", "watch", "play"]
+    assert titles["Follow a piece"] == ["follow", "serve", "page", "watch", "play"]
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,8 @@ def test_positions_as_a_table_and_as_lines(engine, performed, tmp_path):
     write_positions(tmp_path / "positions.csv", positions)
     rows = list(csv.DictReader((tmp_path / "positions.csv").read_text("utf-8").splitlines()))
     assert len(rows) == len(positions) == 20
-    assert float(rows[3]["time_s"]) == pytest.approx(0.25)
+    # Three frames before it, and the belief is shown 1.75 frames ahead: (3 + 1.75) / 20 s.
+    assert float(rows[3]["time_s"]) == pytest.approx(0.2375, abs=6e-4)
     assert rows[3]["state"] == "following" and rows[3]["page"] == "0"
     line = describe(positions[3], 4)
     assert line.startswith("0:00.2  following  page 1, system 1 of 4  ")
