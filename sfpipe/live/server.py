@@ -22,7 +22,7 @@ from sfpipe.following.registry import load_follower
 from sfpipe.live.engine import LiveEngine
 from sfpipe.live.guard import PICTURE_POLICY, SameOrigin
 from sfpipe.live.scores import UPLOAD, ScoreShelf, SharedScore, TooLargeError
-from sfpipe.live.session import Session
+from sfpipe.live.session import LiveSession
 from sfpipe.pages.read import read_pages
 
 WEB = Path(__file__).with_name("web")
@@ -154,7 +154,7 @@ class LiveServer:
         score.users += 1
         try:
             engine = await asyncio.to_thread(self._engine, score)
-            await Session(websocket, engine).run()
+            await LiveSession(websocket, engine).run()
         except SfpipeError as error:
             await websocket.close(4400, str(error)[:120])
         finally:

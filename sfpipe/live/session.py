@@ -19,7 +19,7 @@ MOST_TEXT = 2_000  # characters of a message that is no sound
 _SLICE_S = 0.05  # of sound followed at once, so that other tabs have their turn
 
 
-class Session:
+class LiveSession:
     """Answers one connection until it is closed.
 
     Messages to it are samples (float32, little endian, channels interleaved) and, as JSON, ``open``
