@@ -24,6 +24,9 @@ PIPELINE = (
 PIPELINE_EXTRA = "pip install 'sfpipe[pipeline]'"
 
 
+LONGEST = 500  # characters of each part of a message
+
+
 class SfpipeError(Exception):
     """A failure the user can act on, printed by the CLI as one line with exit code 1.
 
@@ -39,9 +42,9 @@ class SfpipeError(Exception):
 
     def __init__(self, what: str, *, file: str | Path | None = None, remedy: str | None = None):
         super().__init__(what, file, remedy)
-        self.what = " ".join(str(what).split())
-        self.file = None if file is None else str(file)
-        self.remedy = None if remedy is None else " ".join(remedy.split())
+        self.what = _in_one_line(str(what))
+        self.file = None if file is None else _in_one_line(str(file))
+        self.remedy = None if remedy is None else _in_one_line(remedy)
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file else ""
@@ -89,6 +92,14 @@ def optional(module: str, extra: str) -> Any:
         package = module.partition(".")[0].replace("sklearn", "scikit-learn")
         remedy = f"pip install 'sfpipe[{extra}]'"
         raise SfpipeError(f"{package} is not installed", remedy=remedy) from None
+
+
+def _in_one_line(text: str) -> str:
+    """`text` without line breaks, and control characters as escapes: it may quote any file."""
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _rebuild(

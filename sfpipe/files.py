@@ -6,6 +6,7 @@ import csv
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from sfpipe.errors import SfpipeError, StorageError
 
@@ -22,6 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 _FULL_BELOW = 64 << 10  # bytes free
 _LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes are added
+MOST_TEXT = 16 << 20  # bytes of JSON and CSV: in memory it is up to thirty times as much
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control characters, breaks, half pairs
 
 Schema = TypeVar("Schema")
@@ -217,15 +219,7 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-@overload
-def read_json(path: str | Path, *, remedy: str) -> Any: ...
-
-
-@overload
-def read_json(path: str | Path, *, remedy: str, schema: type[Schema]) -> Schema: ...
-
-
-def read_json(path: str | Path, *, remedy: str, schema: Any = Any) -> Any:
+def read_json(path: str | Path, *, remedy: str, schema: type[Schema]) -> Schema:
     """Read a JSON file that an earlier stage wrote.
 
     Parameters
@@ -236,14 +230,13 @@ def read_json(path: str | Path, *, remedy: str, schema: Any = Any) -> Any:
     Raises
     ------
     SfpipeError
-        If the file is missing, cannot be read, is not JSON or not of the schema; `remedy` says
-        which command makes it.
+        If the file is missing, cannot be read, is too large, is not JSON or not of the schema;
+        `remedy` says which command makes it.
     """
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        data = json.loads(Path(path).read_text("utf-8"))
-        return data if schema is Any else TypeAdapter(schema).validate_python(data)
+        return TypeAdapter(schema).validate_python(json.loads(read_text(path)))
     except FileNotFoundError:
         raise SfpipeError("no such file", file=path, remedy=remedy) from None
     except OSError as error:
@@ -255,6 +248,55 @@ def read_json(path: str | Path, *, remedy: str, schema: Any = Any) -> Any:
         raise SfpipeError(what, file=path, remedy=remedy) from None
     except (ValueError, RecursionError) as error:
         raise SfpipeError(f"is not valid JSON ({error})", file=path, remedy=remedy) from None
+
+
+def read_text(path: str | Path) -> str:
+    """Text in UTF-8, read as a whole.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it has more than 16 MiB, or is not UTF-8.
+    """
+    with open(path, "rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"has more than {MOST_TEXT >> 20} MiB")
+    return content.decode("utf-8")
+
+
+class _Rows(csv.DictReader):
+    """Rows that have as many cells as the head."""
+
+    def __next__(self) -> dict[str | Any, str | Any]:
+        row = super().__next__()
+        if None in row or None in row.values():
+            raise ValueError(f"line {self.line_num} has not as many cells as the head")
+        return row
+
+
+@contextmanager
+def read_rows(path: Path, *, remedy: str, delimiter: str = ",") -> Iterator[csv.DictReader]:
+    """The rows of a CSV file with a header line, by column, while the block reads them.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, cannot be read, is too large or is no CSV, or the block meets
+        a value of another kind (raises KeyError, TypeError, ValueError or OverflowError).
+    """
+    try:
+        yield _Rows(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=path, remedy=remedy) from None
+    except OSError as error:
+        raise SfpipeError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
+    except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        raise SfpipeError(
+            f"is damaged ({type(error).__name__}: {str(error)[:120]})", file=path, remedy=remedy
+        ) from None
 
 
 @contextmanager

@@ -119,8 +119,8 @@ def named_pieces(
         if name in names:
             continue
         if name in reasons:
-            what, remedy = f"piece '{name}' is left out: {reasons[name]}", "name another piece"
-            raise SfpipeError(what, file=file, remedy=remedy)
+            what = f"piece '{name}' is left out: {reasons[name]}"
+            raise SfpipeError(what, file=file, remedy="name another piece")
         near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0)
         advice = f"did you mean '{near[0]}'?" if near else None
         raise SfpipeError(f"has no piece '{name}'", file=file, remedy=advice)

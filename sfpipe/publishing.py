@@ -6,14 +6,17 @@ import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import ConfigDict, with_config
+from typing_extensions import NotRequired, TypedDict
 
 from sfpipe.agents.agent import CARD as AGENT
-from sfpipe.agents.agent import PRETRAINED
-from sfpipe.agents.weights import WEIGHTS
+from sfpipe.agents.agent import PRETRAINED, AgentCard
+from sfpipe.agents.weights import WEIGHTS, load_weights
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.schema import read_evaluation, read_real
 from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
 from sfpipe.files import plain_name, read_json, replacing, sha256, write_json
 from sfpipe.following.labels import MANNERS, agent_row
@@ -35,6 +38,55 @@ AUGMENTED_LIMITS = (
     "without repeats to jump back to and without wrong notes: a scanned page or another instrument",
     "is outside of what it has met.",
 )
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Common(TypedDict):
+    warm_start: NotRequired[str | None]
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Params(TypedDict):
+    common: _Common
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Versions(TypedDict):
+    """Of the programs that an agent was made with."""
+
+    sfpipe: str
+    torch: str
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Origin(TypedDict):
+    """The agent that a training began with."""
+
+    agent: str
+    weights: str
+    frames: int
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class PublishableCard(TypedDict):
+    """What an `agent.json` must say of an agent to be published."""
+
+    algo: str
+    window: Literal["nottingham", "msmd"]
+    seed: int
+    params: _Params
+    frames: int
+    hours: float
+    device: str
+    bfloat16: bool
+    training_pieces: int
+    training_performances: int
+    data: dict[str, str]
+    versions: Versions
+    augment: NotRequired[dict[str, float | list[float]] | None]
+    augmented_performances: NotRequired[int]
+    pretraining_frames: NotRequired[int]
+    start_from: NotRequired[Origin | None]
 
 
 def publish(
@@ -68,7 +120,7 @@ def publish(
         If a file is missing, or the results are those of another agent.
     """
     train = "train an agent first: dvc repro train"
-    card = read_json(agent / AGENT, remedy=train)
+    card = dict(read_json(agent / AGENT, remedy=train, schema=PublishableCard))
     evaluation = _results_of(agent, card, results)
     human = None if real is None else _results_of(agent, card, real)
     if not (agent / WEIGHTS).is_file():
@@ -102,9 +154,9 @@ def _copy_weights(
     source: Path, target: Path, card: dict[str, Any], evaluation: Mapping[str, Any], half: bool
 ) -> dict[str, Any]:
     """Copy weights, in float16 if `half`; the card, which then tells what they were before."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
-    weights = load_file(str(source))
+    weights = load_weights(source, "train the agent again: dvc repro train")
     whole = any(w.dtype == torch.float32 for w in weights.values())
     if not (half and whole):
         content = source.read_bytes()
@@ -126,14 +178,17 @@ def _copy_weights(
 
 def _results_of(agent: Path, card: Mapping[str, Any], results: Path) -> dict[str, Any]:
     """An evaluation of this agent and no other."""
-    evaluation = read_json(results, remedy="run 'sfpipe evaluate' with this agent")
-    meta = evaluation.get("meta", {})
-    if any("followers" not in of for of in evaluation.get("conditions", {}).values()):
+    remedy = "run 'sfpipe evaluate' with this agent"
+    content = read_json(results, remedy=remedy, schema=dict[str, Any])
+    of_conditions = content.get("conditions") or {}
+    if any("entrants" in of for of in of_conditions.values() if isinstance(of, dict)):
         raise SfpipeError(
             "is of an earlier version, whose 'followers' had another name",
             file=results,
             remedy="run 'sfpipe evaluate --real-performances' again",
         )
+    evaluation = read_real(results) if "conditions" in content else read_evaluation(results)
+    meta = evaluation.get("meta", {})
     if (meta.get("algo"), meta.get("agent_frames")) != (card.get("algo"), card.get("frames")):
         raise SfpipeError(
             "the results are those of another agent",
@@ -227,8 +282,8 @@ def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
 
 def _digests(weights: Path) -> tuple[str, ...]:
     """Of published weights, and of the float32 ones that they were made from."""
-    card = read_json(weights.with_name(AGENT), remedy="publish it again")
-    return sha256(weights), card.get("float32", {}).get("weights", "")
+    card = read_json(weights.with_name(AGENT), remedy="publish it again", schema=AgentCard)
+    return sha256(weights), str(card.get("float32", {}).get("weights", ""))
 
 
 def _describe_half(before: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:

@@ -103,14 +103,14 @@ def test_kill_leaves_the_old_file(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
     interrupt(path, signal.SIGKILL)
-    assert read_json(path, remedy="") == {"old": 1}
+    assert read_json(path, remedy="", schema=dict) == {"old": 1}
     assert len(names(tmp_path)) == 2
     # The next writer clears away what the dead one left, and nothing else.
     others = [".x.1.tmp.json", ".x.y.tmp.json", ".xx.99999999.tmp.json", ".x.99999999.tmp.txt"]
     for name in others:
         (tmp_path / name).touch()
     write_json(path, {"new": 1})
-    assert read_json(path, remedy="") == {"new": 1}
+    assert read_json(path, remedy="", schema=dict) == {"new": 1}
     assert names(tmp_path) == sorted([*others, "x.json"])
 
 
@@ -118,7 +118,7 @@ def test_interrupt_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"old": 1})
     interrupt(path, signal.SIGINT)
-    assert read_json(path, remedy="") == {"old": 1}
+    assert read_json(path, remedy="", schema=dict) == {"old": 1}
     assert names(tmp_path) == ["x.json"]
 
 
@@ -139,7 +139,7 @@ while True:
         assert writer.stdout.readline() == "go\n"
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
-            assert read_json(path, remedy="") == value
+            assert read_json(path, remedy="", schema=dict) == value
     finally:
         writer.kill()
         writer.communicate()
@@ -283,22 +283,22 @@ def test_full_disk(tmp_path, kind):
 
 def test_read_json_says_what_is_wrong(tmp_path):
     with pytest.raises(SfpipeError) as caught:
-        read_json(tmp_path / "x.json", remedy="run it")
+        read_json(tmp_path / "x.json", remedy="run it", schema=dict)
     assert str(caught.value) == f"{tmp_path / 'x.json'}: no such file -> run it"
     (tmp_path / "x.json").write_text('{"a": 1')
     with pytest.raises(SfpipeError, match=r"x\.json: is not valid JSON .* -> run it"):
-        read_json(tmp_path / "x.json", remedy="run it")
+        read_json(tmp_path / "x.json", remedy="run it", schema=dict)
     (tmp_path / "x.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SfpipeError, match="is not valid JSON"):
-        read_json(tmp_path / "x.json", remedy="run it")
+        read_json(tmp_path / "x.json", remedy="run it", schema=dict)
     with pytest.raises(SfpipeError, match="cannot be read"):
-        read_json(tmp_path, remedy="run it")
+        read_json(tmp_path, remedy="run it", schema=dict)
 
 
 def test_json_keeps_what_it_is_given(tmp_path):
     value = {"ä": [1, 2.5, None], "b": {"c": "d"}}
     write_json(tmp_path / "x.json", value)
-    assert read_json(tmp_path / "x.json", remedy="") == value
+    assert read_json(tmp_path / "x.json", remedy="", schema=dict) == value
     assert (tmp_path / "x.json").read_text("utf-8").endswith("}\n")
 
 

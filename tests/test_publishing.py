@@ -44,13 +44,18 @@ def trained(tmp_path):
         "r_on": 0.95,
         "abs_dx_cm": {"mean": 0.06, "std": 0.1},
         "ci95": {k: {"low": 0.8, "high": 0.99} for k in ("r_tue", "r_on")},
-        "reference_counting": {"r_tue": 0.91, "r_on": 0.96},
+        "reference_counting": {
+            "r_tue": 0.91,
+            "r_on": 0.96,
+            "abs_dx_cm": {"mean": 0.05, "std": 0.1},
+        },
     }
     evaluation = {
         **figures,
         "n_pieces": 3,
         "n_performances": 3,
         "n_onsets": 1234,
+        "seed": 1,
         "players": {"agent_argmax": figures, "optimal": figures},
         "meta": {
             "split": "test",

@@ -22,6 +22,7 @@ from sfpipe.real_performances.stage import performances
 from sfpipe.score.stage import scores
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.writer import write_scores, write_spectrograms
+from tests.pipeline.closure import ROOT
 from tests.tunes import PLAIN, TUNES, WALTZ, engrave_toy, write_raw
 
 OUTSIDE = [
@@ -137,7 +138,7 @@ def test_json_that_is_too_deep_or_none(tmp_path, text):
             read_json(tmp_path / "a.json", remedy="again", schema=dict)
         return
     with pytest.raises(SfpipeError, match="not valid JSON") as caught:
-        read_json(tmp_path / "a.json", remedy="again")
+        read_json(tmp_path / "a.json", remedy="again", schema=dict)
     refused(caught, tmp_path / "a.json")
 
 
@@ -234,11 +235,10 @@ def test_names_in_stores(tmp_path, name):
 def test_publishing_names_no_other_folder(project):
     agent = project / "agent"
     agent.mkdir()
-    (agent / "agent.json").write_text(json.dumps({"algo": "ppo"}))
-    (agent / "weights.safetensors").write_bytes(b"")
-    (project / "eval.json").write_text(json.dumps({"meta": {"algo": "ppo"}}))
+    for name in ("agent.json", "weights.safetensors", "eval.json"):
+        shutil.copy(ROOT / "models/pretrained/nottingham-ppo" / name, agent)
     with pytest.raises(SfpipeError, match="cannot be the name"):
-        publish("../canary", agent, project / "eval.json", project / "data")
+        publish("../canary", agent, agent / "eval.json", project / "data")
 
 
 def test_what_engrave_did_not_make_stays(toy, project):

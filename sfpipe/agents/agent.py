@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ConfigDict, with_config
 from torch import nn
+from typing_extensions import TypedDict
 
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
@@ -22,6 +24,32 @@ CARD = "agent.json"
 PRETRAINED = Path("models/pretrained")
 # Those that the package brings along: in a clone, links to `PRETRAINED`.
 PACKAGED = Path(__file__).parents[1] / "pretrained"
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class AgentCard(TypedDict, total=False):
+    """Content of an `agent.json`, of which not all is there before an agent is published."""
+
+    algo: str
+    window: str
+    seed: int
+    params: dict[str, Any]
+    filter: dict[str, Any]
+    data: dict[str, str]
+    frames: int
+    pretraining_frames: int
+    hours: float
+    training_pieces: int
+    training_performances: int
+    augmented_performances: int
+    augment: dict[str, float | list[float]] | None
+    device: str
+    bfloat16: bool
+    versions: dict[str, str]
+    revision: str | None
+    strip_height_px: int | None
+    start_from: dict[str, str | int] | None
+    float32: dict[str, Any]
 
 
 class AgentPlayer:
@@ -123,15 +151,15 @@ def read_card(folder: Path) -> dict[str, Any]:
         If it is missing or damaged, or names no window.
     """
     remedy = _how_to_get(folder)
-    card = read_json(folder / CARD, remedy=remedy)
-    if isinstance(card, dict) and "schedule" in card:
+    card = dict(read_json(folder / CARD, remedy=remedy, schema=AgentCard))
+    if "schedule" in card:
         raise SfpipeError(
             "is of an earlier version (key 'schedule': it is 'params' now, with other names in it)",
             file=folder / CARD,
             remedy="use the agent as published now, or train one",
         )
-    name = card.get("window") if isinstance(card, dict) else None
-    if not isinstance(name, str) or name not in WINDOWS:
+    name = card.get("window")
+    if name not in WINDOWS:
         raise SfpipeError(
             f"names no window (it is {name!r}, expected one of {', '.join(WINDOWS)})",
             file=folder / CARD,

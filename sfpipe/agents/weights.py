@@ -57,6 +57,33 @@ def write_weights(folder: Path, network: nn.Module) -> None:
         save_file(tensors, str(temporary))
 
 
+def load_weights(file: Path, remedy: str) -> dict[str, torch.Tensor]:
+    """The arrays of a safetensors file.
+
+    Raises
+    ------
+    SfpipeError
+        If it is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(file))
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=file, remedy=remedy) from None
+    # Types that torch has not got are KeyErrors, shapes without content RuntimeErrors.
+    except (SafetensorError, RuntimeError, OSError, KeyError, ValueError, MemoryError) as error:
+        raise SfpipeError(
+            f"does not hold this network's weights ({first_line(error)})", file=file, remedy=remedy
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def read_weights(folder: Path, network: nn.Module, remedy: str) -> None:
     """Give `network` the weights that `write_weights` wrote into `folder`.
 
@@ -65,19 +92,13 @@ def read_weights(folder: Path, network: nn.Module, remedy: str) -> None:
     SfpipeError
         If the file is missing or damaged, or the weights do not fit the network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     file = folder / WEIGHTS
+    weights = load_weights(file, remedy)
     try:
-        weights = load_file(str(file))
         network.load_state_dict(weights)
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=file, remedy=remedy) from None
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
+    except RuntimeError as error:
         raise SfpipeError(
-            f"does not hold this network's weights ({first})", file=file, remedy=remedy
+            f"does not hold this network's weights ({first_line(error)})", file=file, remedy=remedy
         ) from None
     if not all(bool(w.isfinite().all()) for w in weights.values()):
         raise SfpipeError("holds NaN or infinity", file=file, remedy=remedy)

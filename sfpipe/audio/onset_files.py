@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from sfpipe.errors import SfpipeError
-from sfpipe.files import replacing
+from sfpipe.files import read_rows, replacing
 
 
 def score_onsets(noteheads: Path) -> np.ndarray:
@@ -25,15 +24,8 @@ def score_onsets(noteheads: Path) -> np.ndarray:
         If the list is missing or is not what `engrave` writes.
     """
     remedy = "run the engrave stage"
-    try:
-        with open(noteheads, newline="", encoding="utf-8") as file:
-            times = [float(r["onset_s"]) for r in csv.DictReader(file) if not int(r["tied"])]
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=noteheads, remedy=remedy) from None
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise SfpipeError(
-            f"is not a list of note heads ({error!r})", file=noteheads, remedy=remedy
-        ) from None
+    with read_rows(noteheads, remedy=remedy) as rows:
+        times = [float(row["onset_s"]) for row in rows if not int(row["tied"])]
     onsets = np.unique(np.asarray(times, dtype=np.float64))
     if len(onsets) == 0 or not np.isfinite(onsets).all() or onsets[0] < 0:
         raise SfpipeError("has no onsets, or impossible ones", file=noteheads, remedy=remedy)
@@ -48,17 +40,14 @@ def read_onsets(path: Path) -> tuple[np.ndarray, np.ndarray]:
     SfpipeError
         If the file is missing, lists none or is no such list.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [(float(r["onset_s"]), int(r["score_onset"])) for r in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise SfpipeError(
-            f"is not a list of onsets ({error!r})", file=path, remedy="run the synthesize stage"
-        ) from None
-    if not rows:
-        raise SfpipeError("lists no onsets", file=path, remedy="run the synthesize stage")
-    times, indices = zip(*rows, strict=True)
-    return np.asarray(times, dtype=np.float64), np.asarray(indices, dtype=np.int32)
+    remedy = "run the synthesize stage"
+    with read_rows(path, remedy=remedy) as rows:
+        read = [(float(row["onset_s"]), int(row["score_onset"])) for row in rows]
+        times = np.array([time for time, _ in read], dtype=np.float64)
+        indices = np.array([index for _, index in read], dtype=np.int32)
+    if not len(times):
+        raise SfpipeError("lists no onsets", file=path, remedy=remedy)
+    return times, indices
 
 
 def write_onsets(

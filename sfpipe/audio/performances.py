@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from sfpipe.audio.onset_files import score_onsets, write_onsets
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
-from sfpipe.files import remove_made, sha256, write_json
+from sfpipe.files import read_json, remove_made, sha256, write_json
 from sfpipe.params import AugmentParams, VariantParams
 from sfpipe.store.schema import AUGMENTED, SAMPLE_RATE
 
@@ -262,8 +261,8 @@ def made_files(folder: Path) -> Iterator[Path]:
     yield from folder.glob(".*.tmp.*")
     for recipe in folder.glob("*.json"):
         try:
-            made = "tempo_factor" in json.loads(recipe.read_text("utf-8"))
-        except (OSError, ValueError, TypeError, RecursionError):
+            made = "tempo_factor" in read_json(recipe, remedy="", schema=dict)
+        except SfpipeError:
             continue
         if made:
             yield from (recipe.with_suffix(suffix) for suffix in MADE)
@@ -327,10 +326,10 @@ def _told(folder: Path, name: str, recipe: dict[str, Any]) -> dict[str, Any] | N
     if not all((folder / (name + suffix)).is_file() for suffix in MADE):
         return None
     try:
-        told = json.loads((folder / f"{name}.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        told = read_json(folder / f"{name}.json", remedy="", schema=dict[str, Any])
+    except SfpipeError:
         return None
-    same = isinstance(told, dict) and {key: told.get(key) for key in recipe} == recipe
+    same = {key: told.get(key) for key in recipe} == recipe
     return told if same else None
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from sfpipe.alignment.performances import human_performances
 from sfpipe.audio import binding
@@ -229,17 +229,22 @@ def _analyse(item: _Recordings) -> list[dict[str, Any]]:
     return found
 
 
+class _Soundfont(BaseModel):
+    name: str
+
+
+class _Recipe(BaseModel):
+    """Of what `synthesize` says of a recording, the part that is read here."""
+
+    tempo_factor: float = Field(gt=0, lt=100)
+    soundfont: _Soundfont
+
+
 def _read_recipe(path: Path) -> tuple[float, str]:
     """Tempo factor and sound font of a performance."""
-    recipe = read_json(path, remedy="run the synthesize stage")
-    try:
-        return float(recipe["tempo_factor"]), str(recipe["soundfont"]["name"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise SfpipeError(
-            f"does not say what the audio was made with ({error!r})",
-            file=path,
-            remedy="move it away and run the synthesize stage again",
-        ) from None
+    remedy = "move it away and run the synthesize stage again"
+    recipe = read_json(path, remedy=remedy, schema=_Recipe)
+    return recipe.tempo_factor, recipe.soundfont.name
 
 
 def read_recording(description: Path) -> dict[str, Any]:

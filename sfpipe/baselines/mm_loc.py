@@ -9,10 +9,12 @@ on the present estimate (section 4.2).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import ConfigDict, Field, with_config
 from torch.nn import functional as F
+from typing_extensions import TypedDict
 
 from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.networks import TABLES, TwoBranches, head
@@ -25,6 +27,14 @@ from sfpipe.store.window import WINDOWS, Window
 CONTEXT = {"nottingham": 80, "msmd": 40}  # frames
 CARD = "mm-loc.json"
 _REMEDY = "train it first: sfpipe baseline mm-loc --train"
+
+
+@with_config(ConfigDict(extra="allow"))
+class MmLocCard(TypedDict):
+    """Content of `mm-loc.json`."""
+
+    window: Literal["nottingham", "msmd"]
+    buckets: Annotated[int, Field(ge=1, le=1000)]
 
 
 class MmLoc(TwoBranches):
@@ -104,15 +114,8 @@ def load_mm_loc(
         another window.
     """
     folder = Path(folder)
-    card = read_json(folder / CARD, remedy=_REMEDY)
-    try:
-        network = MmLoc(WINDOWS[card["window"]], buckets=int(card["buckets"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SfpipeError(
-            f"does not describe an MM-Loc ({type(error).__name__}: {error})",
-            file=folder / CARD,
-            remedy=_REMEDY,
-        ) from None
+    card = read_json(folder / CARD, remedy=_REMEDY, schema=MmLocCard)
+    network = MmLoc(WINDOWS[card["window"]], buckets=card["buckets"])
     if window is not None and network.window.name != window.name:
         raise SfpipeError(
             f"was trained for the window {network.window.name}, these stores have {window.name}",
@@ -120,4 +123,4 @@ def load_mm_loc(
             remedy="train it on such stores: sfpipe baseline mm-loc --train",
         )
     read_weights(folder, network, _REMEDY)
-    return network.placed(device).eval(), card
+    return network.placed(device).eval(), dict(card)

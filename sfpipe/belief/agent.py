@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from sfpipe.agents.agent import CARD, read_card
 from sfpipe.agents.weights import read_weights
 from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
-from sfpipe.params import BeliefFilterParams, override
+from sfpipe.params import BeliefFilterParams, BeliefParams
 from sfpipe.store.window import WINDOWS
 
+MOST_LAYERS = 100
 SHAPE = ("score_steps", "sound_steps", "gains_db")  # parameters that decide the layers
 
 
@@ -34,10 +36,20 @@ def load_belief(
     """
     remedy = "train one: sfpipe train, with algo: belief in params.yaml"
     card = read_card(folder)
-    own = override(BeliefFilterParams(), **card.get("filter", {}))
     try:
+        own = BeliefFilterParams.model_validate(card.get("filter", {}))
         shape = {name: card["params"]["belief"][name] for name in SHAPE}
-    except (KeyError, TypeError):
+        BeliefParams.model_validate(shape)
+        if sum(map(len, shape.values())) > MOST_LAYERS:
+            raise ValueError("too many layers")
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SfpipeError(
+            f"describes no agent ({'.'.join(map(str, first['loc']))}: {first['msg']})",
+            file=folder / CARD,
+            remedy=remedy,
+        ) from None
+    except (KeyError, TypeError, ValueError):
         raise SfpipeError(
             "does not say which layers its network has (params.belief)",
             file=folder / CARD,

@@ -76,9 +76,9 @@ def summary(
 ) -> None:
     """Print the result table of the last evaluation."""
     from sfpipe.evaluation.report import summary as text
-    from sfpipe.files import read_json
+    from sfpipe.evaluation.schema import read_evaluation
 
-    print(text(read_json(results, remedy="run 'dvc repro evaluate'"), file=results))
+    print(text(read_evaluation(results), file=results))
     pages = [page for page in ("report.html", "follow.html") if Path(page).is_file()]
     if pages:
         print(f"\nOpen in a browser: {', '.join(pages)}")

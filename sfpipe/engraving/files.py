@@ -11,14 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import NotRequired, TypedDict
 
 from sfpipe.errors import SfpipeError
-from sfpipe.files import plain_name, read_json
+from sfpipe.files import plain_name, read_json, read_rows
+from sfpipe.parallel import Name
 
 REMEDY = "run: sfpipe engrave"
+LARGEST = 1e9  # of any number in a table
+Length = Annotated[float, Field(gt=0, lt=LARGEST)]
+MOST_PIXELS = 1 << 28  # of an image
+PNG = b"\x89PNG"
+PNG_HEAD = 24  # bytes, up to width and height
 CM_PER_PX = 0.035277778  # 72 px per inch, as the 2019 reference converts (section 5)
 NOTEHEADS = (
     "system",
@@ -146,6 +154,12 @@ def read_noteheads(folder: Path) -> NoteHeads:
     rows = _rows(folder / "noteheads.csv", *layouts, text=("id",))
     names = [name for name in rows[0] if name != "id"] if rows else NOTEHEADS
     values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+    if not (np.abs(values) < LARGEST).all():
+        raise SfpipeError(
+            "is damaged (a number is none or too large)",
+            file=folder / "noteheads.csv",
+            remedy=REMEDY,
+        )
     columns: dict[str, Any] = {
         name: values[:, i] if rows else np.zeros(0) for i, name in enumerate(names)
     }
@@ -173,32 +187,50 @@ def read_systems(folder: Path) -> list[System]:
     return systems
 
 
+@with_config(ConfigDict(extra="allow"))
+class Description(TypedDict):
+    """Content of ``engraving.json``, as far as other stages read it."""
+
+    piece: Name
+    split: NotRequired[str]
+    title: NotRequired[str]
+    engine: NotRequired[str]
+    staff_space_px: NotRequired[Length]
+    px_per_cm: NotRequired[Length]
+    duration_s: NotRequired[Length]
+    staves: NotRequired[list[int]]
+    tools: NotRequired[dict[str, str]]
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """Read ``folder/engraving.json``."""
-    description = read_json(folder / "engraving.json", remedy=REMEDY)
-    if not isinstance(description, dict) or "piece" not in description:
-        raise SfpipeError(
-            "is not a description of a piece", file=folder / "engraving.json", remedy=REMEDY
-        )
-    return description
+    return dict(read_json(folder / "engraving.json", remedy=REMEDY, schema=Description))
 
 
-def read_image(path: Path) -> np.ndarray:
-    """An 8-bit grey image, uint8 [shape=(height, width)].
+def read_image(path: Path, remedy: str = REMEDY) -> np.ndarray:
+    """An 8-bit grey PNG image, uint8 [shape=(height, width)].
 
     Raises
     ------
     SfpipeError
-        If the file is missing or no image.
+        If the file is missing, no image or too large.
     """
     import cv2
 
     if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy=REMEDY)
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+        raise SfpipeError("no such file", file=path, remedy=remedy)
+    with open(path, "rb") as file:
+        head = file.read(PNG_HEAD)
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    if head[:4] == PNG and width * height > MOST_PIXELS:
+        raise SfpipeError(f"has {width:,} x {height:,} px", file=path, remedy=remedy)
+    content = np.fromfile(path, np.uint8) if head[:4] == PNG else np.zeros(0, np.uint8)
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+    except cv2.error:
+        image = None
     if image is None:
-        raise SfpipeError("is not a readable image", file=path, remedy=REMEDY)
+        raise SfpipeError("is not a readable PNG image", file=path, remedy=remedy)
     return image
 
 
@@ -206,17 +238,12 @@ def _rows(
     path: Path, *layouts: tuple[str, ...], text: tuple[str, ...] = ()
 ) -> list[dict[str, Any]]:
     """The rows of a CSV file whose columns are those of one of the `layouts`."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) not in layouts:
-                raise SfpipeError(
-                    f"has the columns {reader.fieldnames}, expected {list(layouts[0])}",
-                    file=path,
-                    remedy=REMEDY,
-                )
-            return [{k: v if k in text else float(v) for k, v in row.items()} for row in reader]
-    except FileNotFoundError:
-        raise SfpipeError("no such file", file=path, remedy=REMEDY) from None
-    except (TypeError, ValueError) as error:
-        raise SfpipeError(f"is damaged ({error})", file=path, remedy=REMEDY) from None
+    with read_rows(path, remedy=REMEDY) as reader:
+        if tuple(reader.fieldnames or ()) not in layouts:
+            raise SfpipeError(
+                f"has the columns {reader.fieldnames}, expected {list(layouts[0])}",
+                file=path,
+                remedy=REMEDY,
+            )
+        return [{k: v if k in text else float(v) for k, v in row.items()} for row in reader]
+    raise AssertionError  # for mypy: the block returns or raises

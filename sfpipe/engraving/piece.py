@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.datasets.index import Piece
-from sfpipe.engraving.files import CM_PER_PX, NOTEHEADS, SYSTEMS, write_image, write_rows
+from sfpipe.engraving.files import (
+    CM_PER_PX,
+    NOTEHEADS,
+    SYSTEMS,
+    read_description,
+    write_image,
+    write_rows,
+)
 from sfpipe.engraving.layout import engrave
 from sfpipe.engraving.midi import write_midi
 from sfpipe.engraving.raster import Raster, rasterize
@@ -42,10 +49,9 @@ def _of_melodies(params: EngraveParams) -> dict[str, Any]:
 def is_done(folder: Path, inputs_hash: str) -> bool:
     """Whether `folder` holds a piece with the fingerprint `inputs_hash`."""
     try:
-        done = json.loads((folder / "engraving.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_description(folder).get("fingerprint") == inputs_hash
+    except SfpipeError:
         return False
-    return isinstance(done, dict) and done.get("fingerprint") == inputs_hash
 
 
 def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:

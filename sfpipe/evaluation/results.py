@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.schema import read_evaluation, read_real
 from sfpipe.evaluation.validation import LABELS
-from sfpipe.files import read_json
 from sfpipe.following.labels import agent_row
 from sfpipe.real_performances.conditions import shown
 
@@ -130,15 +129,12 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[ResultRow], dict[st
     for path in [*sorted(pretrained.glob("*/real.json")), results / "real.json"]:
         if not path.exists():
             continue
-        content = read_json(path, remedy=_REAL)
+        content = read_real(path)
         published = path.parent.parent == pretrained
-        try:
-            meta = content.get("meta", {})
-            for name, condition in content["conditions"].items():
-                labels.setdefault(name, shown(condition["label"], condition["simulated"]))
-            found = _real_rows(content, path.parent.name if published else None)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise _foreign(path, error, _REAL) from None
+        meta = content.get("meta", {})
+        for name, condition in content["conditions"].items():
+            labels.setdefault(name, shown(condition["label"], condition["simulated"]))
+        found = _real_rows(content, path.parent.name if published else None)
         if not published:
             fresh = [row for row in found if row.follower not in _own(meta)]
             if _identity(meta) in seen:  # the agent in metrics/ is one of those published
@@ -155,8 +151,8 @@ def _real_rows(content: Mapping[str, Any], name: str | None) -> list[ResultRow]:
         for follower, figures in of["followers"].items():
             label = _label(follower, figures)
             if name is not None and follower in _own(meta):
-                label = label.replace(meta["agent"], name, 1)
-            rows.append(ResultRow(condition, follower, label, _sound(figures)))
+                label = label.replace(meta.get("agent", follower), name, 1)
+            rows.append(ResultRow(condition, follower, label, figures))
     return rows
 
 
@@ -186,37 +182,11 @@ def _label(follower: str, figures: Mapping[str, Any]) -> str:
     return own or LABELS.get(follower, follower)
 
 
-_REAL = "run 'sfpipe evaluate --real-performances'"
-
-
 def _evaluation(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The content of an eval.json and its `meta`, if there is such a file."""
-    if not path.exists():
-        return
-    remedy = "run 'sfpipe evaluate' or 'sfpipe baseline' again"
-    content = read_json(path, remedy=remedy)
-    try:
-        meta = dict(content["meta"])
-        for figures in (content, *content["players"].values()):
-            _sound(figures)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _foreign(path, error, remedy) from None
-    yield content, meta
-
-
-def _sound(figures: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same figures, once all that tables print has been found in them."""
-    for one in (figures, figures["reference_counting"]):
-        _ = one["r_tue"], one["r_on"], one["abs_dx_cm"]["mean"], one["abs_dx_cm"]["std"]
-    for name in ("r_tue", "r_on"):
-        _ = figures["ci95"][name]["low"], figures["ci95"][name]["high"]
-    return figures
-
-
-def _foreign(path: Path, error: Exception, remedy: str) -> SfpipeError:
-    return SfpipeError(
-        f"is not the result of an evaluation (missing: {error})", file=path, remedy=remedy
-    )
+    if path.exists():
+        content = read_evaluation(path)
+        yield content, dict(content["meta"])
 
 
 def _agent_rows(

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from sfpipe.engraving.files import read_image
 from sfpipe.errors import SfpipeError
 from sfpipe.importers.msmd_pages import Box, Pages
 
@@ -90,12 +91,7 @@ def _score(piece: Path) -> Path:
 
 
 def _image(path: Path) -> np.ndarray:
-    import cv2
-
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if image is None:
-        raise SfpipeError("is missing or no image", file=path, remedy="unpack the archive again")
-    return image
+    return read_image(path, "unpack the archive again")
 
 
 def _objects(path: Path) -> dict[int, ElementTree.Element]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.evaluation.figures import AGENT, COLOURS, GREY, new_figure, plain
+from sfpipe.files import read_rows as read_table
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -20,8 +20,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV or TSV file by column; [] if there is no such file."""
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    with read_table(path, remedy="run sfpipe evaluate again", delimiter=delimiter) as rows:
+        return list(rows)
+    raise AssertionError  # for mypy: the block returns or raises
 
 
 def read_numbers(rows: Sequence[Mapping[str, str]], column: str) -> list[float]:

@@ -19,9 +19,10 @@ from markupsafe import Markup
 from sfpipe.engraving.files import read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.report import tabulate_players
+from sfpipe.evaluation.schema import read_evaluation
 from sfpipe.evaluation.table import Table, format_number
 from sfpipe.evaluation.tables import read_tables
-from sfpipe.files import read_json, replacing
+from sfpipe.files import replacing
 from sfpipe.inspection import charts
 from sfpipe.inspection.charts import read_numbers, read_rows
 from sfpipe.inspection.templates import fill_template
@@ -63,7 +64,7 @@ def write_report(
         If there is no evaluation in `metrics`, or `out` cannot be written.
     """
     results, plots = metrics / "eval.json", metrics / "plots"
-    evaluation = read_json(results, remedy="run 'dvc repro evaluate'")
+    evaluation = read_evaluation(results)
     try:
         facts, figures = _facts(evaluation), tabulate_players(evaluation).to_html()
     except (KeyError, TypeError, AttributeError) as error:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_text
 from sfpipe.params.data import (
     CleanParams,
     DownloadParams,
@@ -24,6 +25,8 @@ from sfpipe.params.renamed import new_key
 from sfpipe.params.section import DatasetName, Section
 from sfpipe.params.train import TrainParams
 
+MOST_CHARACTERS = 1 << 20
+MOST_ALIASES = 100  # aliases of aliases multiply
 AnySection = TypeVar("AnySection", bound="Section")
 
 
@@ -56,9 +59,16 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.tokens import AliasToken
 
     try:
-        data = YAML(typ="safe").load(Path(path).read_text("utf-8"))
+        text = read_text(path)
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"it has more than {MOST_CHARACTERS:,} characters")
+        tokens = YAML(typ="safe").scan(text)
+        if sum(isinstance(token, AliasToken) for token in tokens) > MOST_ALIASES:
+            raise ValueError(f"it has more than {MOST_ALIASES} aliases")
+        data = YAML(typ="safe").load(text)
     except FileNotFoundError:
         raise SfpipeError(
             "no such file", file=path, remedy="run in the project folder, or give --params FILE"
@@ -67,8 +77,10 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raise SfpipeError(
             f"cannot be read ({error.strerror})", file=path, remedy="give --params FILE"
         ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         raise SfpipeError(f"is not valid YAML ({error})", file=path, remedy="correct it") from None
+    except RecursionError:
+        raise SfpipeError("is nested too deeply", file=path, remedy="correct it") from None
     return parse_params(data, source=str(path))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from sfpipe.alignment.performances import (
     HumanPerformance,
@@ -27,7 +27,7 @@ from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.errors import SfpipeError
-from sfpipe.files import remove_others, sha256, write_json
+from sfpipe.files import read_json, remove_others, sha256, write_json
 from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
 from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.conditions import (
@@ -232,8 +232,7 @@ def perform(job: PerformanceJob) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     if missing:
         _make(job, missing, recipes, recordings)
     made_audible = [_analyse(job, c, recordings[c] is None) for c in CONDITIONS]
-    made = json.loads((job.out / f"{job.performer}-performance.json").read_text("utf-8"))
-    return made_audible, made["alignment"]
+    return made_audible, _read_made(job.out / f"{job.performer}-performance.json").alignment
 
 
 _HEADS = "noteheads.csv"
@@ -337,23 +336,35 @@ def _is_made(job: PerformanceJob, condition: str, recipe: dict[str, Any]) -> boo
     if not all(path.with_suffix(suffix).is_file() for suffix in MADE):
         return False
     try:
-        return json.loads(path.with_suffix(".json").read_text("utf-8"))["recipe"] == recipe
-    except (OSError, ValueError, KeyError, TypeError):
+        return _read_made(path.with_suffix(".json")).recipe == recipe
+    except SfpipeError:
         return False
+
+
+class _Made(BaseModel):
+    """What is written about a performance under one condition."""
+
+    recipe: dict[str, Any]
+    alignment: dict[str, float | int]
+    tempo_factor: float = Field(gt=0)
+
+
+def _read_made(path: Path) -> _Made:
+    return read_json(path, remedy="run: sfpipe performances", schema=_Made)
 
 
 def _analyse(job: PerformanceJob, condition: str, simulated: bool) -> dict[str, Any]:
     """Spectrogram and onsets of a recording, ready for the store."""
     description = (job.out / f"{job.performer}-{condition}").with_suffix(".json")
     recording = read_recording(description)
-    made = json.loads(description.read_text("utf-8"))
+    made = _read_made(description)
     simulated = simulated and condition in SIMULATED
-    recorded = "recording" in made["recipe"]
+    recorded = "recording" in made.recipe
     font = job.fonts["direct" if condition in SIMULATED else "training"]
     return {
         "performance": f"{job.performer}-{condition}",
         **recording,
-        "tempo_factor": float(made["tempo_factor"]),
+        "tempo_factor": made.tempo_factor,
         "soundfont": "" if recorded else font.name,
         "condition": condition,
         "simulated": simulated,

@@ -18,6 +18,9 @@ from sfpipe.store.heads import Heads
 from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, HUMAN, PACKED, SCHEMA_VERSION
 from sfpipe.store.validation import check_heads, check_names, check_performance, check_score
 
+MOST_BYTES = 1 << 28  # of one array: two days of sound
+MOST_GROWTH = 1100  # by which HDF5's deflate shrinks an array at most
+
 
 @dataclass(frozen=True)
 class ScoreRecord:
@@ -99,6 +102,7 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
         with _blaming(path, remedy):
             _check_header(file, kind, remedy)
             check_names(*file)
+            _check_links(file)
             yield file
 
 
@@ -149,7 +153,10 @@ def _blaming(path: str | Path, remedy: str) -> Iterator[None]:
 
 
 # What h5py raises when a file's bytes or nodes are not what they were.
-_DAMAGE = (OSError, EOFError, LookupError, AttributeError, RuntimeError, TypeError, ValueError)
+_DAMAGE = (
+    *(OSError, EOFError, LookupError, AttributeError, RuntimeError, TypeError, ValueError),
+    *(ArithmeticError, MemoryError),
+)
 # What HDF5 says of parts in a format that came after it: "bad superblock version number", ...
 _NEWER = re.compile("(?i)(bad|wrong|invalid|unknown).* version|version out of bounds")
 
@@ -348,11 +355,39 @@ def _heads(group: h5py.Group) -> Heads | None:
 
 
 def _array(group: h5py.Group, name: str) -> np.ndarray:
+    _check_link(group, name)
     node = group[name]
     if not isinstance(node, h5py.Dataset):
         raise SfpipeError(f"{group.name}/{name} is no array")
+    _check_size(node)
     values, step = np.asarray(node[()]), node.attrs.get("step")
     return values if step is None else (values * np.float64(step)).astype(np.float32)
+
+
+def _check_size(node: h5py.Dataset) -> None:
+    """Look at what an array asks for before it is read."""
+    if node.dtype.kind not in "iuf":
+        raise SfpipeError(f"{node.name} holds {node.dtype}, expected numbers")
+    if node.external or node.is_virtual:
+        raise SfpipeError(f"{node.name} has its content in another file")
+    if node.nbytes > MOST_BYTES:
+        raise SfpipeError(f"{node.name} has {node.nbytes >> 20:,} MiB, at most {MOST_BYTES >> 20}")
+    if node.nbytes > MOST_GROWTH * node.id.get_storage_size():
+        raise SfpipeError(f"{node.name} promises {node.nbytes:,} bytes, which are not there")
+
+
+def _check_link(group: h5py.Group, name: str) -> None:
+    """A name must be of what lies in this place of this file."""
+    if name in group and type(group.get(name, getlink=True)) is not h5py.HardLink:
+        raise SfpipeError(f"{group.name}/{name} is a link")
+
+
+def _check_links(file: h5py.File) -> None:
+    for piece in file:
+        _check_link(file, piece)
+        if isinstance(file[piece], h5py.Group):
+            for name in file[piece]:
+                _check_link(file[piece], name)
 
 
 def describe(path: str | Path) -> dict[str, Any]:

@@ -176,8 +176,9 @@ def ready_mm_loc(
         dataset_of(spectrograms)  # which says what to do if there is no such store
         identity = _identity(params, scores, spectrograms, seed)
         if (out / CARD).exists() and (out / WEIGHTS).exists():
-            card = read_json(out / CARD, remedy="train it again: sfpipe baseline mm-loc --train")
-            if isinstance(card, dict) and identity.items() <= card.items():
+            remedy = "train it again: sfpipe baseline mm-loc --train"
+            card = read_json(out / CARD, remedy=remedy, schema=dict[str, Any])
+            if identity.items() <= card.items():
                 return False
     train_mm_loc(params, scores, spectrograms, out, seed=seed, checkpoints=checkpoints)
     return True

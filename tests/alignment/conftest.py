@@ -70,8 +70,12 @@ def _note(name: str, pitch: int, staff: int, *, chord: bool) -> str:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Written:
+    """The tiny piece, as `write_tiny` writes it."""
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def write_tiny(folder: Path) -> Written:
     """One bass note is missing, one note is extra, one chord is spread, all is a bit rubato."""
-    folder = tmp_path_factory.mktemp("tiny")
     score = folder / "tiny.musicxml"
     score.write_text(musicxml())
     rng = np.random.default_rng(1)

@@ -193,7 +193,7 @@ def test_damaged_files_are_one_line_each(tmp_path):
         load_mm_loc(tmp_path)
     for card in ("{}", "[]", '{"window": "x", "buckets": 3}', '{"window": "msmd", "buckets": "x"}'):
         (tmp_path / CARD).write_text(card)
-        with pytest.raises(SfpipeError, match="does not describe an MM-Loc"):
+        with pytest.raises(SfpipeError, match="is not what sfpipe writes"):
             load_mm_loc(tmp_path)
 
 

@@ -87,7 +87,7 @@ def test_tables(project, sfpipe, refuses):
     assert "| toy | optimal | 1.00 [1.00-1.00] |" in out
     assert out.count("\n# Table") == 1 and out.startswith("# Table 3")
     (project / "metrics/eval.json").write_text("{}")
-    refuses("tables", file="metrics/eval.json", says="is not the result of an evaluation")
+    refuses("tables", file="metrics/eval.json", says="is not what sfpipe writes (r_tue: Field req")
 
 
 def test_agent_missing_or_damaged(project, refuses):
@@ -102,7 +102,9 @@ def test_agent_missing_or_damaged(project, refuses):
     assert line.endswith(" msmd-belief, msmd-dagger, nottingham-belief")
     card.write_text("{")
     refuses("evaluate", file=CARD, says="is not valid JSON")
-    for text in ("[]", "{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
+    card.write_text("[]")
+    refuses("evaluate", file=CARD, says="is not what sfpipe writes (the whole: Input should be a")
+    for text in ("{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
         card.write_text(text)
         refuses("evaluate", file=CARD, says="names no window")
     card.write_text('{"window": "msmd", "strip_height_px": 40}')

@@ -130,7 +130,8 @@ def test_a_few_named_pieces(project, sfpipe, soundfont):
         (project / "tunes" / f"tune{seed}.abc").write_text(tune(seed))
     named = ("--piece", "tune2", "--piece", "tune0")
     for stage in ("download", "engrave", "clean", "synthesize", "spectrograms", "scores"):
-        assert sfpipe(stage, *named)[0] == 0, stage
+        code, _, err = sfpipe(stage, *named)
+        assert code == 0, (stage, err)
     assert sorted(read_scores("data/scores/toy.h5")) == ["tune0", "tune2"]
     assert {r.piece for r in read_performances("data/spectrograms/toy.h5")} == {"tune0", "tune2"}
     # One more: what is there stays, reports and stores list what was asked for.

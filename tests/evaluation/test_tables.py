@@ -115,7 +115,7 @@ def test_table_4(folders, evaluation):
     assert rows["room, 5 x 6 m (simulated)", "A2C and PPO, the better"][-3:-1] == ["0.38", "0.50"]
     del content["conditions"]["room"]["simulated"]
     put(folders / "metrics/real.json", content)
-    with pytest.raises(SfpipeError, match=r"real\.json: is not the result of an evaluation"):
+    with pytest.raises(SfpipeError, match=r"real\.json: is not what sfpipe writes"):
         lines(folders, 4)
 
 
@@ -185,7 +185,7 @@ def test_nothing_and_nonsense_are_said(folders, evaluation):
     damaged = evaluation(dataset="ryan")
     del damaged["players"]["optimal"]["ci95"]
     put(folders / "metrics/eval.json", damaged)
-    with pytest.raises(SfpipeError, match=r"eval\.json: is not the result .*ci95"):
+    with pytest.raises(SfpipeError, match=r"eval\.json: is not what sfpipe writes .*ci95"):
         lines(folders, 3)
     shutil.rmtree(folders / "metrics")
 

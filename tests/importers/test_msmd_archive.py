@@ -206,7 +206,7 @@ def test_unusable_pieces_of_v1_are_listed_with_their_reasons(tmp_path):
     for piece, reason in {
         "Nobody__x__x": "not in MSMD's cleaned split",
         SONATINE: "has a note at only 0% of the aligned onsets",
-        others[0]: "is missing or no image",
+        others[0]: "no such file",
         others[1]: "is not a notation graph",
         others[2]: "no performance at tempo 1000",
     }.items():

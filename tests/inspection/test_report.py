@@ -118,10 +118,10 @@ def test_parts_without_files_say_what_makes_them(metrics, tmp_path):
 
 
 def test_no_results(tmp_path):
-    with pytest.raises(SfpipeError, match=r"eval\.json: no such file -> run 'dvc repro evaluate'"):
+    with pytest.raises(SfpipeError, match=r"eval\.json: no such file -> run 'sfpipe evaluate'"):
         write_report(tmp_path, tmp_path / "r.html", pages=tmp_path, pretrained=tmp_path)
     (tmp_path / "eval.json").write_text('{"meta": {}}')
-    with pytest.raises(SfpipeError, match="is not the result of an evaluation"):
+    with pytest.raises(SfpipeError, match="is not what sfpipe writes"):
         write_report(tmp_path, tmp_path / "r.html", pages=tmp_path, pretrained=tmp_path)
 
 

@@ -35,7 +35,8 @@ NOT_TRACKED = {"sfpipe/__init__.py"}
 # no room that comes after it.
 ROOMS = (
     ("errors",),
-    ("params", "files", "progress"),
+    ("files",),
+    ("params", "progress"),
     ("paths", "parallel"),
     ("store", "sandbox"),
     ("notation",),
