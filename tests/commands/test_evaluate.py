@@ -104,7 +104,11 @@ def test_agent_missing_or_damaged(project, refuses):
     refuses("evaluate", file=CARD, says="is not valid JSON")
     card.write_text("[]")
     refuses("evaluate", file=CARD, says="is not what sfpipe writes (the whole: Input should be a")
-    for text in ("{}", '{"window": "wide"}', '{"window": ["msmd"]}'):
+    card.write_text('{"window": ["msmd"]}')
+    refuses(
+        "evaluate", file=CARD, says="is not what sfpipe writes (window: Input should be a valid"
+    )
+    for text in ("{}", '{"window": "wide"}'):
         card.write_text(text)
         refuses("evaluate", file=CARD, says="names no window")
     card.write_text('{"window": "msmd", "strip_height_px": 40}')
