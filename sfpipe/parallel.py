@@ -202,8 +202,10 @@ def _worker_death() -> type[BaseException]:
 def _run(function: Callable, items: list, jobs: int) -> Iterator[tuple[int, Any, str | None]]:
     import joblib
 
+    # Workers outlive a call: they are still where the caller was when they were started.
+    folder = os.getcwd() if _is_local(jobs) else None
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_guarded)(function, *item) for item in items)
+    yield from parallel(joblib.delayed(_guarded)(function, *item, folder) for item in items)
 
 
 def _is_local(jobs: int) -> bool:
@@ -214,8 +216,10 @@ def _is_local(jobs: int) -> bool:
 
 
 def _guarded(
-    function: Callable, index: int, item: Any, seconds: float | None
+    function: Callable, index: int, item: Any, seconds: float | None, folder: str | None = None
 ) -> tuple[int, Any, str | None]:
+    if folder is not None:
+        os.chdir(folder)
     try:
         with ending_after(seconds):
             return index, function(item), None

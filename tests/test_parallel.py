@@ -150,6 +150,19 @@ def test_one_job_stays_in_this_process():
     assert os.getpid() not in others
 
 
+def whereabouts(_item):
+    return os.getcwd()
+
+
+def test_workers_are_where_the_caller_is(tmp_path, monkeypatch):
+    """Relative paths mean the same in workers that an earlier call has started elsewhere."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        outcomes = map_pieces(whereabouts, range(4), label="where", jobs=2)
+        assert {o.value for o in outcomes} == {str(tmp_path / name)}
+
+
 def test_report():
     report = StageReport(done=["b", "a"], skipped={"d": "bad", "c": "worse"})
     assert report.as_dict() == {
