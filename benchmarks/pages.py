@@ -11,11 +11,10 @@ import numpy as np
 
 from benchmarks.table import Bench, Row
 from sfpipe.errors import SfpipeError
-from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
-from tests.pages.degrade import KINDS, Photo, degrade
+from tests.pages.degrade import KINDS, degrade
 from tests.pages.music import musicxml
-from tests.pages.printed import FONTS, PrintedPage, verovio_pages
+from tests.pages.printed import FONTS, head_errors, verovio_pages
 
 CLEAN = [("clean", dpi) for dpi in (150, 200, 300, 400)]
 BARS = 24
@@ -48,22 +47,8 @@ def bench_pages(bench: Bench, root: Path) -> None:
             there += len(page.systems)
             if pages is not None and len(pages.systems) == len(page.systems):
                 found += len(page.systems)
-                near += (_map_errors(pages, page, photo, dpi) < 0.5).tolist()
+                near += (head_errors(pages, page, photo, dpi) < 0.5).tolist()
         name = f"pages, {kind}, {dpi} dpi"
         bench.show(Row(f"{name}: systems", "%", [100 * found / there]))
         bench.show(Row(f"{name}: heads within half a space", "%", [100 * float(np.mean(near))]))
         bench.show(Row(f"{name}: a page", "s", seconds))
-
-
-def _map_errors(pages: PageSet, page: PrintedPage, photo: Photo, dpi: float) -> np.ndarray:
-    """How far along the strip heads are from where they should be, staff spaces."""
-    errors = []
-    for system, true in zip(pages.systems, page.systems, strict=True):
-        points = photo.points(np.array(true.heads) * dpi / 25.4 - 0.5)
-        moved = pages.pages[system.page].from_source
-        if moved is not None:
-            points = cv2.perspectiveTransform(points[None], moved)[0]
-        x = np.array([system.strip_point(*point)[0] for point in points]) - system.strip_start
-        expected = (np.array(true.heads)[:, 0] - true.left) / true.space
-        errors.append(np.abs(x / pages.staff_space_px - expected))
-    return np.concatenate(errors)

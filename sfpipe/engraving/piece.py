@@ -12,7 +12,6 @@ from typing import Any
 
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.files import (
-    CM_PER_PX,
     NOTEHEADS,
     SYSTEMS,
     read_description,
@@ -22,6 +21,7 @@ from sfpipe.engraving.files import (
 from sfpipe.engraving.layout import engrave
 from sfpipe.engraving.midi import write_midi
 from sfpipe.engraving.raster import Raster, rasterize
+from sfpipe.engraving.verovio.describe import describe, system_row
 from sfpipe.engraving.verovio.svg import Layout
 from sfpipe.engraving.verovio.toolkit import verovio_version
 from sfpipe.engraving.written import write_out
@@ -71,7 +71,7 @@ def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
         (folder / "system-001.svg").write_text(raster.svg, "utf-8")  # for pages
         write_midi(folder / "score.mid", sounding_notes(melody.heads), melody.tempo)
         write_rows(folder / "noteheads.csv", NOTEHEADS, _notehead_rows(melody, layout, raster))
-        write_rows(folder / "systems.csv", SYSTEMS, [_system_row(layout, raster)])
+        write_rows(folder / "systems.csv", SYSTEMS, [system_row(1, 0, layout, raster)])
         text = json.dumps(_description(piece, params, melody, layout, raster), indent=2)
         (folder / "engraving.json").write_text(text + "\n", "utf-8")
 
@@ -128,12 +128,6 @@ def _notehead_rows(melody: Melody, layout: Layout, raster: Raster) -> list[tuple
     return sorted(rows, key=lambda row: (row[6], row[1]))
 
 
-def _system_row(layout: Layout, raster: Raster) -> tuple[Any, ...]:
-    height, width = raster.image.shape
-    top, bottom = (raster.pixel(0, y)[1] for y in (layout.staff_top, layout.staff_bottom))
-    return (1, "system-001.png", 0, width, height, round(top, 3), round(bottom, 3))
-
-
 def _description(
     piece: Piece, params: EngraveParams, melody: Melody, layout: Layout, raster: Raster
 ) -> dict[str, Any]:
@@ -144,21 +138,9 @@ def _description(
     seconds = melody.tempo.seconds(last) - melody.tempo.seconds(first)
     steps = [b - a for a, b in pairwise(xs)]
     return {
-        "piece": piece.id,
-        "title": piece.title,
-        "split": piece.split,
-        "licence": piece.licence,
-        "engine": "verovio",
-        "version": verovio_version(),
-        "staff_space_px": params.staff_space_px,
-        "px_per_cm": round(1 / CM_PER_PX, 6),
+        **describe(piece, params.staff_space_px, melody.tempo, marked=melody.tempo_marked),
         # how far the farthest note of a MIDI file was moved to its written place
         "moved_quarters": round(float(melody.score.residual), 4),
-        "tempo": {
-            "quarters_per_minute": round(60e6 / melody.tempo.changes[0][1], 3),
-            "marked": melody.tempo_marked,
-            "changes": len(melody.tempo.changes) - 1,
-        },
         "duration_s": round(melody.tempo.seconds(max(s.end for s in sounds)), 6),
         "n_onsets": len({s.onset for s in sounds}),
         "px_per_quarter": round(span * TICKS / (last - first), 3) if last > first else None,

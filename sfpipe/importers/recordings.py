@@ -217,7 +217,10 @@ def _draw(
         work = functools.partial(
             _engrave, sources=sources, folder=folder, paths=paths, params=params
         )
-        seconds = lambda piece: seconds_of(sources[piece.name])  # noqa: E731
+
+        def seconds(piece: PieceFolder) -> float:
+            return seconds_of(sources[piece.name])
+
     outcomes = map_pieces(work, found, label="scores", jobs=jobs, seconds=seconds)
     return [(outcome.item, outcome.value, outcome.error) for outcome in outcomes]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import multiprocessing
 import resource
 import secrets
@@ -187,9 +188,8 @@ def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _prepare() -> None:
     """Load what reading needs."""
-    import cv2  # noqa: F401
-    import pypdfium2  # noqa: F401
-    import verovio  # noqa: F401
+    for module in ("cv2", "pypdfium2", "verovio"):
+        importlib.import_module(module)
 
 
 def _read_limited(path: str) -> PageSet:

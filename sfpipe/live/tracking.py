@@ -92,7 +92,6 @@ class PlainTracker:
     def __init__(self, follower: LoadedFollower, score: ScoreRecord):
         self.follower, self.score = follower, score
         self.lead_frames: float = follower.lead_frames
-        self._meter, self._ending = LoudnessMeter(), _Ending(0, 0)
         self.restart()
 
     def restart(self) -> None:
@@ -121,8 +120,8 @@ class PlainTracker:
     def _begin(self, x_px: float) -> None:
         self.follower.reset(self.score, x_px)
         self._x_px = x_px
-        self._meter = LoudnessMeter()
-        self._ending = _Ending(self.score.strip.shape[1], self.follower.window.width)
+        self._meter: LoudnessMeter = LoudnessMeter()
+        self._ending: _Ending = _Ending(self.score.strip.shape[1], self.follower.window.width)
 
 
 @dataclass
@@ -183,7 +182,7 @@ class BeliefTracker:
         self._meter = LoudnessMeter()
         self._guesses: list[_Guess] = []
         self._shown: _Guess | None = None
-        self._proven = self._finished = False
+        self._proven = False
         self._noise = False  # whether the stream began with noise, which looks like a beginning
         self._frames = self._quiet = 0
         self._ending = _Ending(self.score.strip.shape[1], self.window.width)
@@ -191,7 +190,7 @@ class BeliefTracker:
     def place(self, x_px: float) -> None:
         """As `Tracker.place`."""
         self._shown = _Guess(self.follower.new_game(x_px))
-        self._guesses, self._proven, self._finished = [self._shown], True, False
+        self._guesses, self._proven = [self._shown], True
 
     def push(self, frame: np.ndarray) -> Tracking:
         """As `Tracker.push`."""
@@ -239,9 +238,8 @@ class BeliefTracker:
         if guess is None:
             return Tracking(self._start_px, "waiting", None, 0.0)
         x_px = guess.game.expected(self.lead_frames)
-        self._finished = self._ending.push(x_px, sounds=sounds)
         state: State = "following"
-        if self._finished:
+        if self._ending.push(x_px, sounds=sounds):
             state = "finished"
         elif guess.doubtful >= _LOST_S * FPS:
             state = "lost"

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sfpipe.engraving.files import CM_PER_PX
 from sfpipe.errors import SfpipeError
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.window import WINDOWS, Window
 
 # By staves of a system: the window that the agent sees, the strip's height and staff space in px.
 MELODY, PIANO = ("nottingham", 40, 3.5), ("msmd", 200, 7.0)
-CM_PER_INCH, DPI = 2.54, 72  # as the 2019 reference converts (section 5)
 ABOVE, BESIDE = 10, 2  # staff spaces from a system that still belong to it
 
 
@@ -237,7 +237,7 @@ class PageSet:
         return min(distances)[1] if distances else None
 
     def score_record(self, title: str = "") -> ScoreRecord:
-        """The strip as followers take it: one onset, where the first note is."""
+        """The strip as followers take it: its onsets if they are known, else where the first is."""
         x = self.onsets.strip_x if self.onsets else np.array([self.start_px])
         y = self.onsets.strip_y if self.onsets else np.array([self.strip.shape[0] / 2])
         quarters = self.onsets.quarters if self.onsets else np.zeros(1)
@@ -250,7 +250,7 @@ class PageSet:
             onset_y_px=y,
             onset_quarter=quarters,
             staff_space_px=self.staff_space_px,
-            px_per_cm=DPI / CM_PER_INCH,
+            px_per_cm=1 / CM_PER_PX,
         )
 
     @cached_property

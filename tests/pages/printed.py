@@ -16,7 +16,9 @@ import verovio
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond import piece as piece_module
 from sfpipe.engraving.lilypond.placement import DPI, PlacedSystem, Placement
+from sfpipe.pages.page_set import PageSet
 from sfpipe.sandbox.jail import private_folder
+from tests.pages.degrade import Photo
 
 FONTS = ("Bravura", "Gootville", "Leipzig", "Leland", "Petaluma")
 A4_INCH = 210 / 25.4
@@ -165,3 +167,17 @@ def _placed(score: Placement, system: PlacedSystem) -> TrueSystem:
     left = min(s.left for s in system.staves)
     right = max(s.right for s in system.staves)
     return TrueSystem(x + left * mm, x + right * mm, _merge(staves), heads)
+
+
+def head_errors(pages: PageSet, page: PrintedPage, photo: Photo, dpi: float) -> np.ndarray:
+    """How far along the strip heads are from where they should be, staff spaces."""
+    errors = []
+    for system, true in zip(pages.systems, page.systems, strict=True):
+        points = photo.points(np.array(true.heads) * dpi / 25.4 - 0.5)
+        moved = pages.pages[system.page].from_source
+        if moved is not None:
+            points = cv2.perspectiveTransform(points[None], moved)[0]
+        x = np.array([system.strip_point(*point)[0] for point in points]) - system.strip_start
+        expected = (np.array(true.heads)[:, 0] - true.left) / true.space
+        errors.append(np.abs(x / pages.staff_space_px - expected))
+    return np.concatenate(errors)

@@ -10,7 +10,7 @@ from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
 from tests.pages.degrade import KINDS, Photo, degrade
 from tests.pages.music import musicxml
-from tests.pages.printed import PrintedPage, verovio_pages
+from tests.pages.printed import PrintedPage, head_errors, verovio_pages
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +26,6 @@ def melody() -> PrintedPage:
 def read(path: Path, image: np.ndarray) -> PageSet:
     assert cv2.imwrite(str(path), image)
     return read_pages(path)
-
-
-def head_errors(pages: PageSet, page: PrintedPage, photo: Photo, dpi: float) -> np.ndarray:
-    """Distances in staff spaces between where heads are in the strip and where they should be."""
-    errors = []
-    for system, true in zip(pages.systems, page.systems, strict=True):
-        points = photo.points(np.array(true.heads) * dpi / 25.4 - 0.5)
-        moved = pages.pages[system.page].from_source
-        if moved is not None:
-            points = cv2.perspectiveTransform(points[None], moved)[0]
-        strip = np.array([system.strip_point(x, y) for x, y in points])
-        space = pages.staff_space_px
-        want_x = system.strip_start + (np.array(true.heads)[:, 0] - true.left) / true.space * space
-        middle = (true.staves[0][0] + true.staves[-1][1]) / 2
-        rows = (np.array(true.heads)[:, 1] - middle) / true.space * space
-        errors.append(np.hypot(strip[:, 0] - want_x, 0 * rows) / space)
-    return np.concatenate(errors)
 
 
 @pytest.mark.parametrize("dpi", [150, 200, 300])

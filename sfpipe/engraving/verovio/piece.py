@@ -14,7 +14,6 @@ from typing import Any
 
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.files import (
-    CM_PER_PX,
     NAMED_HEADS,
     SYSTEMS,
     spacing,
@@ -23,6 +22,7 @@ from sfpipe.engraving.files import (
 )
 from sfpipe.engraving.midi import write_midi
 from sfpipe.engraving.raster import Raster, rasterize
+from sfpipe.engraving.verovio.describe import describe, system_row
 from sfpipe.engraving.verovio.draw import draw_systems
 from sfpipe.engraving.verovio.svg import Layout
 from sfpipe.engraving.verovio.toolkit import verovio_version
@@ -163,12 +163,8 @@ def _system_rows(placed: _Places) -> list[tuple[Any, ...]]:
     rows, x = [], 0
     pairs = zip(placed.layouts, placed.rasters, strict=True)
     for number, (layout, raster) in enumerate(pairs, 1):
-        height, width = raster.image.shape
-        top, bottom = (
-            round(raster.pixel(0, y)[1], 3) for y in (layout.staff_top, layout.staff_bottom)
-        )
-        rows.append((number, f"system-{number:03}.png", x, width, height, top, bottom))
-        x += width
+        rows.append(system_row(number, x, layout, raster))
+        x += raster.image.shape[1]
     return rows
 
 
@@ -182,20 +178,8 @@ def _description(
         if not h.tied and h.printed and _name(h) in placed.places
     }
     return {
-        "piece": piece.id,
-        "title": piece.title,
-        "split": piece.split,
-        "licence": piece.licence,
-        "engine": "verovio",
-        "version": verovio_version(),
+        **describe(piece, params.piano.staff_space_px, music.tempo, marked=music.tempo_marked),
         "font": params.piano.font,
-        "staff_space_px": params.piano.staff_space_px,
-        "px_per_cm": round(1 / CM_PER_PX, 6),
-        "tempo": {
-            "quarters_per_minute": round(60e6 / music.tempo.changes[0][1], 3),
-            "marked": music.tempo_marked,
-            "changes": len(music.tempo.changes) - 1,
-        },
         "duration_s": round(music.tempo.seconds(max(s.end for s in music.sounds)), 6),
         "systems": len(placed.rasters),
         "staves": [score.staves],
