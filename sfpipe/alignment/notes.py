@@ -10,7 +10,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError, optional
 from sfpipe.files import parsing
 from sfpipe.notation.files import read_document
-from sfpipe.notation.playback import TICKS, UNMARKED_NOTES, sounding_heads, tempo_map, unfold
+from sfpipe.notation.playback import TICKS, play_as_printed
 from sfpipe.notation.score import Bar, Score
 
 
@@ -123,15 +123,14 @@ def read_score_notes(path: Path) -> WrittenScore:
 
 
 def written_score(score: Score) -> WrittenScore:
-    """The struck notes of a score, each bar played once; errors as `sounding_heads`."""
-    played = unfold(score, range(len(score.bars)))
-    heads = sounding_heads(played, tempo_map(played, UNMARKED_NOTES)[0])
+    """The struck notes of a score, each bar played once; errors as `play_as_printed`."""
+    heads, _, _ = play_as_printed(score)
     first = min((head.written for head in heads), default=0)
     notes: dict[str, ScoreNote] = {}
     tied: dict[str, str] = {}
     sounding: dict[tuple[int, int], str] = {}  # pitch and end -> the note struck
     for head in sorted(heads, key=lambda h: (h.written, not h.grace)):
-        name = head.id.rpartition("-")[0]
+        name = head.note
         before = sounding.get((head.midi_pitch, head.onset)) if head.tied else None
         if before is None:
             quarter = (head.written - first) / TICKS

@@ -60,26 +60,10 @@ class Head:
     staff: int = 1
     printed: bool = True
 
-
-@dataclass(frozen=True, slots=True)
-class UnfoldedNote:
-    """A note as it sounds in one of the passes in which its bar is played.
-
-    `pass_number` counts from 1; `onset_s` and `end_s` are by the score's own tempo; `quarter` is
-    the onset in quarters of the unfolded score. Nothing is `struck` where a tie ends. A note that
-    is not `printed` has no head in the image.
-    """
-
-    id: str
-    pass_number: int
-    onset_s: float
-    end_s: float
-    quarter: float
-    midi_pitch: int
-    staff: int
-    struck: bool
-    grace: bool
-    printed: bool
+    @property
+    def note(self) -> str:
+        """The note's id in the file: `id` without the number of the pass, which `unfold` adds."""
+        return self.id.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -342,50 +326,29 @@ def unfold(score: Score, bars_played: Sequence[int] | None = None) -> Score:
     return replace(score, bars=bars, order=())
 
 
-def unfold_notes(
-    score: Score,
-    bars_played: Sequence[int] | None = None,
-    *,
-    notes_per_minute: float = UNMARKED_NOTES,
-) -> list[UnfoldedNote]:
-    """Every note of the score in each pass in which it is played, in order of its onset.
-
-    Grace notes come before the beat, all notes of a chord at once; cue notes are left out.
+def play_as_printed(
+    score: Score, notes_per_minute: float = UNMARKED_NOTES
+) -> tuple[list[Head], TempoMap, bool]:
+    """Every bar once, whatever the signs of repeats say.
 
     Parameters
     ----------
-    bars_played:
-        As `unfold` takes it.
     notes_per_minute:
         If the score has no tempo mark: how often its most frequent value is played in a minute.
+
+    Returns
+    -------
+    tuple
+        The notes (`sounding_heads`), the tempo, and whether the score says how fast it is.
 
     Raises
     ------
     SfpipeError
-        As `order`, or if it lasts longer than an hour.
+        If it lasts longer than an hour.
     """
-    played = unfold(score, bars_played)
-    tempo, _ = tempo_map(played, notes_per_minute)
-    notes = []
-    for head in sounding_heads(played, tempo):
-        name, _, time = head.id.rpartition("-")
-        onset_s, end_s = tempo.seconds(head.onset), tempo.seconds(head.end)
-        quarter = head.onset / TICKS
-        notes.append(
-            UnfoldedNote(
-                name,
-                int(time),
-                onset_s,
-                end_s,
-                quarter,
-                head.midi_pitch,
-                head.staff,
-                not head.tied,
-                head.grace,
-                head.printed,
-            )
-        )
-    return sorted(notes, key=lambda note: (note.quarter, note.midi_pitch))
+    played = unfold(score, range(len(score.bars)))
+    tempo, marked = tempo_map(played, notes_per_minute)
+    return sounding_heads(played, tempo), tempo, marked
 
 
 def _paces(score: Score) -> list[Fraction | None]:

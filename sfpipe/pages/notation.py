@@ -17,7 +17,7 @@ from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.svg import DrawnSystem
 from sfpipe.errors import SfpipeError
 from sfpipe.notation.files import ABC_SUFFIXES, MIDI_SUFFIXES, XML_SUFFIXES, read_document
-from sfpipe.notation.playback import TICKS, Head, TempoMap, sounding_heads, tempo_map, unfold
+from sfpipe.notation.playback import TICKS, Head, TempoMap, play_as_printed
 from sfpipe.pages.limits import Limits
 from sfpipe.pages.page_set import KnownOnsets, Page, PageSet, PageSystem, strip_format
 from sfpipe.pages.staff_lines import LINES, StaffCurve
@@ -73,10 +73,8 @@ def _read(path: Path) -> _Music:
             raise SfpipeError("is not MEI in UTF-8", file=path) from None
     root, score = read_document(path.name, path.read_bytes())
     mend(root, score)
-    played = unfold(score, range(len(score.bars)))
-    tempo, _ = tempo_map(played, PARAMS.piano.notes_per_minute)
-    # The number of the pass, which each id ends with, is not printed.
-    named = {h.id.rpartition("-")[0]: h for h in sounding_heads(played, tempo) if h.printed}
+    heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
+    named = {head.note: head for head in heads if head.printed}
     spacing = melody_spacing if score.staves == 1 else piano_spacing
     return _Music(tostring(root, encoding="unicode"), named, tempo, spacing)
 

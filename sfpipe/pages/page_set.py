@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -261,34 +260,6 @@ class PageSet:
 def strip_format(staves: int) -> tuple[str, int, float]:
     """The window's name, and height and staff space of the strip in px, by staves of a system."""
     return MELODY if staves == 1 else PIANO
-
-
-def straight_system(
-    page: int,
-    lines: Sequence[tuple[float, float]],
-    x: tuple[float, float],
-    strip: tuple[float, float, Sequence[float]],
-) -> PageSystem:
-    """A system whose lines are straight and level, as engravers draw them.
-
-    Parameters
-    ----------
-    lines:
-        y of the top and the bottom line of each staff, px of the page.
-    x:
-        Left and right end of the staves, px of the page.
-    strip:
-        Columns of the strip where it begins and ends, and the rows of the lines, two a staff.
-    """
-    start, end, rows = strip
-    ys = np.array(lines, float).reshape(-1)
-    mesh = np.empty((len(ys), 2, 2))
-    mesh[:, 0, 0], mesh[:, 1, 0] = x
-    mesh[:, :, 1] = ys[:, None]
-    knots = np.array([start, end], float)
-    return PageSystem(
-        page, x[0], x[1], ys[0], ys[-1], start, end, knots, np.array(rows, float), mesh
-    )
 
 
 def _segment(at: np.ndarray, value: float) -> tuple[int, float]:

@@ -1,6 +1,7 @@
 """Whole scores drawn by Verovio: heads by the file's ids, at the times of the score."""
 
 import hashlib
+from xml.etree.ElementTree import tostring
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from sfpipe.cleaning.checks import read_evidence
 from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
-from sfpipe.engraving.verovio.draw import draw_pages, draw_systems
+from sfpipe.engraving.verovio.draw import draw_document, draw_systems
+from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.piece import engrave_score
 from sfpipe.engraving.verovio.toolkit import FONTS, STAFF_SPACE
 from sfpipe.errors import SfpipeError
@@ -165,11 +167,11 @@ def test_the_distance_of_staves_can_be_chosen():
     assert gap(8) - gap(6) == pytest.approx(2, abs=0.05)
 
 
-def test_pages_show_the_systems_of_the_strip(tmp_path):
+def test_pages_show_the_systems_of_the_strip():
     text = score(*[RIGHT + LEFT] * 60)
-    source = tmp_path / "long.musicxml"
-    source.write_text(text, "utf-8")
-    pages = draw_pages(source, PianoParams())
+    printed = parse(text.encode())
+    mend(printed, read_document(printed))
+    pages = draw_document(tostring(printed, encoding="unicode"), PianoParams())
     assert len(pages) > 1
     systems = [system for page in pages for system in page.systems]
     root = parse(text.encode())

@@ -11,9 +11,10 @@ import numpy as np
 
 from sfpipe.datasets.index import read_index
 from sfpipe.engraving.piece import engrave_piece
-from sfpipe.pages.page_set import Page, PageSet, straight_system
+from sfpipe.pages.page_set import Page, PageSet
 from sfpipe.params import EngraveParams
 from sfpipe.score.stage import unroll_piece
+from tests.pages.straight import straight_system
 from tests.tunes import write_raw
 
 TUNE = """X:1

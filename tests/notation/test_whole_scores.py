@@ -5,7 +5,8 @@ from fractions import Fraction
 import pytest
 
 from sfpipe.notation.musicxml import parse, read_document
-from sfpipe.notation.playback import GRACE_S, order, unfold_notes
+from sfpipe.notation.playback import GRACE_S, order
+from tests.notation.unfolded import unfold_notes
 
 ATTRIBUTES = (
     "<attributes><divisions>2</divisions><time><beats>2</beats><beat-type>4</beat-type></time>"

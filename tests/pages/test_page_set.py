@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfpipe.errors import SfpipeError
-from sfpipe.pages.page_set import Page, PagePoint, PageSet, PageSystem, straight_system
+from sfpipe.pages.page_set import Page, PagePoint, PageSet, PageSystem
+from tests.pages.straight import straight_system
 
 ROWS = (86.0, 114.0)  # of the strip: a staff of 28 px
 

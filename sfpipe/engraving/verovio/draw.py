@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
@@ -11,7 +10,6 @@ from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.svg import DrawnSystem, Layout, read_page, read_svg
 from sfpipe.engraving.verovio.toolkit import STAFF_SPACE, UNITS, toolkit
 from sfpipe.errors import SfpipeError
-from sfpipe.notation.files import read_document
 from sfpipe.notation.score import Score
 from sfpipe.params import PianoParams
 
@@ -58,19 +56,6 @@ def draw_systems(root: Element, score: Score, params: PianoParams) -> list[Layou
     music = tostring(root, encoding="unicode")
     svgs = _draw(music, params, height, ("smuflTextFont", "none"))
     return [read_svg(svg, params.font) for svg in svgs]
-
-
-def draw_pages(source: Path, params: PianoParams) -> list[DrawnPage]:
-    """Draw a MusicXML or ``.mxl`` file on pages of A4's shape, with the systems of its strip.
-
-    Raises
-    ------
-    SfpipeError
-        As `read_document` and `draw_systems`.
-    """
-    root, score = read_document(source.name, source.read_bytes())
-    mend(root, score)
-    return draw_document(tostring(root, encoding="unicode"), params)
 
 
 def draw_document(music: str, params: PianoParams) -> list[DrawnPage]:

@@ -35,10 +35,8 @@ from sfpipe.notation.playback import (
     Sound,
     TempoMap,
     distinct,
-    sounding_heads,
+    play_as_printed,
     sounding_notes,
-    tempo_map,
-    unfold,
 )
 from sfpipe.notation.score import Score
 from sfpipe.params import EngraveParams
@@ -110,15 +108,8 @@ class _Places:
 
 
 def _read(score: Score, params: EngraveParams) -> _Reading:
-    played = unfold(score, range(len(score.bars)))
-    tempo, marked = tempo_map(played, params.piano.notes_per_minute)
-    heads = sounding_heads(played, tempo)
+    heads, tempo, marked = play_as_printed(score, params.piano.notes_per_minute)
     return _Reading(heads, distinct(sounding_notes(heads)), tempo, marked)
-
-
-def _name(head: Head) -> str:
-    """The note's id, without the number of the pass."""
-    return head.id.rpartition("-")[0]
 
 
 def _place(music: _Reading, layouts: list[Layout], rasters: list[Raster]) -> _Places:
@@ -127,7 +118,7 @@ def _place(music: _Reading, layouts: list[Layout], rasters: list[Raster]) -> _Pl
         for number, (layout, raster) in enumerate(zip(layouts, rasters, strict=True), 1)
         for name, place in layout.heads.items()
     }
-    printed = [_name(head) for head in music.heads if head.printed]
+    printed = [head.note for head in music.heads if head.printed]
     lost = [name for name in printed if name not in places]
     if len(lost) > (1 - MIN_PLACED) * len(printed):
         raise SfpipeError(f"{len(lost)} of its {len(printed)} printed notes have no head")
@@ -137,7 +128,7 @@ def _place(music: _Reading, layouts: list[Layout], rasters: list[Raster]) -> _Pl
 def _head_rows(music: _Reading, placed: _Places) -> list[tuple[Any, ...]]:
     rows = []
     for head in music.heads:
-        name = _name(head)
+        name = head.note
         if not head.printed or name not in placed.places:
             continue
         system, x, y, hollow = placed.places[name]
@@ -175,7 +166,7 @@ def _description(
     drawn = {
         (h.onset, h.midi_pitch)
         for h in music.heads
-        if not h.tied and h.printed and _name(h) in placed.places
+        if not h.tied and h.printed and h.note in placed.places
     }
     return {
         **describe(piece, params.piano.staff_space_px, music.tempo, marked=music.tempo_marked),
