@@ -30,6 +30,11 @@ MEMORY = 6 << 30  # bytes that reading one may take
 MOST_SCORES = 24  # kept at once
 UNUSED_S = 3600.0  # after which a score that nobody follows is forgotten
 _LONGEST_SUFFIX = 12
+# Of Verovio's pictures: straight thin lines, which else lie between two rows of the screen.
+_CRISP = (
+    "<style>.staff>path,.barLine path,.stem path,.ledgerLines path"
+    "{shape-rendering:crispEdges}</style>"
+)
 
 
 class TooLargeError(SfpipeError):
@@ -180,6 +185,12 @@ def describe_score(page_set: PageSet, key: str, shown: str) -> dict[str, Any]:
         "start": {"page": at.page, "x": at.x, "y_top": at.y_top, "y_bottom": at.y_bottom},
         "notes": list(page_set.notes),
     }
+
+
+def crisp(svg: str) -> str:
+    """A page in which all staff lines are equally dark, on coarse screens, too."""
+    head, mark, rest = svg.partition(">")
+    return f"{head}{mark}{_CRISP}{rest}"
 
 
 def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.following.registry import load_follower
 from sfpipe.live.engine import LiveEngine
 from sfpipe.live.guard import PICTURE_POLICY, SameOrigin
-from sfpipe.live.scores import UPLOAD, ScoreShelf, SharedScore, TooLargeError
+from sfpipe.live.scores import UPLOAD, ScoreShelf, SharedScore, TooLargeError, crisp
 from sfpipe.live.session import LiveSession
 from sfpipe.pages.read import read_pages
 
@@ -137,8 +137,9 @@ class LiveServer:
         if score is None or not 0 <= number < len(score.page_set.pages):
             return Response(status_code=404)
         page = score.page_set.pages[number]
+        content = crisp(page.svg) if page.svg else page.image
         headers = {"content-security-policy": PICTURE_POLICY}
-        return Response(page.svg or page.image, media_type=page.media_type, headers=headers)
+        return Response(content, media_type=page.media_type, headers=headers)
 
     async def follow(self, websocket: WebSocket) -> None:
         """One tab that follows a score."""

@@ -250,6 +250,31 @@ def test_it_scrolls_ahead(browser, served, tune):
     tab.context.close()
 
 
+def music_on_screen(tab):
+    """Left and right end of the first system, px of the screen."""
+    return tab.evaluate(
+        """() => {
+            const {score} = window.sfpipe.view, s = score.systems[0];
+            const page = document.querySelector(".page").getBoundingClientRect();
+            return [s.left, s.right].map(x => page.left + x / score.pages[0].width * page.width);
+        }"""
+    )
+
+
+def test_a_large_page_moves_with_the_cursor(browser, served, tune):
+    tab = open_page(browser, served[0], viewport={"width": 390, "height": 844})
+    send_score(tab, tune)
+    tab.select_option("#mode", "large")
+    left, right = music_on_screen(tab)
+    assert right - left > 1.5 * 390
+    for share in (0.1, 0.5, 0.95):
+        place_at(tab, 0, share)
+        tab.wait_for_timeout(800)
+        cursor = tab.locator(".cursor").bounding_box()
+        assert 0 < cursor["x"] < 390, share
+    tab.context.close()
+
+
 @pytest.mark.parametrize("width", [390, 820, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_the_screen(browser, served, tune, width, scheme):
@@ -260,6 +285,8 @@ def test_it_fits_the_screen(browser, served, tune, width, scheme):
     for name in ("#start", "#open", "#restart", "#mode"):
         box = tab.locator(name).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 36
+    left, right = music_on_screen(tab)
+    assert left >= 0 and right <= width and right - left > 0.85 * min(width, 1000)
     for state in ("Waiting for the first note", "Lost: tap where you are"):
         tab.evaluate("text => { document.getElementById('state').textContent = text; }", state)
         box = tab.locator("#state").bounding_box()

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import struct
 import time
 import urllib.error
@@ -68,7 +69,8 @@ def test_pages_and_scripts_are_sent_and_load_nothing_from_elsewhere(sent):
         assert b"http://" not in content.replace(b'"http://www.w3.org/2000/svg"', b"")
         assert b"https://" not in content
     status, picture, headers = get(address, score["pages"][0]["url"][1:])
-    assert (status, headers.get_content_type()) == (200, "image/svg+xml") and b"<svg" in picture
+    assert (status, headers.get_content_type()) == (200, "image/svg+xml")
+    assert re.match(rb"<svg [^>]*><style>[^<]*crispEdges[^<]*</style>", picture)
     assert headers["content-security-policy"].endswith("sandbox")
     assert get(address, "scores/none/pages/0")[0] == 404
     assert get(address, f"scores/{score['key']}/pages/9")[0] == 404

@@ -47,6 +47,7 @@ function show(found) {
   score = found;
   $("welcome").hidden = true;
   document.title = `${score.name} · sfpipe`;
+  $("name").textContent = score.name.replace(/\.\w+$/, "");
   view.show(score);
   const example = score.name === "minuet.musicxml";
   $("source").querySelector("[value=example]").hidden = !example;

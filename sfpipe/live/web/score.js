@@ -2,7 +2,8 @@
 
 const AHEAD = 0.55;      // of the last system of a page, from which the next page is shown
 const SCROLL_AHEAD = 0.6; // of a system, from which it scrolls on
-const NARROW = 600, NARROW_ZOOM = 1.7; // px: on a phone a page is wider than the screen
+const NARROW = 900, BESIDE = 0.035; // px: on a phone or tablet white margins are out of sight
+const LARGE = 1.7;       // times as wide as the screen
 const MANUAL_MS = 6000;  // after a hand has turned or scrolled, so long nothing moves by itself
 
 export class ScoreView {
@@ -83,8 +84,8 @@ export class ScoreView {
 
   follow() {
     if (performance.now() < this.manualUntil) return;
-    if (this.mode === "scroll") this.scroll();
-    else this.turn();
+    if (this.paged) this.turn();
+    else this.scroll();
   }
 
   scroll() {
@@ -99,8 +100,8 @@ export class ScoreView {
     const top = Math.min(this.topOf(systems[index]) - 0.34 * this.stand.clientHeight,
                          this.topOf(systems[this.at.system]) - 0.08 * this.stand.clientHeight);
     const box = this.pages[this.at.page];
-    // On a phone the page is wider than the screen: what comes next is to the right.
-    const x = this.at.x / this.score.pages[this.at.page].width * box.clientWidth;
+    // Of a large page a part is out of sight: what comes next is to the right.
+    const x = box.offsetLeft + this.at.x / this.score.pages[this.at.page].width * box.clientWidth;
     const left = zoomed ? Math.max(x - 0.3 * this.stand.clientWidth, 0) : 0;
     const jump = Math.abs(left - this.stand.scrollLeft) < 40;
     this.stand.scrollTo({top: Math.max(top, 0), left, behavior: jump ? "instant" : "smooth"});
@@ -137,9 +138,8 @@ export class ScoreView {
   // A foot pedal, an arrow key.
   step(by) {
     this.byHand();
-    if (this.mode === "scroll")
-      this.stand.scrollBy({top: by * 0.8 * this.stand.clientHeight});
-    else this.turnTo(this.shown + by);
+    if (this.paged) this.turnTo(this.shown + by);
+    else this.stand.scrollBy({top: by * 0.8 * this.stand.clientHeight});
   }
 
   byHand() {
@@ -155,22 +155,41 @@ export class ScoreView {
     if (this.at) this.follow();
   }
 
+  get paged() {
+    return this.mode === "page" || this.mode === "half";
+  }
+
   layout() {
-    const paged = this.mode !== "scroll";
-    this.stand.classList.toggle("paged", paged);
-    const {clientWidth: width, clientHeight: height} = this.stand;
-    this.zoom = !paged && width < NARROW ? NARROW_ZOOM : 1;
-    this.stand.style.setProperty("--zoom", this.zoom);
+    const {paged, stand} = this, {clientWidth: width, clientHeight: height} = stand;
+    const narrow = width < NARROW;
+    this.zoom = this.mode === "large" ? LARGE : 1;
+    stand.classList.toggle("paged", paged);
+    stand.classList.toggle("narrow", narrow && !paged && this.zoom === 1);
     this.pages.forEach((box, i) => {
-      const page = this.score.pages[i];
-      const scale = Math.min(width / page.width, height / page.height);
-      const w = page.width * scale, h = page.height * scale;
-      Object.assign(box.style, paged
-        ? {width: w + "px", height: h + "px", left: (width - w) / 2 + "px", top: (height - h) / 2 + "px"}
-        : {width: "", height: "", left: "", top: ""});
+      const page = this.score.pages[i], music = narrow ? this.music(i) : [0, page.width];
+      const wide = music[1] - music[0];
+      let scale = this.zoom * (narrow ? width : Math.min(width - 24, 1000)) / wide;
+      let left = -music[0] * scale, top = 0;
+      if (paged) {
+        scale = Math.min(width / wide, height / page.height);
+        left = (width - wide * scale) / 2 - music[0] * scale;
+        top = (height - page.height * scale) / 2;
+      }
+      const px = {width: page.width * scale, height: page.height * scale, left, top};
+      if (!paged) Object.assign(px, {left: null, top: null, marginLeft: narrow ? left : null});
+      for (const name of ["width", "height", "left", "top", "marginLeft"])
+        box.style[name] = px[name] == null ? "" : px[name] + "px";
     });
     if (paged) this.turnTo(this.shown);
     this.scrolled = false;
+  }
+
+  // From where to where there is music on a page, and a little beside it.
+  music(page) {
+    const {width} = this.score.pages[page], beside = BESIDE * width;
+    const systems = this.score.systems.filter(system => system.page === page);
+    return [Math.max(Math.min(...systems.map(s => s.left)) - beside, 0),
+            Math.min(Math.max(...systems.map(s => s.right)) + beside, width)];
   }
 
   click(event, page) {
