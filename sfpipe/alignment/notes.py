@@ -110,7 +110,7 @@ class Match:
 
 
 def read_score_notes(path: Path) -> WrittenScore:
-    """Notes and bars of a MusicXML or ``.mxl`` file.
+    """Notes and bars of a MusicXML, ``.mxl`` or MEI file.
 
     Raises
     ------

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name
-from sfpipe.notation.files import ABC_SUFFIXES, MIDI_SUFFIXES, XML_SUFFIXES
+from sfpipe.notation.files import ABC_SUFFIXES, DOCUMENT_SUFFIXES, MIDI_SUFFIXES
 
 CONDITION = "recording"
 CONDITIONS = ("direct", "room")  # by the ending of a name
 MATCH_SUFFIX = ".match"
 # The first of them is the score, if a folder holds several.
-PRINTED = (*XML_SUFFIXES, ".mei", ".ly", *ABC_SUFFIXES)
+PRINTED = (*DOCUMENT_SUFFIXES, ".ly", *ABC_SUFFIXES)
 SCORE_SUFFIXES = (*PRINTED, *MIDI_SUFFIXES)
 
 

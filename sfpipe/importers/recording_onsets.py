@@ -34,7 +34,7 @@ from sfpipe.engraving.files import NoteHeads, read_noteheads
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256, write_json
 from sfpipe.importers.recording_folders import Take
-from sfpipe.notation.files import XML_SUFFIXES
+from sfpipe.notation.files import DOCUMENT_SUFFIXES
 from sfpipe.real_performances.conditions import Voice
 from sfpipe.real_performances.sound_alignment import Estimate, estimate_onsets
 from sfpipe.store.schema import FPS, SAMPLE_RATE
@@ -117,7 +117,7 @@ def _by_notes(
         (take.midi, lambda path: by_heads(_played(path))),
     ]
     score = recording.score
-    if score is not None and score.suffix.lower() in XML_SUFFIXES:
+    if score is not None and score.suffix.lower() in DOCUMENT_SUFFIXES:
         written = read_score_notes(score)
         ways = [
             (take.match, lambda path: _by_names(read_match(path), written, heads)),

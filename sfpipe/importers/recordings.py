@@ -25,7 +25,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.files import remove_made, remove_others
 from sfpipe.importers.recording_folders import PieceFolder, survey, survey_piece
 from sfpipe.importers.recording_onsets import Recording, read_performance
-from sfpipe.notation.files import XML_SUFFIXES
+from sfpipe.notation.files import MEI_SUFFIXES, XML_SUFFIXES
 from sfpipe.parallel import map_pieces
 from sfpipe.params import Params
 from sfpipe.paths import Paths
@@ -228,7 +228,8 @@ def _draw(
 def _piece(piece: PieceFolder, folder: Path, melody: bool) -> Piece:
     source = piece.score
     assert source is not None
-    whole = source.suffix.lower() in (*XML_SUFFIXES, ".mei") and not melody
+    suffix = source.suffix.lower()
+    whole = suffix in MEI_SUFFIXES or (suffix in XML_SUFFIXES and not melody)
     return Piece(
         id=piece.name,
         title=piece.name,

@@ -1,4 +1,4 @@
-"""Files of melodies by their suffix: ABC, MusicXML, ``.mxl``, MIDI."""
+"""Files of scores by their suffix: melodies in ABC, MusicXML, MIDI; whole scores also in MEI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import PurePath
 from xml.etree.ElementTree import Element
 
 from sfpipe.errors import SfpipeError
-from sfpipe.notation import musicxml
+from sfpipe.notation import mei, musicxml
 from sfpipe.notation.abc import read_abc
 from sfpipe.notation.abc_text import decode, split_tunes
 from sfpipe.notation.midi_melody import read_midi
@@ -19,6 +19,8 @@ ABC_SUFFIXES = (".abc",)
 XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 MIDI_SUFFIXES = (".mid", ".midi")
 SUFFIXES = ABC_SUFFIXES + XML_SUFFIXES + MIDI_SUFFIXES
+MEI_SUFFIXES = (".mei",)
+DOCUMENT_SUFFIXES = XML_SUFFIXES + MEI_SUFFIXES  # of whole scores
 
 
 def read_score(name: str, content: bytes, header: bytes | None = None) -> Score:
@@ -50,13 +52,17 @@ def read_score(name: str, content: bytes, header: bytes | None = None) -> Score:
 
 
 def read_document(name: str, content: bytes) -> tuple[Element, Score]:
-    """The document in a MusicXML or ``.mxl`` file, and the whole score that it says.
+    """The document in a MusicXML, ``.mxl`` or MEI file, and the whole score that it says.
 
     Raises
     ------
     SfpipeError
-        If the file cannot be read as MusicXML, or asks for what is not supported.
+        If the file cannot be read as what its suffix says, or asks for what is not supported.
     """
+    if PurePath(name).suffix.lower() in MEI_SUFFIXES:
+        with _reading(name, "MEI"):
+            root = parse(content)
+            return root, mei.read_document(root)
     with _reading(name, "MusicXML"):
         root = parse(unpack_mxl(content) if name.lower().endswith(".mxl") else content)
         return root, musicxml.read_document(root)

@@ -141,9 +141,7 @@ def read_document(root: Element) -> Score:
     bars, words = _together(readers)
     if not any(e.notes for bar in bars for e in bar.events):
         raise SfpipeError("holds no notes")
-    if not any(set(bar.jumps) & {"dacapo", "dalsegno"} for bar in bars):
-        for bar, signs in zip(bars, words, strict=True):
-            bar.jumps |= signs
+    keep_signs(bars, words)
     for number, bar in enumerate(bars, 1):
         bar.number = number
     beamed = any(e.beam for b in bars for e in b.events)
@@ -154,6 +152,18 @@ def staves_of(part: Element) -> int:
     """Number of a part's staves, also where ``<staves>`` is missing."""
     told = [e.text for name in ("staves", "staff") for e in part.iter(name)]
     return max([1, *(int(text) for text in told if text and text.strip().isdigit())])
+
+
+def jumps_in_words(text: str) -> frozenset[str]:
+    """The jumps (`Bar.jumps`) that a direction asks for in words."""
+    return frozenset(name for pattern, name in _WORDS if re.search(pattern, text.lower()))
+
+
+def keep_signs(bars: Sequence[Bar], words: Sequence[frozenset[str]]) -> None:
+    """Add the jumps that `words` ask for in each bar, unless signs ask for any."""
+    if not any(set(bar.jumps) & {"dacapo", "dalsegno"} for bar in bars):
+        for bar, signs in zip(bars, words, strict=True):
+            bar.jumps |= signs
 
 
 def _name_notes(root: Element) -> None:
@@ -356,10 +366,7 @@ class _Part:
                 self._tempo(found, at, Fraction(number[0]) * quarters, said=False)
         for kind in element.iter("direction-type"):
             found.words |= {n for n in ("segno", "coda") if kind.find(n) is not None}
-            text = " ".join(w.text or "" for w in kind.findall("words")).lower()
-            for pattern, name in _WORDS:
-                if re.search(pattern, text):
-                    found.words.add(name)
+            found.words |= jumps_in_words(" ".join(w.text or "" for w in kind.findall("words")))
 
     def _tempo(self, found: _Measure, at: Fraction, pace: Fraction, *, said: bool) -> None:
         """A tempo; what `<sound>` says counts more than what is printed beside it."""

@@ -16,7 +16,12 @@ from sfpipe.engraving.verovio.draw import DrawnPage, draw_document
 from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.svg import DrawnSystem
 from sfpipe.errors import SfpipeError
-from sfpipe.notation.files import ABC_SUFFIXES, MIDI_SUFFIXES, XML_SUFFIXES, read_document
+from sfpipe.notation.files import (
+    ABC_SUFFIXES,
+    DOCUMENT_SUFFIXES,
+    MIDI_SUFFIXES,
+    read_document,
+)
 from sfpipe.notation.playback import TICKS, Head, TempoMap, play_as_printed
 from sfpipe.pages.limits import Limits
 from sfpipe.pages.page_set import KnownOnsets, Page, PageSet, PageSystem, strip_format
@@ -24,19 +29,18 @@ from sfpipe.pages.staff_lines import LINES, StaffCurve
 from sfpipe.pages.strip import OVERSAMPLING, straighten
 from sfpipe.params import EngraveParams, override
 
-MEI_SUFFIXES = (".mei",)
 MELODY_SUFFIXES = ABC_SUFFIXES + MIDI_SUFFIXES
-NOTATION_SUFFIXES = XML_SUFFIXES + MELODY_SUFFIXES + MEI_SUFFIXES
+NOTATION_SUFFIXES = DOCUMENT_SUFFIXES + MELODY_SUFFIXES
 PARAMS = EngraveParams()
 
 
 @dataclass(frozen=True)
 class _Music:
-    """A document for Verovio, and what it sounds like, where that is known."""
+    """A document for Verovio, and what it sounds like."""
 
     document: str
     heads: Mapping[str, Head]
-    tempo: TempoMap | None
+    tempo: TempoMap
     spacing: tuple[float, float]
 
 
@@ -66,11 +70,6 @@ def _read(path: Path) -> _Music:
         melody = read_melody(path, None, PARAMS)
         named = {head.id: head for head in melody.heads}
         return _Music(write_mei(melody.score), named, melody.tempo, melody_spacing)
-    if suffix in MEI_SUFFIXES:
-        try:
-            return _Music(path.read_bytes().decode("utf-8-sig"), {}, None, piano_spacing)
-        except UnicodeDecodeError:
-            raise SfpipeError("is not MEI in UTF-8", file=path) from None
     root, score = read_document(path.name, path.read_bytes())
     mend(root, score)
     heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
@@ -104,7 +103,7 @@ def _page_set(
         images += [part.image for part in parts]
         pages.append(Page(round(page.width), round(page.height), index + 1, svg=page.svg))
     layouts = [layout for page in drawn for layout in page.systems]
-    onsets = _onsets(music, layouts, systems) if music.tempo else None
+    onsets = _onsets(music, layouts, systems)
     return PageSet(
         pages=tuple(pages),
         systems=tuple(systems),
@@ -154,7 +153,6 @@ def _onsets(
     music: _Music, layouts: list[DrawnSystem], systems: list[PageSystem]
 ) -> KnownOnsets | None:
     """Where the struck heads are in the strip, one place for what begins together."""
-    assert music.tempo is not None
     places: dict[int, list[tuple[float, float]]] = {}
     for layout, system in zip(layouts, systems, strict=True):
         for name, (x, y) in layout.heads.items():

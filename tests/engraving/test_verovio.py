@@ -1,6 +1,8 @@
 """Whole scores drawn by Verovio: heads by the file's ids, at the times of the score."""
 
 import hashlib
+import itertools
+import re
 from xml.etree.ElementTree import tostring
 
 import numpy as np
@@ -14,7 +16,7 @@ from sfpipe.engraving.files import read_description, read_image, read_noteheads,
 from sfpipe.engraving.verovio.draw import draw_document, draw_systems
 from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.piece import engrave_score
-from sfpipe.engraving.verovio.toolkit import FONTS, STAFF_SPACE
+from sfpipe.engraving.verovio.toolkit import FONTS, STAFF_SPACE, toolkit
 from sfpipe.errors import SfpipeError
 from sfpipe.notation.musicxml import parse, read_document
 from sfpipe.params import CleanParams, EngraveParams, PianoParams
@@ -66,9 +68,9 @@ def draw(text, **params):
     return places, np.array(layout.lines) / STAFF_SPACE, layout
 
 
-def engraved(tmp_path, text, name="piece"):
+def engraved(tmp_path, text, name="piece", suffix=".musicxml"):
     (tmp_path / "raw").mkdir(exist_ok=True)
-    source = tmp_path / "raw" / f"{name}.musicxml"
+    source = tmp_path / "raw" / f"{name}{suffix}"
     source.write_text(text, "utf-8")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     piece = Piece(name, name, "test", source.name, digest, "own", engine="verovio")
@@ -107,6 +109,22 @@ def test_the_engraved_piece_passes_the_checks_of_piano_music(tmp_path):
     assert len(midi.notes) == 120
     about = read_description(folder)
     assert about["heads_placed"] == 120 and about["tempo"]["quarters_per_minute"] == 60
+
+
+def test_mei_of_the_same_piece_gives_the_same_heads_at_the_same_times(tmp_path):
+    numbers = itertools.count()
+    text = score(*[RIGHT + LEFT] * 6)
+    text = re.sub(r'<note id="\w+"', lambda _: f'<note id="n{next(numbers)}"', text)
+    heads = read_noteheads(engraved(tmp_path, text))
+    program = toolkit()
+    program.loadData(text)
+    mei = program.getMEI({"removeIds": False})
+    assert "<label" in mei
+    other = read_noteheads(engraved(tmp_path, mei, "other", ".mei"))
+    for name in ("system", "onset_s", "midi_pitch", "staff", "hollow", "id"):
+        assert np.array_equal(getattr(heads, name), getattr(other, name)), name
+    assert np.abs(heads.x_px - other.x_px).max() < 0.01
+    assert np.abs(heads.y_px - other.y_px).max() < 0.01
 
 
 def test_notes_of_a_bar_are_drawn_once_however_often_it_is_played(tmp_path):

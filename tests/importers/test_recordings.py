@@ -190,7 +190,22 @@ LILYPOND = """\\version "2.24.0"
 ABC = "X:1\nT:tune\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n"
 
 
-@pytest.mark.parametrize(("name", "content"), [("tune.abc", ABC), ("tune.ly", LILYPOND)])
+MEI = """<mei xmlns="http://www.music-encoding.org/ns/mei"><music><body><mdiv><score>
+<scoreDef meter.count="4" meter.unit="4" midi.bpm="120"><staffGrp><staffDef n="1" lines="5"
+clef.shape="G" clef.line="2"><label>Piano</label></staffDef></staffGrp></scoreDef><section>"""
+MEI += "".join(
+    f'<measure><staff n="1"><layer>{notes}</layer></staff></measure>'
+    for notes in (
+        "".join(f'<note pname="{name}" oct="{octave}" dur="4"/>' for name in order)
+        for order, octave in (("cdef", 4), ("gabg", 4), ("ceag", 5), ("fedc", 4))
+    )
+)
+MEI += "</section></score></mdiv></body></music></mei>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("tune.abc", ABC), ("tune.ly", LILYPOND), ("tune.mei", MEI)]
+)
 def test_scores_of_other_kinds(tmp_path, params, soundfont, lilypond, name, content):
     piece = tmp_path / "in" / "tune"
     piece.mkdir(parents=True)

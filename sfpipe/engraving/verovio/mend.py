@@ -1,4 +1,4 @@
-"""MusicXML made ready for drawing: what programs leave out and Verovio needs."""
+"""MusicXML and MEI made ready for drawing: what programs leave out and Verovio needs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ def mend(root: Element, score: Score) -> None:
     - ``<staves>`` is added to parts that use several staves without saying so;
     - notes are beamed by the beat if the document has no beams at all;
     - names of parts are taken out: they would be printed before the first system.
+
+    Of MEI, which tells staves and beams, the names alone are taken out.
     """
+    for name in ("label", "labelAbbr"):
+        for element in [e for e in root.iter() if e.find(name) is not None]:
+            for child in element.findall(name):
+                element.remove(child)
     for part in root.findall("part"):
         _tell_staves(part)
     for name in ("part-name", "part-abbreviation"):

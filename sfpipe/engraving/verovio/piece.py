@@ -1,4 +1,4 @@
-"""One whole score in MusicXML -> systems, MIDI and note heads in ``out/<piece>``.
+"""One whole score in MusicXML or MEI -> systems, MIDI and note heads in ``out/<piece>``.
 
 Heads are found by the ids of the file's notes; times come from the score (`sfpipe.notation`),
 never from Verovio, and each bar is played once, as it is printed.
