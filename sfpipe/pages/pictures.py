@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from sfpipe.errors import SfpipeError
+from sfpipe.pages.beginning import first_note
 from sfpipe.pages.grouping import group_staves, joining_lines
 from sfpipe.pages.limits import Limits
 from sfpipe.pages.page_set import Page, PageSet, strip_format
@@ -21,7 +22,6 @@ from sfpipe.pages.strip import Straightened, straighten
 COARSEST = 5.0  # px of staff space: below, heads are blots
 ENOUGH = 8.0  # px of staff space at which a page of a PDF need not be drawn again
 LEVEL = 0.04  # degrees: a page that is turned less stays as it is
-FIRST_NOTE = 8.0  # staff spaces from the start of a piece to its first note
 SHARPER = "scan it at 200 dpi or more, or take the photo from nearer"
 
 
@@ -140,7 +140,7 @@ def _joined(
         strip=np.hstack([part.image for part in parts]),
         staves_per_system=count,
         staff_space_px=space,
-        start_px=FIRST_NOTE * space,
+        start_px=first_note(parts[0].image, space),
         source=path.name,
         notes=tuple(notes),
     )

@@ -94,9 +94,11 @@ def _place(
     expected = plane[0] + plane[1] * x + plane[2] * middle
     if abs(np.median(spaces / expected) - 1) < ODD:
         spaces = expected
-    # Along the lines, which may rise, as far as they are apart there.
-    steps = np.hypot(np.diff(x), np.diff(middle)) * target / ((spaces[1:] + spaces[:-1]) / 2)
-    along = np.concatenate([[0.0], np.cumsum(steps)])
+    # Along the lines, which may rise. What is twice as far away is seen half as high, and a
+    # quarter as wide: once for the distance and once for the slant.
+    lengths, sizes = np.hypot(np.diff(x), np.diff(middle)), (spaces[1:] + spaces[:-1]) / 2
+    steps = lengths / sizes**2 * ((lengths / sizes).sum() / (lengths / sizes**2).sum())
+    along = np.concatenate([[0.0], np.cumsum(steps * target)])
     width = max(round(along[-1]), 1)
     along *= width / along[-1]
     rows = [0.0]

@@ -170,7 +170,11 @@ def _placed(score: Placement, system: PlacedSystem) -> TrueSystem:
 
 
 def head_errors(pages: PageSet, page: PrintedPage, photo: Photo, dpi: float) -> np.ndarray:
-    """How far along the strip heads are from where they should be, staff spaces."""
+    """How far along the strip heads are from where they should be, staff spaces.
+
+    Between both ends of their system: how long a slanted page is beside its height is not to be
+    seen in a photo of it, so that a system may come out longer or shorter, `lengths`.
+    """
     errors = []
     for system, true in zip(pages.systems, page.systems, strict=True):
         points = photo.points(np.array(true.heads) * dpi / 25.4 - 0.5)
@@ -178,6 +182,19 @@ def head_errors(pages: PageSet, page: PrintedPage, photo: Photo, dpi: float) -> 
         if moved is not None:
             points = cv2.perspectiveTransform(points[None], moved)[0]
         x = np.array([system.strip_point(*point)[0] for point in points]) - system.strip_start
-        expected = (np.array(true.heads)[:, 0] - true.left) / true.space
-        errors.append(np.abs(x / pages.staff_space_px - expected))
+        share = x / (system.strip_end - system.strip_start)
+        expected = (np.array(true.heads)[:, 0] - true.left) / (true.right - true.left)
+        errors.append(np.abs(share - expected) * (true.right - true.left) / true.space)
     return np.concatenate(errors)
+
+
+def lengths(pages: PageSet, page: PrintedPage) -> np.ndarray:
+    """Lengths of the systems in the strip as shares of the printed ones, in staff spaces."""
+    return np.array(
+        [
+            (system.strip_end - system.strip_start)
+            / pages.staff_space_px
+            / ((true.right - true.left) / true.space)
+            for system, true in zip(pages.systems, page.systems, strict=True)
+        ]
+    )

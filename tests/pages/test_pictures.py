@@ -10,7 +10,7 @@ from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
 from tests.pages.degrade import KINDS, Photo, degrade
 from tests.pages.music import musicxml
-from tests.pages.printed import PrintedPage, head_errors, verovio_pages
+from tests.pages.printed import FONTS, PrintedPage, head_errors, lengths, verovio_pages
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def test_all_systems_of_a_clean_page(kind, dpi, request, tmp_path):
     assert pages.strip.shape[0] == {"piano": 200, "melody": 40}[kind]
     photo = Photo(page.image(dpi))
     assert np.quantile(head_errors(pages, page, photo, dpi), 0.99) < 0.5
+    np.testing.assert_allclose(lengths(pages, page), 1, atol=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,6 +47,19 @@ def test_degraded_pages(kind, piano, tmp_path):
     pages = read(tmp_path / "page.png", photo.image)
     assert len(pages.systems) == len(piano.systems)
     assert pages.staves_per_system == 2
+    assert np.quantile(head_errors(pages, piano, photo, 200), 0.99) < 0.5
+
+
+@pytest.mark.parametrize("font", FONTS)
+@pytest.mark.parametrize("staves", [1, 2])
+def test_music_begins_at_its_first_note(font, staves, tmp_path):
+    """Four bars in common time: a bar of eighths begins at the leftmost head of the page."""
+    page = verovio_pages(musicxml(4, staves=staves, seed=staves), font)[0]
+    pages = read(tmp_path / "page.png", page.image(200))
+    first = np.array(min(page.systems[0].heads)) * 200 / 25.4 - 0.5
+    # The origin of a head's glyph is its left end.
+    expected = pages.systems[0].strip_point(*first)[0] + 0.6 * pages.staff_space_px
+    assert pages.start_px == pytest.approx(expected, abs=pages.staff_space_px)
 
 
 def test_the_strip_is_as_the_engravers(piano, tmp_path):
