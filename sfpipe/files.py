@@ -23,7 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 _FULL_BELOW = 64 << 10  # bytes free
 _LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes are added
-MOST_TEXT = 16 << 20  # bytes of JSON and CSV: in memory it is up to thirty times as much
+MOST_BYTES = 16 << 20  # of JSON, CSV and scores: in memory it is up to thirty times as much
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control characters, breaks, half pairs
 
 Schema = TypeVar("Schema")
@@ -260,11 +260,33 @@ def read_text(path: str | Path) -> str:
     ValueError
         If it has more than 16 MiB, or is not UTF-8.
     """
+    return _whole(path, MOST_BYTES).decode("utf-8")
+
+
+def read_bytes(path: str | Path, *, remedy: str, most: int = MOST_BYTES) -> bytes:
+    """The content of a file that is read as a whole.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, cannot be read or has more than `most` bytes.
+    """
+    try:
+        return _whole(path, most)
+    except FileNotFoundError:
+        raise SfpipeError("no such file", file=path, remedy=remedy) from None
+    except OSError as error:
+        raise SfpipeError(f"cannot be read ({error.strerror})", file=path, remedy=remedy) from None
+    except ValueError as error:
+        raise SfpipeError(str(error), file=path, remedy="put less into one file") from None
+
+
+def _whole(path: str | Path, most: int) -> bytes:
     with open(path, "rb") as file:
-        content = file.read(MOST_TEXT + 1)
-    if len(content) > MOST_TEXT:
-        raise ValueError(f"has more than {MOST_TEXT >> 20} MiB")
-    return content.decode("utf-8")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"has more than {most >> 20} MiB")
+    return content
 
 
 class _Rows(csv.DictReader):
@@ -308,10 +330,12 @@ def parsing(source: Path, remedy: str) -> Iterator[None]:
     Raises
     ------
     SfpipeError
-        If the file is missing, or the block raises anything.
+        If the file is missing or has more than 16 MiB, or the block raises anything.
     """
     if not source.is_file():
         raise SfpipeError("no such file", file=source, remedy="run: sfpipe download")
+    if source.stat().st_size > MOST_BYTES:
+        raise SfpipeError(f"has more than {MOST_BYTES >> 20} MiB", file=source, remedy=remedy)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError, optional
-from sfpipe.files import parsing
+from sfpipe.files import parsing, read_bytes
 from sfpipe.notation.files import read_document
 from sfpipe.notation.playback import TICKS, play_as_printed
 from sfpipe.notation.score import Bar, Score
@@ -117,9 +117,8 @@ def read_score_notes(path: Path) -> WrittenScore:
     SfpipeError
         If it cannot be read or holds no notes.
     """
-    if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy="run: sfpipe download")
-    return written_score(read_document(str(path), path.read_bytes())[1])
+    content = read_bytes(path, remedy="run: sfpipe download")
+    return written_score(read_document(str(path), content)[1])
 
 
 def written_score(score: Score) -> WrittenScore:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sfpipe.datasets.dataset import Dataset, Request
 from sfpipe.datasets.tunes import Tune, read_tune, slug
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.notation.abc_text import decode, header, split_tunes
 from sfpipe.notation.files import ABC_SUFFIXES, SUFFIXES
 
@@ -40,7 +41,7 @@ def folder_tunes(folder: Path) -> tuple[list[Tune], dict[str, str]]:
     taken: set[str] = set()
     for path in paths:
         try:
-            content = path.read_bytes()
+            content = read_bytes(path, remedy="check who may read it")
             for title, suffix, part in _parts(path, content):
                 name = _free(slug("_".join([*path.relative_to(folder).parts[:-1], title])), taken)
                 source = f"{name}{suffix}"

@@ -26,7 +26,7 @@ from sfpipe.engraving.verovio.svg import Layout
 from sfpipe.engraving.verovio.toolkit import verovio_version
 from sfpipe.engraving.written import write_out
 from sfpipe.errors import SfpipeError
-from sfpipe.files import replacing
+from sfpipe.files import read_bytes, replacing
 from sfpipe.notation.files import read_score
 from sfpipe.notation.playback import TICKS, Head, TempoMap, heads, sounding_notes, tempo_map, unfold
 from sfpipe.notation.score import Score
@@ -94,10 +94,9 @@ def read_melody(source: Path, header: Path | None, params: EngraveParams) -> Mel
     SfpipeError
         If the file is missing or cannot be read, or its music cannot be written or is too long.
     """
-    for path in (source, header):
-        if path is not None and not path.is_file():
-            raise SfpipeError("no such file", file=path, remedy="run: sfpipe download")
-    read = read_score(source.name, source.read_bytes(), header.read_bytes() if header else None)
+    remedy = "run: sfpipe download"
+    fields = read_bytes(header, remedy=remedy) if header else None
+    read = read_score(source.name, read_bytes(source, remedy=remedy), fields)
     try:
         played = unfold(read)
         tempo, marked = tempo_map(played, params.notes_per_minute)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.stage import engrave_file, is_lilypond, seconds_of
 from sfpipe.errors import SfpipeError
-from sfpipe.files import remove_made, remove_others
+from sfpipe.files import remove_made, remove_others, sha256
 from sfpipe.importers.recording_folders import PieceFolder, survey, survey_piece
 from sfpipe.importers.recording_onsets import Recording, read_performance
 from sfpipe.notation.files import MEI_SUFFIXES, XML_SUFFIXES
@@ -235,7 +234,7 @@ def _piece(piece: PieceFolder, folder: Path, melody: bool) -> Piece:
         title=piece.name,
         split="test",
         source=str(source.relative_to(folder)),
-        sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        sha256=sha256(source),
         licence="own",
         engine="verovio" if whole else None,
     )

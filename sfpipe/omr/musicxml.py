@@ -16,9 +16,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.notation.musicxml import unpack_mxl
 from sfpipe.omr.notes import OmrNote
 
+_Struck = tuple[float, float, int, float]
 XSI = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 
@@ -52,17 +54,17 @@ def read_musicxml(files: Sequence[Path], extent_px: tuple[float, float]) -> list
     SfpipeError
         If a file is no MusicXML, or does not say how wide its measures are.
     """
-    scores = [_parse(file) for file in files]
-    measures = [_measures(score, file) for score, file in zip(scores, files, strict=True)]
+    read = [_read(file) for file in files]
+    measures = [places for places, _, _ in read]
     edges = [(m.left, m.left + m.width) for found in measures for m in found]
     left, right = min(a for a, _ in edges), max(b for _, b in edges)
     scale = (extent_px[1] - extent_px[0]) / max(right - left, 1e-6)
     notes: list[OmrNote] = []
     start = 0.0
-    for score, places in zip(scores, measures, strict=True):
-        for onset, duration, pitch, x in _struck(score, places):
+    for _, struck, length in read:
+        for onset, duration, pitch, x in struck:
             notes.append(OmrNote(start + onset, duration, pitch, extent_px[0] + (x - left) * scale))
-        start += float(score.highestTime)
+        start += length
     return sorted(notes, key=lambda n: (n.onset, n.midi_pitch))
 
 
@@ -76,21 +78,25 @@ def declare_prefix(content: bytes) -> bytes:
     return re.sub(rb"<score-(partwise|timewise)\b", rb"\g<0> " + XSI, content, count=1)
 
 
-def _parse(file: Path) -> Any:
+def _read(file: Path) -> tuple[list[Measure], list[_Struck], float]:
+    """The measures of a movement, its notes, and its length in quarters."""
     from music21 import converter, stream
 
     try:
-        content = file.read_bytes()
+        content = read_bytes(file, remedy="run Audiveris again")
         content = declare_prefix(unpack_mxl(content) if file.suffix == ".mxl" else content)
         # Text, not the file: music21 keeps a pickle of every file it parses.
         text = ElementTree.tostring(ElementTree.fromstring(content), encoding="unicode")
         score = converter.parse(text, format="musicxml")
+        if not isinstance(score, stream.Score) or not score.parts:
+            raise SfpipeError("is no MusicXML with parts", file=file)
+        measures = _measures(score, file)
+        return measures, list(_struck(score, measures)), float(score.highestTime)
+    except SfpipeError:
+        raise
     except Exception as error:
         # Damaged archives and music21 raise nearly anything.
         raise SfpipeError(f"is no readable MusicXML ({error})", file=file) from None
-    if not isinstance(score, stream.Score) or not score.parts:
-        raise SfpipeError("is no MusicXML with parts", file=file)
-    return score
 
 
 def _measures(score: Any, file: Path) -> list[Measure]:
@@ -116,7 +122,7 @@ def _measures(score: Any, file: Path) -> list[Measure]:
     return found
 
 
-def _struck(score: Any, places: Sequence[Measure]) -> Iterator[tuple[float, float, int, float]]:
+def _struck(score: Any, places: Sequence[Measure]) -> Iterator[_Struck]:
     """(onset, duration, MIDI pitch, x in tenths) of each note that is not the rest of a tie."""
     from music21 import stream
 

@@ -16,6 +16,7 @@ from sfpipe.engraving.verovio.draw import DrawnPage, draw_document
 from sfpipe.engraving.verovio.mend import mend
 from sfpipe.engraving.verovio.svg import DrawnSystem
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.notation.files import (
     ABC_SUFFIXES,
     DOCUMENT_SUFFIXES,
@@ -32,6 +33,7 @@ from sfpipe.params import EngraveParams, override
 MELODY_SUFFIXES = ABC_SUFFIXES + MIDI_SUFFIXES
 NOTATION_SUFFIXES = DOCUMENT_SUFFIXES + MELODY_SUFFIXES
 PARAMS = EngraveParams()
+REMEDY = "check who may read it"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,6 @@ def read_notation(path: Path, staves: int | None, limits: Limits) -> PageSet:
     """Read MusicXML, MEI, ABC or MIDI; as `sfpipe.pages.read.read_pages`."""
     if not path.is_file():
         raise SfpipeError("no such file", file=path)
-    if path.stat().st_size > limits.file_bytes:
-        raise SfpipeError(f"has more than {limits.file_bytes >> 20} MiB", file=path)
     try:
         music = _read(path)
         linear, non_linear = music.spacing
@@ -70,7 +70,7 @@ def _read(path: Path) -> _Music:
         melody = read_melody(path, None, PARAMS)
         named = {head.id: head for head in melody.heads}
         return _Music(write_mei(melody.score), named, melody.tempo, melody_spacing)
-    root, score = read_document(path.name, path.read_bytes())
+    root, score = read_document(path.name, read_bytes(path, remedy=REMEDY))
     mend(root, score)
     heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
     named = {head.note: head for head in heads if head.printed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import shutil
@@ -10,12 +11,15 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 import torch
+from PIL import Image
+from starlette.websockets import WebSocket
 
 from sfpipe import params
 from sfpipe.agents.agent import save_agent
@@ -35,6 +39,7 @@ from sfpipe.datasets.index import read_index, validate
 from sfpipe.engraving.files import read_description, read_noteheads, read_systems
 from sfpipe.engraving.lilypond.placement import read_placement
 from sfpipe.engraving.lilypond.source import decode, version_of
+from sfpipe.engraving.mei import write_mei
 from sfpipe.engraving.piece import is_done, read_melody
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.report import summary
@@ -44,9 +49,15 @@ from sfpipe.files import write_json
 from sfpipe.following.registry import load_follower
 from sfpipe.importers import msmd_npz, msmd_v1, tismir
 from sfpipe.importers.msmd_pages import unroll_pages
+from sfpipe.importers.recordings import import_recordings
 from sfpipe.inspection.report import write_report
+from sfpipe.live.engine import LiveEngine
+from sfpipe.live.server import EXAMPLE_SCORE
+from sfpipe.live.session import LiveSession
 from sfpipe.omr.musicxml import read_musicxml
+from sfpipe.pages.read import read_pages
 from sfpipe.params.loading import load_params
+from sfpipe.paths import Paths
 from sfpipe.publishing import publish
 from sfpipe.score.stage import scores, unroll_piece
 from sfpipe.store.bank import load_bank
@@ -60,6 +71,7 @@ from sfpipe.store.reader import (
     read_scores,
     strip_height,
 )
+from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.alignment.conftest import write_tiny
@@ -78,6 +90,8 @@ from tests.importers.test_tismir import write_piece
 from tests.notation.midi import midi_file
 from tests.notation.test_musicxml import ATTRIBUTES, TEMPO, document
 from tests.notation.test_random_edits import MEASURES, TRACK, TUNES
+from tests.pages.music import musicxml as printed_music
+from tests.pages.printed import verovio_pages
 from tests.pipeline.closure import ROOT
 from tests.store.test_stores import performance, score, scores_file, spectrograms_file
 from tests.tunes import engrave_toy
@@ -118,7 +132,11 @@ def melodies(folder: Path) -> None:
     xml = document(ATTRIBUTES + TEMPO + MEASURES[0], *MEASURES[1:])
     (folder / "a.musicxml").write_bytes(xml)
     (folder / "a.mid").write_bytes(midi_file(TRACK))
-    with zipfile.ZipFile(folder / "a.mxl", "w", zipfile.ZIP_DEFLATED) as box:
+    compress(xml, folder / "a.mxl")
+
+
+def compress(xml: bytes, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as box:
         root = '<container><rootfiles><rootfile full-path="s.xml"/></rootfiles></container>'
         box.writestr("META-INF/container.xml", root)
         box.writestr("s.xml", xml)
@@ -178,6 +196,96 @@ def recordings(folder: Path) -> None:
 
 def recording(path: Path) -> None:
     load_audio(path, tell=lambda line: None)
+
+
+# A user's own score and recordings
+
+
+def own_recordings(folder: Path) -> None:
+    written = write_tiny(folder)
+    (folder / "mine" / "tiny").mkdir(parents=True)
+    for name, path in (("score.musicxml", written.score), ("a.mid", written.midi)):
+        path.rename(folder / "mine" / "tiny" / name)
+    written.match.rename(folder / "mine" / "tiny" / "b.match")
+    sound = np.zeros(8 * SAMPLE_RATE, np.int16)
+    for onset in written.onset_s:
+        start = round(onset * SAMPLE_RATE)
+        sound[start : start + 8000] += (4000 * np.sin(np.arange(8000) / 9)).astype(np.int16)
+    for name in ("a.flac", "b.flac"):
+        write_flac(folder / "mine" / "tiny" / name, sound)
+
+
+def import_own(changed: list[Path]) -> None:
+    own, said = load_params(ROOT / "params.yaml"), []
+    import_recordings(HERE / "mine", own, Paths("own", HERE / "data"), jobs=1, tell=said.append)
+    if left_out := [line for line in said if "left out: " in line and "folders left" not in line]:
+        raise SfpipeError(left_out[0])
+
+
+# Scores that are followed: pages, and what a browser sends
+
+
+def printed_page(folder: Path) -> None:
+    page = verovio_pages(printed_music(3, staves=1), "Leland")[0].image(110)
+    picture = Image.fromarray(page)
+    for suffix in ("png", "jpg", "tif", "webp", "bmp", "pdf"):
+        picture.save(folder / f"page.{suffix}")
+
+
+def notation(folder: Path) -> None:
+    melodies(folder)
+    (folder / "a.musicxml").write_text(printed_music(4))
+    compress(printed_music(4).encode(), folder / "a.mxl")
+    mei = write_mei(read_melody(folder / "0.abc", None, params.EngraveParams()).score)
+    (folder / "a.mei").write_text(mei)
+
+
+def page(path: Path) -> None:
+    read_pages(path)
+
+
+def messages(folder: Path) -> None:
+    stream = {"type": "open", "rate": 16_000, "channels": 2}
+    place = {"type": "place", "page": 0, "x": 300.5, "y": 80}
+    said = [stream, place, {"type": "restart"}, {"type": "end"}, stream]
+    (folder / "messages.json").write_text(json.dumps(said))
+    (folder / "sound").write_bytes(np.sin(np.arange(8000) / 9).astype("<f4").tobytes())
+
+
+@cache
+def engine() -> LiveEngine:
+    return LiveEngine(read_pages(EXAMPLE_SCORE))
+
+
+def talk(changed: list[Path]) -> None:
+    text = (HERE / "messages.json").read_text("utf-8", "replace")
+    try:
+        told = [json.dumps(one) for one in json.loads(text)]
+    except (ValueError, TypeError, RecursionError):
+        told = [text]
+    sound = (HERE / "sound").read_bytes()
+    events: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+    for one in told:
+        events += [{"type": "websocket.receive", "text": one}]
+        events += [{"type": "websocket.receive", "bytes": sound}] * ('"open"' in one)
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return events.pop(0) if events else {"type": "websocket.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    async def connect() -> None:
+        socket = WebSocket({"type": "websocket", "headers": []}, receive, send)
+        await socket.accept()
+        await LiveSession(socket, engine()).run()
+
+    asyncio.run(connect())
+    said = [json.loads(a["text"]) for a in answers if a["type"] == "websocket.send"]
+    if errors := [one["text"] for one in said if one["type"] == "error"]:
+        raise SfpipeError(errors[0])
 
 
 # Stores
@@ -408,6 +516,38 @@ READERS: dict[str, Reader] = {
         dict.fromkeys(("*.mp3", "*.ogg", "*.m4a", "*.webm"), mutate_bytes),
         by_suffix(mp3=recording, ogg=recording, m4a=recording, webm=recording),
         0.2,
+    ),
+    "own recordings": Reader(
+        own_recordings,
+        {
+            "mine/**/*.musicxml": text_or_bytes,
+            "mine/**/*.match": text_or_bytes,
+            "mine/**/*.mid": mutate_bytes,
+            "mine/**/*.flac": mutate_bytes,
+        },
+        import_own,
+        0.1,
+    ),
+    "pages, pictures": Reader(
+        printed_page,
+        {"page.*": mutate_bytes},
+        by_suffix(**dict.fromkeys(("png", "jpg", "tif", "webp", "bmp", "pdf"), page)),
+        0.4,
+    ),
+    "pages, notation": Reader(
+        notation,
+        {
+            "*.abc": text_or_bytes,
+            "*.musicxml": text_or_bytes,
+            "*.mei": text_or_bytes,
+            "a.mid": mutate_bytes,
+            "a.mxl": any_of(mutate_zip, mutate_bytes),
+        },
+        by_suffix(**dict.fromkeys(("abc", "musicxml", "mei", "mid", "mxl"), page)),
+        0.6,
+    ),
+    "messages of a browser": Reader(
+        messages, {"messages.json": json_or_bytes, "sound": mutate_bytes}, talk, 0.5, engine
     ),
     "stores, bytes": Reader(stores, {"*.h5": mutate_bytes}, all_of_a_store, 2),
     "stores, nodes": Reader(stores, {"*.h5": mutate_hdf5}, all_of_a_store, 2),

@@ -30,13 +30,14 @@ class Reader:
 
     `make` writes valid ones into a folder. `files` are patterns of those that are made wrong, with
     how; `read` is called in the folder with those that were, and is to raise `SfpipeError` or
-    nothing.
+    nothing. `prepare` loads what the first reading would wait for.
     """
 
     make: Callable[[Path], Any]
     files: Mapping[str, Mutation]
     read: Callable[[list[Path]], Any]
     share: float = 1.0  # of the inputs that a reader gets, for slow ones
+    prepare: Callable[[], Any] = lambda: None
 
 
 @dataclass
@@ -92,6 +93,7 @@ def _work(reader: Reader, numbers: range, seed: int, folder: Path, pipe: Any) ->
     log = open(folder / "log", "w")  # noqa: SIM115  # until the process ends
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
+    reader.prepare()
     for number in numbers:
         pipe.send(_one(reader, number, seed, folder))
     pipe.close()

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.notation.musicxml import unpack_mxl
 from sfpipe.sandbox.jail import plain_file, run_confined
 
@@ -38,7 +39,7 @@ def convert_musicxml(
     SfpipeError
         If the file is no MusicXML, or musicxml2ly makes nothing of it.
     """
-    content = (raw / source).read_bytes()
+    content = read_bytes(raw / source, remedy="run: sfpipe download")
     try:
         text = mark_upbeat(unpack_mxl(content) if source.suffix == ".mxl" else content)
     except Exception as error:  # a damaged archive raises nearly anything

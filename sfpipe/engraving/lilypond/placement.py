@@ -15,6 +15,7 @@ TICKS = 384  # of LilyPond's MIDI per quarter
 GRACE = Fraction(9, 40)  # of its written length a grace note takes, before the beat
 DPI = 101  # A4 with LilyPond's default staff size: 6.99 px per staff space, as the MSMD
 MM_PER_INCH = 25.4
+MAX_BYTES = 32 << 20
 LARGEST = 1e5  # units; of anything on a page
 
 
@@ -92,7 +93,7 @@ def read_placement(path: Path) -> Placement:
     SfpipeError
         If it was not written, or is not what the hook writes.
     """
-    content = read_made(path)
+    content = read_made(path, MAX_BYTES)
     try:
         data = json.loads(content)
         return Placement(
@@ -104,7 +105,7 @@ def read_placement(path: Path) -> Placement:
                 _system(system) for system in data["systems"] if system["staves"] or system["heads"]
             ),
         )
-    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise SfpipeError(
             f"the note heads of {path.stem} were not told ({type(error).__name__}: {error})"
         ) from None

@@ -9,6 +9,7 @@ from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.musicxml import convert_musicxml
 from sfpipe.engraving.lilypond.program import LilyPond
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.sandbox.jail import plain_file, run_confined
 
 CONVERT_SECONDS = 120
@@ -42,11 +43,10 @@ def prepare(piece: Piece, raw: Path, folder: Path, lilypond: LilyPond) -> PurePo
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             raise SfpipeError("lies outside of the data set", file=name)
-        if not (raw / name).is_file():
-            raise SfpipeError("no such file", file=raw / name, remedy="run: sfpipe download")
+        content = read_bytes(raw / name, remedy="run: sfpipe download")
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(decode((raw / name).read_bytes()), "utf-8")
+        target.write_text(decode(content), "utf-8")
     if PurePosixPath(piece.source).suffix != ".ly":
         return convert_musicxml(PurePosixPath(piece.source), raw, folder, lilypond)
     _convert(names, folder, lilypond)

@@ -27,7 +27,7 @@ from sfpipe.engraving.verovio.draw import draw_systems
 from sfpipe.engraving.verovio.svg import Layout
 from sfpipe.engraving.verovio.toolkit import verovio_version
 from sfpipe.errors import SfpipeError
-from sfpipe.files import replacing
+from sfpipe.files import read_bytes, replacing
 from sfpipe.notation.files import read_document
 from sfpipe.notation.playback import (
     TICKS,
@@ -62,9 +62,7 @@ def engrave_score(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> 
         If the source is missing, cannot be read or drawn, or too few of its notes have a head.
     """
     source = raw / piece.source
-    if not source.is_file():
-        raise SfpipeError("no such file", file=source, remedy="run: sfpipe download")
-    root, score = read_document(source.name, source.read_bytes())
+    root, score = read_document(source.name, read_bytes(source, remedy="run: sfpipe download"))
     try:
         music = _read(score, params)
         layouts = draw_systems(root, score, params.piano)
