@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -9,14 +10,23 @@ import numpy as np
 import pytest
 
 from sfpipe import params
+from sfpipe.alignment.notes import read_match, read_score_notes
+from sfpipe.audio.midi import read_midi
+from sfpipe.audio.onset_files import read_onsets
 from sfpipe.audio.performances import made_files
 from sfpipe.audio.stage import spectrograms, synthesize
+from sfpipe.cleaning.checks import _read_midi as read_score_midi
 from sfpipe.cleaning.stage import clean
+from sfpipe.datasets.folder import folder_tunes
 from sfpipe.datasets.index import read_index, validate
 from sfpipe.datasets.stage import download
+from sfpipe.engraving.files import read_image, read_images, read_noteheads, read_systems
+from sfpipe.engraving.lilypond.placement import read_placement
 from sfpipe.engraving.stage import engrave
 from sfpipe.errors import SfpipeError
 from sfpipe.files import plain_name, plain_path, read_json, remove_made, replacing
+from sfpipe.omr.musicxml import read_musicxml
+from sfpipe.pages.read import read_pages
 from sfpipe.publishing import publish
 from sfpipe.real_performances.stage import performances
 from sfpipe.score.stage import scores
@@ -317,3 +327,56 @@ def test_a_marked_folder_is_replaced_and_no_other(tmp_path):
     ):
         pass
     assert (tmp_path / "theirs/file").is_file()
+
+
+def too_large(path: Path, start: bytes = b"") -> Path:
+    """A file of zeros that takes no room on the disk."""
+    with open(path, "wb") as file:
+        file.write(start)
+        file.truncate((64 << 20) + 1)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("a.musicxml", read_score_notes),
+        ("a.musicxml", lambda path: read_musicxml([path], (0, 100))),
+        ("a.musicxml", read_pages),
+        ("a.mei", read_pages),
+        ("a.abc", read_pages),
+        ("a.mid", read_pages),
+        ("a.mid", read_midi),
+        ("a.match", read_match),
+        ("a.json", lambda path: read_json(path, remedy="again", schema=dict)),
+        ("a.json", read_placement),
+        ("noteheads.csv", lambda path: read_noteheads(path.parent)),
+        ("a.csv", read_onsets),
+        ("a.png", read_image),
+        ("score.mid", read_score_midi),
+    ],
+)
+def test_a_file_that_is_too_large_is_not_read(tmp_path, name, read):
+    path = too_large(tmp_path / name, b"\x89PNG" if name.endswith("png") else b"")
+    began = time.process_time()
+    with pytest.raises(SfpipeError, match=r"more than|bytes") as caught:
+        read(path)
+    assert "\n" not in str(caught.value) and name in str(caught.value)
+    assert time.process_time() - began < 5
+
+
+def test_a_tune_that_is_too_large_is_left_out(tmp_path):
+    (tmp_path / "a.abc").write_text(PLAIN)
+    too_large(tmp_path / "b.abc")
+    tunes, unreadable = folder_tunes(tmp_path)
+    assert [tune.id for tune in tunes] == ["a"]
+    assert unreadable == {"b.abc": "has more than 16 MiB"}
+
+
+def test_images_of_a_piece_are_limited_together(toy, monkeypatch):
+    piece = toy[1] / "plain"
+    [size] = [image.size for image in read_images(piece, read_systems(piece))]
+    monkeypatch.setattr("sfpipe.engraving.files.MOST_PIXELS", 2 * size)
+    assert len(read_images(piece, read_systems(piece) * 2)) == 2
+    with pytest.raises(SfpipeError, match=r"systems\.csv: lists images of more than"):
+        read_images(piece, read_systems(piece) * 3)

@@ -6,6 +6,7 @@ numbers behind the reason go into `Evidence.numbers`.
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from sfpipe.engraving.files import (
+    REMEDY,
     NoteHeads,
     System,
     is_piano,
     read_description,
-    read_image,
+    read_images,
     read_noteheads,
     read_systems,
 )
 from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_geometry
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.params import CleanParams
 
 DARK = 128  # grey value below which a pixel counts as ink
@@ -34,6 +37,7 @@ MELODY_HEIGHT_SPACES, PIANO_HEIGHT_SPACES = 60, 180
 CERTAINLY_FILLED = 1.6  # quarters to the next onset: a dotted quarter; a half note is hollow
 SAME_COLUMN_SPACES = 1.6  # heads of one onset lie at most so far apart (seconds in chords)
 MS = 1e-3
+MOST_MIDI = 1 << 20  # bytes of score.mid
 
 
 @dataclass
@@ -68,13 +72,14 @@ def read_evidence(folder: Path, height_px: int | None = None) -> Evidence:
         If a file is missing or damaged.
     """
     systems = read_systems(folder)
+    images = read_images(folder, systems)
     midi, length = _read_midi(folder / "score.mid")
     return Evidence(
         folder=folder,
         description=read_description(folder),
         heads=read_noteheads(folder),
         systems=systems,
-        images={system.system: read_image(folder / system.file) for system in systems},
+        images={s.system: image for s, image in zip(systems, images, strict=True)},
         midi=midi,
         midi_length_s=length,
         height_px=height_px,
@@ -240,15 +245,14 @@ def _read_midi(path: Path) -> tuple[list[tuple[float, int]], float]:
     """Note-ons (s, pitch) and the end of the last note in s."""
     import pretty_midi
 
-    if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy="run: sfpipe engrave")
+    content = read_bytes(path, remedy=REMEDY, most=MOST_MIDI)
     try:
-        midi = pretty_midi.PrettyMIDI(str(path))
+        midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
     except Exception as error:  # mido raises anything from EOFError to KeyError
         raise SfpipeError(
             f"is not a readable MIDI file ({type(error).__name__}: {error})",
             file=path,
-            remedy="run: sfpipe engrave",
+            remedy=REMEDY,
         ) from None
     notes = [note for instrument in midi.instruments for note in instrument.notes]
     return [(n.start, n.pitch) for n in notes], max((n.end for n in notes), default=0.0)

@@ -18,15 +18,15 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from sfpipe.errors import SfpipeError
-from sfpipe.files import plain_name, read_json, read_rows
+from sfpipe.files import plain_name, read_bytes, read_json, read_rows
 from sfpipe.parallel import Name
 
 REMEDY = "run: sfpipe engrave"
 LARGEST = 1e9  # of any number in a table
 Length = Annotated[float, Field(gt=0, lt=LARGEST)]
-MOST_PIXELS = 1 << 28  # of an image
+MOST_PIXELS = 1 << 28  # of an image, and of those of a piece
 PNG = b"\x89PNG"
-PNG_HEAD = 24  # bytes, up to width and height
+MOST_PNG = 64 << 20  # bytes
 CM_PER_PX = 0.035277778  # 72 px per inch, as the 2019 reference converts (section 5)
 NOTEHEADS = (
     "system",
@@ -217,21 +217,37 @@ def read_image(path: Path, remedy: str = REMEDY) -> np.ndarray:
     """
     import cv2
 
-    if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy=remedy)
-    with open(path, "rb") as file:
-        head = file.read(PNG_HEAD)
-    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
-    if head[:4] == PNG and width * height > MOST_PIXELS:
+    content = read_bytes(path, remedy=remedy, most=MOST_PNG)
+    width, height = (int.from_bytes(content[i : i + 4], "big") for i in (16, 20))
+    is_png = content[:4] == PNG
+    if is_png and width * height > MOST_PIXELS:
         raise SfpipeError(f"has {width:,} x {height:,} px", file=path, remedy=remedy)
-    content = np.fromfile(path, np.uint8) if head[:4] == PNG else np.zeros(0, np.uint8)
     try:
-        image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if content.size else None
+        values = np.frombuffer(content, np.uint8)
+        image = cv2.imdecode(values, cv2.IMREAD_GRAYSCALE) if is_png else None
     except cv2.error:
         image = None
     if image is None:
         raise SfpipeError("is not a readable PNG image", file=path, remedy=remedy)
     return image
+
+
+def read_images(folder: Path, systems: Sequence[System]) -> list[np.ndarray]:
+    """The systems' images, as `read_image`.
+
+    Raises
+    ------
+    SfpipeError
+        If one cannot be read, or they are too large together.
+    """
+    images, pixels = [], 0
+    for system in systems:
+        images.append(read_image(folder / system.file))
+        pixels += images[-1].size
+        if pixels > MOST_PIXELS:
+            what = f"lists images of more than {MOST_PIXELS >> 20} million px"
+            raise SfpipeError(what, file=folder / "systems.csv", remedy=REMEDY)
+    return images
 
 
 def _rows(

@@ -17,8 +17,10 @@ import numpy as np
 
 from sfpipe.engraving.files import read_image
 from sfpipe.errors import SfpipeError
+from sfpipe.files import read_bytes
 from sfpipe.importers.msmd_pages import Box, Pages
 
+MOST_BYTES = 64 << 20  # of a notation graph
 _TEMPO = re.compile(r"_tempo-(\d+)(?:_|$)")
 
 
@@ -95,9 +97,11 @@ def _image(path: Path) -> np.ndarray:
 
 
 def _objects(path: Path) -> dict[int, ElementTree.Element]:
+    content = read_bytes(path, remedy="unpack the archive again", most=MOST_BYTES)
     try:
-        return {int(o.findtext("Id", "")): o for o in ElementTree.parse(path).iter("CropObject")}
-    except (ElementTree.ParseError, ValueError, OSError) as error:
+        root = ElementTree.fromstring(content)
+        return {int(o.findtext("Id", "")): o for o in root.iter("CropObject")}
+    except (ElementTree.ParseError, ValueError) as error:
         raise SfpipeError(f"is not a notation graph ({error})", file=path) from None
 
 

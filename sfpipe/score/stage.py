@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sfpipe.engraving.files import read_description, read_image, read_noteheads, read_systems
+from sfpipe.engraving.files import read_description, read_images, read_noteheads, read_systems
 from sfpipe.engraving.geometry import strip_geometry
 from sfpipe.errors import SfpipeError
 from sfpipe.parallel import StageReport, accepted_pieces
@@ -102,7 +102,7 @@ def unroll_piece(folder: Path, height_px: int | None) -> tuple[Strip, dict]:
     """
     about = read_description(folder)
     systems = read_systems(folder)
-    images = [read_image(folder / system.file) for system in systems]
+    images = read_images(folder, systems)
     height, window = strip_geometry(about, height_px)
     return unroll(systems, images, read_noteheads(folder), height, window=window), about
 

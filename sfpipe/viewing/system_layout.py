@@ -15,7 +15,7 @@ from sfpipe.datasets.index import read_index
 from sfpipe.engraving.files import (
     System,
     read_description,
-    read_image,
+    read_images,
     read_noteheads,
     read_systems,
 )
@@ -169,7 +169,7 @@ def _engraved(shown: SelectedPerformance) -> Music | None:
     """Images of the systems, their heads and vectors; None if of another strip."""
     assert shown.folder is not None
     systems: list[System] = read_systems(shown.folder)
-    images = [read_image(shown.folder / system.file) for system in systems]
+    images = read_images(shown.folder, systems)
     printed = read_noteheads(shown.folder)
     groups = printed.onsets()
     if sum(image.shape[1] for image in images) != shown.score.strip.shape[1] or len(groups) != len(
