@@ -181,6 +181,22 @@ def test_bad_yaml(tmp_path, content):
     assert "YAML" in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a 1\nb: [" + "*a, " * 101 + "1]\n", "more than 100 aliases"),
+        ("#" * (1 << 20) + "\n\n", "more than 1,048,576 characters"),
+        ("a: " + "[" * 2000 + "]" * 2000, "is nested too deeply"),
+        ("seed: 1" + "0" * 400 + "\n", "seed"),
+    ],
+)
+def test_yaml_that_would_grow_or_has_no_end(tmp_path, text, message):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(SfpipeError, match=message) as caught:
+        load_params(tmp_path / "p.yaml")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1200
+
+
 def test_sections_may_be_left_out_or_empty():
     assert parse_params(LEAST) == parse_params(LEAST | {"clean": None, "train": {}})
     assert parse_params(LEAST | {"train": {"ppo": None}}) == parse_params(LEAST)

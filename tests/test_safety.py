@@ -1,6 +1,8 @@
 """Names that were read from files stay inside the data folder; only what sfpipe made is removed."""
 
+import ast
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -380,3 +382,15 @@ def test_images_of_a_piece_are_limited_together(toy, monkeypatch):
     assert len(read_images(piece, read_systems(piece) * 2)) == 2
     with pytest.raises(SfpipeError, match=r"systems\.csv: lists images of more than"):
         read_images(piece, read_systems(piece) * 3)
+
+
+def test_no_message_advises_to_delete_a_file():
+    advised = []
+    for path in sorted((ROOT / "sfpipe").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            told = node.value if isinstance(node, ast.keyword) and node.arg == "remedy" else None
+            if isinstance(node, ast.Assign) and "REMEDY" in ast.unparse(node.targets[0]).upper():
+                told = node.value
+            if told and re.search(r"\b(delete|remove|erase|rm)\b", ast.unparse(told), re.I):
+                advised.append(f"{path.name}: {ast.unparse(told)}")
+    assert not advised

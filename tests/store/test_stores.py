@@ -426,6 +426,43 @@ def test_a_store_that_somebody_changed_spectrograms(tmp_path, what, message):
     assert message in one_line(caught, path)
 
 
+def link(name: str, target):
+    def do(file):
+        del file[name]
+        file[name] = target
+
+    return do
+
+
+def without_data(name: str, **how):
+    def do(file):
+        del file[name]
+        file.create_dataset(name, **how)
+
+    return do
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (without_data("a/strip", shape=(40, 300), dtype="u1", fillvalue=255), "are not there"),
+        (without_data("a/strip", shape=(1 << 14, 1 << 15), dtype="u1"), "512 MiB, at most 256"),
+        (
+            without_data("a/strip", shape=(40, 300), dtype="u1", external=[("x", 0, 12000)]),
+            "in another file",
+        ),
+        (link("a/strip", h5py.SoftLink("/a/onset_x_px")), "a/strip is a link"),
+        (link("a/strip", h5py.ExternalLink("x.h5", "/x")), "a/strip is a link"),
+        (put("a/onset_x_px", ["one", "two"]), "expected numbers"),
+    ],
+)
+def test_what_an_array_asks_for_is_looked_at_before_it_is_read(tmp_path, what, message):
+    path = change(scores_file(tmp_path), what)
+    with pytest.raises(SfpipeError) as caught:
+        read_scores(path)
+    assert message in one_line(caught, path)
+
+
 def test_inspect_of_a_store_with_broken_attributes(tmp_path):
     path = scores_file(tmp_path)
     with h5py.File(path, "a") as file:
