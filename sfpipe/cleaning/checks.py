@@ -25,7 +25,7 @@ from sfpipe.engraving.files import (
     read_noteheads,
     read_systems,
 )
-from sfpipe.engraving.geometry import head_places, onsets_beyond, strip_geometry
+from sfpipe.engraving.geometry import head_places, onsets_beyond, require_listed, strip_geometry
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_bytes
 from sfpipe.params import CleanParams
@@ -74,10 +74,12 @@ def read_evidence(folder: Path, height_px: int | None = None) -> Evidence:
     systems = read_systems(folder)
     images = read_images(folder, systems)
     midi, length = _read_midi(folder / "score.mid")
+    heads = read_noteheads(folder)
+    require_listed(heads, systems)
     return Evidence(
         folder=folder,
         description=read_description(folder),
-        heads=read_noteheads(folder),
+        heads=heads,
         systems=systems,
         images={s.system: image for s, image in zip(systems, images, strict=True)},
         midi=midi,
@@ -144,7 +146,6 @@ def heads_inside(e: Evidence, params: CleanParams) -> str | None:
         height, width = image.shape
         x, y = e.heads.x_px[own], e.heads.y_px[own]
         outside += int(np.sum((x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)))
-    outside += int(np.sum(~np.isin(e.heads.system, list(e.images))))
     e.numbers["heads_outside"] = outside
     return f"{outside} note heads lie outside the image" if outside else None
 
@@ -255,4 +256,6 @@ def _read_midi(path: Path) -> tuple[list[tuple[float, int]], float]:
             remedy=REMEDY,
         ) from None
     notes = [note for instrument in midi.instruments for note in instrument.notes]
-    return [(n.start, n.pitch) for n in notes], max((n.end for n in notes), default=0.0)
+    if not notes:
+        raise SfpipeError("holds no notes", file=path, remedy=REMEDY)
+    return [(n.start, n.pitch) for n in notes], max(n.end for n in notes)

@@ -24,6 +24,7 @@ from sfpipe.parallel import Name
 REMEDY = "run: sfpipe engrave"
 LARGEST = 1e9  # of any number in a table
 Length = Annotated[float, Field(gt=0, lt=LARGEST)]
+Count = Annotated[int, Field(ge=0, lt=LARGEST)]
 MOST_PIXELS = 1 << 28  # of an image, and of those of a piece
 PNG = b"\x89PNG"
 MOST_PNG = 64 << 20  # bytes
@@ -192,19 +193,34 @@ class Description(TypedDict):
     """Content of ``engraving.json``, as far as other stages read it."""
 
     piece: Name
-    split: NotRequired[str]
-    title: NotRequired[str]
-    engine: NotRequired[str]
-    staff_space_px: NotRequired[Length]
-    px_per_cm: NotRequired[Length]
-    duration_s: NotRequired[Length]
-    staves: NotRequired[list[int]]
+    split: str
+    title: str
+    engine: str
+    staff_space_px: Length
+    px_per_cm: Length
+    duration_s: Length
+    staves: NotRequired[Annotated[list[Count], Field(min_length=1)]]
+    heads: NotRequired[Count]
+    heads_placed: NotRequired[Count]
+    n_onsets: NotRequired[Count]
     tools: NotRequired[dict[str, str]]
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read ``folder/engraving.json``."""
-    return dict(read_json(folder / "engraving.json", remedy=REMEDY, schema=Description))
+    """Read ``folder/engraving.json``.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing, or says not all that is said of a piece of its kind.
+    """
+    path = folder / "engraving.json"
+    about = dict(read_json(path, remedy=REMEDY, schema=Description))
+    needed = {"staves"} if is_piano(about) else set()
+    needed |= {"heads", "n_onsets"} if "heads_placed" in about else set()
+    if absent := sorted(needed - about.keys()):
+        raise SfpipeError(f"does not say its {absent[0]}", file=path, remedy=REMEDY)
+    return about
 
 
 def read_image(path: Path, remedy: str = REMEDY) -> np.ndarray:

@@ -95,12 +95,24 @@ def head_places(
     -------
     (np.ndarray, np.ndarray)
         x and y in px of the strip, float64 [shape=(n_heads,)]; y also outside of it.
+
+    Raises
+    ------
+    SfpipeError
+        If a head is in none of the systems.
     """
     places = {system.system: i for i, system in enumerate(systems)}
     lefts = np.cumsum([0] + [system.width_px for system in systems])
     tops = np.array(strip_tops(systems, heads, height_px, window))
-    index = np.array([places[int(s)] for s in heads.system], int)
+    require_listed(heads, systems)
+    index = np.array([places[s] for s in heads.system.tolist()], int)
     return heads.x_px + lefts[index], heads.y_px - tops[index]
+
+
+def require_listed(heads: NoteHeads, systems: Sequence[System]) -> None:
+    """Raise an `SfpipeError` if a head is in none of the systems."""
+    if unknown := set(heads.system.tolist()) - {system.system for system in systems}:
+        raise SfpipeError(f"a note head is in system {min(unknown)}, which is not listed")
 
 
 def onsets_beyond(

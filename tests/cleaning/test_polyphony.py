@@ -49,7 +49,8 @@ def folder(tmp_path):
     ):
         text = "\n".join(",".join(map(str, row)) for row in (head, *table))
         (tmp_path / f"{name}.csv").write_text(text + "\n")
-    about = {"piece": "p", "engine": "lilypond", "staff_space_px": SPACE, "staves": [2]}
+    about = {"piece": "p", "title": "P", "split": "test", "engine": "lilypond", "staves": [2]}
+    about |= {"staff_space_px": SPACE, "px_per_cm": 28.35}
     (tmp_path / "engraving.json").write_text(json.dumps({**about, "duration_s": 4.0}))
     return tmp_path
 

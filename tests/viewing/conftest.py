@@ -63,7 +63,9 @@ def write_engraved(folder: Path) -> None:
         heads.append(",".join(str(row[name]) for name in NOTEHEADS))
     (folder / "systems.csv").write_text("\n".join(systems) + "\n")
     (folder / "noteheads.csv").write_text("\n".join(heads) + "\n")
-    (folder / "engraving.json").write_text(json.dumps({"piece": PIECE}))
+    about = {"piece": PIECE, "title": "Clicks", "split": "test", "engine": "verovio"}
+    about |= {"staff_space_px": 4.0, "px_per_cm": 28.35, "duration_s": 8.0}
+    (folder / "engraving.json").write_text(json.dumps(about))
 
 
 @pytest.fixture(scope="session")
