@@ -21,6 +21,7 @@ from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.engraving import bench_engraving
 from benchmarks.pages import bench_pages
+from benchmarks.peak import bench_peak
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.table import Bench, Row, put_into, rate
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
@@ -338,7 +339,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        help="game training augmented pretraining evaluation latency engrave pages sound odtw",
+        help="game training augmented pretraining peak evaluation latency engrave pages sound odtw",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -392,6 +393,7 @@ MEASURES = {
     "training": bench_training,
     "augmented": bench_augmented,
     "pretraining": bench_pretraining,
+    "peak": bench_peak,
 }
 
 if __name__ == "__main__":
