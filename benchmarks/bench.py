@@ -19,7 +19,7 @@ import torch
 
 from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
-from benchmarks.engraving import bench_engraving
+from benchmarks.engraving import bench_engraving, bench_scores
 from benchmarks.pages import bench_pages
 from benchmarks.peak import bench_peak
 from benchmarks.playing import Plan, eight, many, single
@@ -339,7 +339,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "parts",
         nargs="*",
-        help="game training augmented pretraining peak evaluation latency engrave pages sound odtw",
+        help="game training augmented pretraining peak evaluation latency engrave scores pages "
+        "sound odtw",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -350,6 +351,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     once = {
         "engrave": bench_engraving,
+        "scores": bench_scores,
         "pages": bench_pages,
         "sound": bench_sound,
         "odtw": bench_odtw,

@@ -1,8 +1,10 @@
-"""Reading and engraving tunes beside the way it was done up to 0.1: through music21."""
+"""Tunes beside the way they were engraved up to 0.1, whole scores beside LilyPond's."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import tempfile
 import time
@@ -19,7 +21,12 @@ import verovio
 from benchmarks.table import Bench, Row
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.engraving.piece import engrave_piece, read_melody
+from sfpipe.engraving.stage import engrave_file
 from sfpipe.params import EngraveParams
+from sfpipe.score.stage import unroll_piece
+from tests.pages.music import musicxml
+
+BARS = (16, 64, 160)  # of the scores
 
 
 def bench_engraving(bench: Bench, root: Path) -> None:
@@ -59,6 +66,33 @@ def bench_engraving(bench: Bench, root: Path) -> None:
     )
     share = [100 * r / w for r, w in zip(seconds["reading"], seconds["whole"], strict=True)]
     bench.show(Row("of it in the reader", "%", share))
+
+
+def bench_scores(bench: Bench, root: Path) -> None:
+    """Whole scores in MusicXML to strips, a score a turn, by Verovio and by LilyPond.
+
+    The latter is how all of them were imported before, and Vienna 4x22 still is: musicxml2ly and
+    LilyPond, whose pages are cut into systems. Processor time counts.
+    """
+    params = EngraveParams()
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        for bars in BARS:
+            source = made / f"{bars}.musicxml"
+            source.write_text(musicxml(bars, seed=bars), "utf-8")
+            digest = hashlib.sha256(source.read_bytes()).hexdigest()
+
+            def seconds(engine: str, source: Path = source, digest: str = digest) -> float:
+                piece = Piece(engine, "", "test", source.name, digest, "own", engine=engine)
+                started = os.times()
+                engrave_file(piece, params, made, made / "out")
+                unroll_piece(made / "out" / engine, None)
+                return sum(os.times()[:4]) - sum(started[:4])  # LilyPond is another process
+
+            seconds("verovio")  # imports
+            pairs = [(seconds("verovio"), seconds("lilypond")) for _ in range(bench.rounds)]
+            ours, theirs = ([1 / pair[side] for pair in pairs] for side in (0, 1))
+            bench.show(Row(f"score of {bars} bars (beside: LilyPond)", "pieces/cpu s", ours, theirs))
 
 
 def through_music21(source: Path, params: EngraveParams) -> None:

@@ -101,6 +101,7 @@ def _draw(
         ("spacingBraceGroup", round(2 * params.staff_gap_spaces)),
         ("spacingLinear", params.spacing_linear),
         ("spacingNonLinear", params.spacing_non_linear),
+        ("svgFormatRaw", True),  # without line breaks, which take a twentieth of the time
         ("dynamSingleGlyphs", True),  # dynamics as glyphs, which are drawn without a text font
         *options,
     )
