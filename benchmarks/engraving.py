@@ -92,7 +92,9 @@ def bench_scores(bench: Bench, root: Path) -> None:
             seconds("verovio")  # imports
             pairs = [(seconds("verovio"), seconds("lilypond")) for _ in range(bench.rounds)]
             ours, theirs = ([1 / pair[side] for pair in pairs] for side in (0, 1))
-            bench.show(Row(f"score of {bars} bars (beside: LilyPond)", "pieces/cpu s", ours, theirs))
+            bench.show(
+                Row(f"score of {bars} bars (beside: LilyPond)", "pieces/cpu s", ours, theirs)
+            )
 
 
 def through_music21(source: Path, params: EngraveParams) -> None:

@@ -151,12 +151,11 @@ def heads_inside(e: Evidence, params: CleanParams) -> str | None:
 
 
 def onsets_on_strip(e: Evidence, params: CleanParams) -> str | None:
-    """No onset lies above or below the strip, or `scores` could not unroll the piece."""
+    """Few onsets lie above or below the strip, or `scores` could not unroll the piece."""
     height, window = strip_geometry(e.description, e.height_px)
     _, y = head_places(e.systems, e.heads, height, window=window)
-    beyond = onsets_beyond(e.heads, y, height, window=window)
-    e.numbers["onsets_beyond"] = beyond
-    return f"{beyond} onsets lie above or below the strip of {height} px" if beyond else None
+    e.numbers["onsets_beyond"], reason = onsets_beyond(e.heads, y, height, window=window)
+    return reason
 
 
 def _order(e: Evidence, params: CleanParams) -> str | None:

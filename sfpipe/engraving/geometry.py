@@ -12,6 +12,7 @@ from sfpipe.engraving.files import NoteHeads, System, is_piano
 from sfpipe.errors import SfpipeError
 
 HEAD_SPACES = 0.6  # staff spaces from the centre of a note head to its edge
+BEYOND_SHARE = 0.02  # of the onsets of piano music, whose ledger lines may leave the strip
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,11 @@ def require_listed(heads: NoteHeads, systems: Sequence[System]) -> None:
 
 def onsets_beyond(
     heads: NoteHeads, y: np.ndarray, height_px: int, *, window: tuple[int, float] | None = None
-) -> int:
-    """Number of onsets that lie above or below the strip; with one, a piece cannot be unrolled.
+) -> tuple[int, str | None]:
+    """Number of onsets above or below the strip, and why a piece with so many is not unrolled.
 
-    With a window an onset does if all its heads do, without one if any of them does.
+    With a window an onset lies there if all its heads do, and one in fifty may: the game knows
+    them by their column. Without one it does if any of its heads does, and none may.
 
     Parameters
     ----------
@@ -129,7 +131,11 @@ def onsets_beyond(
     """
     beyond = (y < 0) | (y > height_px - 1)
     outside = np.any if window is None else np.all
-    return sum(bool(outside(beyond[group])) for group in heads.onsets())
+    groups = heads.onsets()
+    count = sum(bool(outside(beyond[group])) for group in groups)
+    if count <= (0 if window is None else BEYOND_SHARE * len(groups)):
+        return count, None
+    return count, f"{count} onsets lie above or below the strip of {height_px} px"
 
 
 def middle_row(system: System, head_rows: np.ndarray, space: float, window_px: int) -> float:

@@ -51,13 +51,14 @@ def unroll(
         Of one piece, in reading order; images uint8 [shape=(height_px, width_px)].
     window:
         Height of the game's window and staff space, in px: systems whose heads it would cut are
-        moved (see `middle_row`), and only what is outside of it with all its heads is an error.
+        moved (see `middle_row`), and only too many onsets outside of it are an error: one is if
+        all its heads are, and gets the strip's first or last row.
         None: the staves are in the middle, and every head must be inside the strip.
 
     Raises
     ------
     SfpipeError
-        If there is no onset, or one lies above or below the strip.
+        If there is no onset, or too many lie above or below the strip (`onsets_beyond`).
     """
     tops = strip_tops(systems, heads, height_px, window)
     strip = np.hstack(
@@ -68,9 +69,9 @@ def unroll(
         raise SfpipeError("has no onsets")
     struck = np.concatenate(groups)
     x, y = head_places(systems, heads, height_px, window=window)
-    outside = onsets_beyond(heads, y, height_px, window=window)
-    if outside:
-        raise SfpipeError(f"{outside} onsets lie above or below the strip of {height_px} px")
+    _, reason = onsets_beyond(heads, y, height_px, window=window)
+    if reason is not None:
+        raise SfpipeError(reason)
     return Strip(
         image=strip,
         onset_x_px=np.array([np.median(x[g]) for g in groups]),

@@ -80,6 +80,21 @@ def test_with_a_window_systems_move_so_that_heads_are_not_cut():
     assert (moved.image[20 + int(up), :30] == 10).all()
 
 
+@pytest.mark.parametrize(("others", "fits"), [(98, True), (97, False)])
+def test_with_a_window_one_onset_in_fifty_may_lie_outside_of_the_strip(others, fits):
+    rows = [(1, 5 + n / 10, 25, 60, float(n), 0) for n in range(others)]
+    high = [(1, 20, -40, 99, 200.0, 0), (1, 21, 90, 20, 201.0, 0)]
+    found = heads(rows + high)
+    if not fits:
+        with pytest.raises(SfpipeError, match="2 onsets lie above or below the strip of 40 px"):
+            unroll(SYSTEMS[:1], images()[:1], found, 40, window=(24, 3.5))
+        return
+    strip = unroll(SYSTEMS[:1], images()[:1], found, 40, window=(24, 3.5))
+    assert strip.onset_x_px[-2:].tolist() == [20, 21] and strip.onset_y_px[-2:].tolist() == [0, 39]
+    with pytest.raises(SfpipeError, match="2 onsets"):
+        unroll(SYSTEMS[:1], images()[:1], found, 40)
+
+
 def test_with_a_window_an_onset_needs_only_one_head_inside():
     found = heads([(1, 5, 25, 60, 0.0, 0), (1, 5, -40, 99, 0.0, 0), (1, 9, 25, 61, 1.0, 0)])
     with pytest.raises(SfpipeError, match="1 onsets lie above or below"):
