@@ -19,7 +19,16 @@ DARK = 0.27  # of a vertical line
 BARS = 2  # vertical lines that join two staves if none is at their left ends
 BRACE = 1.8  # staff spaces from a brace to the line right of it
 MISSED = 6.0  # staff spaces of a staff's end that may not have been found
+FAR = 20.0  # staff spaces that noise may go on beyond a staff
 AT_LEFT = 1.5  # staff spaces
+CLEF = 4.5  # staff spaces that a clef is wide at most
+TOUCHING = 0.3  # staff spaces from a clef to the column behind which its lines are seen
+AWAY = 0.6  # staff spaces from a clef to the lines' end, or between parts of it
+CLEF_INK = 0.1  # darkness (0-1) of a clef's columns above that of the paper
+STAFF_ROWS = 33  # of a staff that are looked at
+BEYOND = 2.0  # staff spaces outside of the margin
+SLOPE = 0.15  # of a margin, px aside per px downwards
+AGREEING = 3  # systems that make a margin
 
 
 def group_staves(grey: np.ndarray, staves: Sequence[StaffCurve]) -> list[list[StaffCurve]]:
@@ -47,39 +56,71 @@ def _aligned(grey: np.ndarray, systems: list[list[StaffCurve]]) -> list[list[Sta
     A system begins at the first line that joins its staves; a single staff where those of the
     page do, if its own end is near.
     """
-    ends = []
-    for staves in systems:
-        space = staves[0].space
-        left, right = min(s.left for s in staves), max(s.right for s in staves)
-        if len(staves) > 1:
-            lines = np.concatenate([joining_lines(grey, a, b) for a, b in pairwise(staves)])
-            first = np.sort(lines[np.abs(lines - left) < MISSED * space])
-            # A brace may be straight enough to be taken for the line that it stands beside.
-            near = first[first - first.min(initial=np.inf) < BRACE * space]
-            left = float(near[-1]) if near.size else left
-        elif (dark := staves[0].dark) and left - MISSED * space < dark[0] < left:
-            left = dark[0]
-        ends.append((left, right))
+    raw = np.array([[min(s.left for s in x), max(s.right for s in x)] for x in systems])
     rows = np.array([float(np.mean(staves[0].top)) for staves in systems])
-    usual = np.array([_robust_line(rows, np.array(side)) for side in zip(*ends, strict=True)])
+    space = float(np.median([staff.space for staves in systems for staff in staves]))
+    # What is found beyond the margin that the others keep is noise.
+    usual = np.stack([_common_edge(rows, side, space) for side in raw.T], axis=1)
+    outside = (usual - raw) * [1, -1] > BEYOND * space
+    ends = np.where(outside, usual, raw)
+    for i, staves in enumerate(systems):
+        left = float(ends[i, 0])
+        reach = FAR if left < np.median(ends[:, 0]) - BEYOND * space else MISSED
+        ends[i, 0] = _beginning(grey, staves, left, reach)
+    usual = np.stack([_common_edge(rows, side, space) for side in ends.T], axis=1)
     result = []
     for i, staves in enumerate(systems):
-        reach = (MISSED if len(staves) == 1 else 0) * staves[0].space
-        near = np.abs(np.array(ends[i]) - usual[:, i]) < reach
-        left, right = np.where(near, usual[:, i], ends[i])
+        reach = (BEYOND if len(staves) == 1 else 0) * space
+        left, right = np.where(np.abs(ends[i] - usual[i]) < reach, usual[i], ends[i])
         result.append([staff.between(float(left), float(right)) for staff in staves])
     return result
 
 
-def _robust_line(rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Ends of most systems as a straight line down the page (Theil and Sen), at all rows."""
-    i, j = np.triu_indices(len(rows), 1)
-    apart = np.abs(rows[j] - rows[i]) > 1
-    slopes = (ends[j] - ends[i])[apart] / (rows[j] - rows[i])[apart]
-    slope = float(np.median(slopes)) if slopes.size > 2 else 0.0
-    if slopes.size <= 2:
-        return ends
-    return slope * rows + float(np.median(ends - slope * rows))
+def _beginning(grey: np.ndarray, staves: list[StaffCurve], left: float, reach: float) -> float:
+    """Where a system begins whose staves were found from `left` on, at most `reach` spaces off."""
+    space = staves[0].space
+    if len(staves) > 1:
+        lines = np.concatenate([joining_lines(grey, a, b) for a, b in pairwise(staves)])
+        first = np.sort(lines[(lines > left - MISSED * space) & (lines < left + reach * space)])
+        # A brace may be straight enough to be taken for the line that it stands beside.
+        near = first[first - first.min(initial=np.inf) < BRACE * space]
+        return float(near[-1]) if near.size else left
+    if (dark := staves[0].dark) and left - MISSED * space < dark[0] < left:
+        return dark[0]
+    return _before_clef(grey, staves[0], left)
+
+
+def _before_clef(grey: np.ndarray, staff: StaffCurve, left: float) -> float:
+    """Where a staff begins whose faint lines seem to begin behind its clef."""
+    space = staff.space
+    columns = np.arange(max(left - 2 * CLEF * space, 0), left)
+    if len(columns) < CLEF * space:
+        return left
+    before = staff.between(float(columns[0]), staff.right)
+    top, bottom = before.rows(columns)
+    rows = top + np.linspace(0, 1, STAFF_ROWS)[:, None] * (bottom - top)
+    seen = grey[np.clip(np.round(rows).astype(int), 0, grey.shape[0] - 1), columns.astype(int)]
+    dark = cv2.blur((255.0 - seen.mean(axis=0))[None] / 255, (max(round(0.5 * space), 1), 1))[0]
+    ink = np.flatnonzero(dark > np.quantile(dark, 0.2) + CLEF_INK)[::-1]
+    gaps = -np.diff(ink, prepend=len(columns)) / space
+    # A name stands further away from the lines, and its letters near to each other.
+    ended = gaps > np.where(np.arange(len(ink)) == 0, TOUCHING, AWAY)
+    run = ink[: int(np.argmax(ended)) if ended.any() else len(ink)]
+    width = (len(columns) - run[-1]) / space if len(run) else 0.0
+    return float(columns[run[-1]]) - AWAY * space if 1 < width < CLEF else left
+
+
+def _common_edge(rows: np.ndarray, ends: np.ndarray, space: float) -> np.ndarray:
+    """Ends of most systems as a straight line down the page, at all rows; NaN if there is none."""
+    best = np.zeros(len(rows), bool)
+    for i, j in zip(*np.triu_indices(len(rows), 1), strict=True):
+        slope = (ends[j] - ends[i]) / max(rows[j] - rows[i], 1)
+        agree = np.abs(ends - ends[i] - slope * (rows - rows[i])) < space
+        if abs(slope) < SLOPE and agree.sum() > best.sum():
+            best = agree
+    if best.sum() < max(AGREEING, 0.5 * len(rows)):
+        return np.full(len(rows), np.nan)
+    return np.polyval(np.polyfit(rows[best], ends[best], 1), rows)
 
 
 def _joined(lines: np.ndarray, upper: StaffCurve, lower: StaffCurve) -> bool:

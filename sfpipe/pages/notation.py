@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import tostring
+from xml.etree.ElementTree import Element, tostring
 
 import cv2
 import numpy as np
@@ -23,11 +23,13 @@ from sfpipe.notation.files import (
     MIDI_SUFFIXES,
     read_document,
 )
-from sfpipe.notation.playback import TICKS, Head, TempoMap, play_as_printed
+from sfpipe.notation.musicxml import staves_of
+from sfpipe.notation.playback import Head, TempoMap, play_as_printed
+from sfpipe.pages.engraved import EngravedPage, EngravedSystem, join_pages, staves_to_read
 from sfpipe.pages.limits import Limits
-from sfpipe.pages.page_set import KnownOnsets, Page, PageSet, PageSystem, strip_format
+from sfpipe.pages.page_set import Page, PageSet, strip_format
 from sfpipe.pages.staff_lines import LINES, StaffCurve
-from sfpipe.pages.strip import OVERSAMPLING, straighten
+from sfpipe.pages.strip import OVERSAMPLING
 from sfpipe.params import EngraveParams, override
 
 MELODY_SUFFIXES = ABC_SUFFIXES + MIDI_SUFFIXES
@@ -44,22 +46,16 @@ class _Music:
     heads: Mapping[str, Head]
     tempo: TempoMap
     spacing: tuple[float, float]
+    braced: bool = False
 
 
 def read_notation(path: Path, staves: int | None, limits: Limits) -> PageSet:
     """Read MusicXML, MEI, ABC or MIDI; as `sfpipe.pages.read.read_pages`."""
-    if not path.is_file():
-        raise SfpipeError("no such file", file=path)
-    try:
-        music = _read(path)
-        linear, non_linear = music.spacing
-        params = override(PARAMS.piano, spacing_linear=linear, spacing_non_linear=non_linear)
-        drawn = draw_document(music.document, params)
-        return _page_set(path, [page for page in drawn if page.systems], music, staves, limits)
-    except SfpipeError as error:
-        if error.file is not None:
-            raise
-        raise SfpipeError(error.what, file=path, remedy=error.remedy) from None
+    music = _read(path)
+    linear, non_linear = music.spacing
+    params = override(PARAMS.piano, spacing_linear=linear, spacing_non_linear=non_linear)
+    drawn = draw_document(music.document, params)
+    return _page_set(path, [page for page in drawn if page.systems], music, staves, limits)
 
 
 def _read(path: Path) -> _Music:
@@ -75,45 +71,25 @@ def _read(path: Path) -> _Music:
     heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
     named = {head.note: head for head in heads if head.printed}
     spacing = melody_spacing if score.staves == 1 else piano_spacing
-    return _Music(tostring(root, encoding="unicode"), named, tempo, spacing)
+    return _Music(tostring(root, encoding="unicode"), named, tempo, spacing, _braced(root))
 
 
 def _page_set(
     path: Path, drawn: list[DrawnPage], music: _Music, staves: int | None, limits: Limits
 ) -> PageSet:
-    if not drawn:
-        raise SfpipeError("has no staves", file=path)
     counts = [len(system.lines) // LINES for page in drawn for system in page.systems]
-    usual = max(set(counts), key=counts.count)
-    if staves is None and usual > 2:
-        remedy = "say how many of the lowest are to be followed, e.g. --staves 2"
-        raise SfpipeError(f"its systems have {usual} staves", file=path, remedy=remedy)
-    count = min(staves or usual, usual)
-    _, height, space = strip_format(count)
-    pages, systems, images = [], [], []
-    start = 0
-    for index, page in enumerate(drawn):
+    count = staves_to_read(counts, staves, braced=music.braced, path=path)
+    space = strip_format(count)[2]
+    pages = []
+    for number, page in enumerate(drawn, 1):
         grey, scale = _raster(page, OVERSAMPLING * space, limits)
-        chosen = [_staves(layout, scale)[-count:] for layout in page.systems]
-        parts = straighten(grey, index, chosen, (height, space), start)
-        start = round(parts[-1].system.strip_end)
-        if start > limits.strip_px:
-            raise SfpipeError("is too long", file=path, remedy="read fewer pages at a time")
-        systems += [_scaled(part.system, 1 / scale) for part in parts]
-        images += [part.image for part in parts]
-        pages.append(Page(round(page.width), round(page.height), index + 1, svg=page.svg))
-    layouts = [layout for page in drawn for layout in page.systems]
-    onsets = _onsets(music, layouts, systems)
-    return PageSet(
-        pages=tuple(pages),
-        systems=tuple(systems),
-        strip=np.hstack(images),
-        staves_per_system=count,
-        staff_space_px=space,
-        start_px=float(onsets.strip_x[0]) if onsets else _first_head(layouts[0], systems[0]),
-        source=path.name,
-        onsets=onsets,
-    )
+        systems = [
+            EngravedSystem(_staves(layout, scale), _struck(layout, music))
+            for layout in page.systems
+        ]
+        shown = Page(round(page.width), round(page.height), number, svg=page.svg)
+        pages.append(EngravedPage(shown, grey, scale, systems))
+    return join_pages(path, pages, music.tempo.seconds, count, limits)
 
 
 def _raster(page: DrawnPage, space_px: float, limits: Limits) -> tuple[np.ndarray, float]:
@@ -137,39 +113,20 @@ def _staves(layout: DrawnSystem, scale: float) -> list[StaffCurve]:
     return [StaffCurve(x, np.full(2, g[0]), np.full(2, g[-1])) for g in groups]
 
 
-def _scaled(system: PageSystem, factor: float) -> PageSystem:
-    """The same system in other px of the page."""
-    return replace(
-        system,
-        left=(system.left + 0.5) * factor,
-        right=(system.right + 0.5) * factor,
-        top=(system.top + 0.5) * factor,
-        bottom=(system.bottom + 0.5) * factor,
-        mesh=(system.mesh + 0.5) * factor,
-    )
+def _struck(layout: DrawnSystem, music: _Music) -> list[tuple[int, float, float]]:
+    """Ticks and places of the heads at which a note begins."""
+    named = ((music.heads.get(name), place) for name, place in layout.heads.items())
+    return [(head.onset, *place) for head, place in named if head is not None and not head.tied]
 
 
-def _onsets(
-    music: _Music, layouts: list[DrawnSystem], systems: list[PageSystem]
-) -> KnownOnsets | None:
-    """Where the struck heads are in the strip, one place for what begins together."""
-    places: dict[int, list[tuple[float, float]]] = {}
-    for layout, system in zip(layouts, systems, strict=True):
-        for name, (x, y) in layout.heads.items():
-            head = music.heads.get(name)
-            if head is not None and not head.tied:
-                point = system.strip_point(x, y)
-                places.setdefault(head.onset, []).append(point)
-    if not places:
-        return None
-    ticks = sorted(places)
-    points = np.array([np.median(places[tick], axis=0) for tick in ticks])
-    seconds = np.array([music.tempo.seconds(tick) for tick in ticks])
-    return KnownOnsets(points[:, 0], points[:, 1], seconds, np.array(ticks) / TICKS)
+def _braced(root: Element) -> bool:
+    """Whether the two lowest staves of a document are one instrument's."""
+    if parts := root.findall("part"):
+        return staves_of(parts[-1]) == 2
+    groups = [g for g in root.iter() if g.tag.endswith("}staffGrp")]
+    last = [e for e in groups[-1] if e.tag.endswith("}staffDef")] if groups else []
+    return len(last) == 2 and "brace" in [groups[-1].get("symbol"), *map(_symbol, groups[-1])]
 
 
-def _first_head(layout: DrawnSystem, system: PageSystem) -> float:
-    if not layout.heads:
-        return system.strip_start
-    x, y = min(layout.heads.values())
-    return system.strip_point(x, y)[0]
+def _symbol(element: Element) -> str | None:
+    return element.get("symbol")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sfpipe.errors import SfpipeError, naming_extra
+from sfpipe.pages.lilypond import LILYPOND_SUFFIXES, read_lilypond
 from sfpipe.pages.limits import LIMITS, Limits
 from sfpipe.pages.notation import NOTATION_SUFFIXES, read_notation
 from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.pictures import read_pictures
 from sfpipe.pages.sources import PDF_SUFFIXES, PICTURE_SUFFIXES
+
+READERS: tuple[tuple[tuple[str, ...], Callable[[Path, int | None, Limits], PageSet]], ...] = (
+    (PDF_SUFFIXES + PICTURE_SUFFIXES, read_pictures),
+    (NOTATION_SUFFIXES, read_notation),
+    (LILYPOND_SUFFIXES, read_lilypond),
+)
+PAGE_SUFFIXES = tuple(sorted({suffix for suffixes, _ in READERS for suffix in suffixes}))
 
 
 def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = LIMITS) -> PageSet:
@@ -27,11 +36,19 @@ def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = 
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in PDF_SUFFIXES + PICTURE_SUFFIXES:
+    reader = next((read for suffixes, read in READERS if suffix in suffixes), None)
+    if reader is None:
+        kinds = ", ".join(PAGE_SUFFIXES)
+        raise SfpipeError(f"'{suffix}' is not read", file=path, remedy=f"use one of {kinds}")
+    if not path.is_file():
+        raise SfpipeError("no such file", file=path)
+    if path.stat().st_size > limits.file_bytes:
+        size = limits.file_bytes >> 20
+        raise SfpipeError(f"has more than {size} MiB", file=path, remedy="send fewer pages")
+    try:
         with naming_extra():
-            return read_pictures(path, staves, limits)
-    if suffix in NOTATION_SUFFIXES:
-        with naming_extra():
-            return read_notation(path, staves, limits)
-    kinds = ", ".join(sorted({*PDF_SUFFIXES, *PICTURE_SUFFIXES, *NOTATION_SUFFIXES}))
-    raise SfpipeError(f"'{suffix}' is not read", file=path, remedy=f"use one of {kinds}")
+            return reader(path, staves, limits)
+    except SfpipeError as error:
+        if error.file is not None:
+            raise
+        raise SfpipeError(error.what, file=path, remedy=error.remedy) from None

@@ -36,16 +36,11 @@ class PageSource:
     Raises
     ------
     SfpipeError
-        If the file is missing, too large, encrypted, damaged, or has too many pages.
+        If the file is encrypted, damaged, or has too many pages.
     """
 
     def __init__(self, path: Path, limits: Limits):
         self.path, self.limits = path, limits
-        if not path.is_file():
-            raise SfpipeError("no such file", file=path)
-        if path.stat().st_size > limits.file_bytes:
-            size = limits.file_bytes >> 20
-            raise SfpipeError(f"has more than {size} MiB", file=path, remedy="send fewer pages")
         self.is_pdf = path.suffix.lower() in PDF_SUFFIXES
 
     def __iter__(self) -> Iterator[Picture]:

@@ -27,6 +27,8 @@ STEEPEST = 2  # of these rows that a staff rises at most from one chunk to the n
 MOVING = 0.004  # what each of them costs
 CLOSEST = 1.5  # staff spaces between two staves at least
 MOST_STAVES = 60
+CROWDED = 4.0  # staff spaces between two staves that are nearer than staves are as a rule
+ANOTHER = 0.06  # share by which the size of a staff differs from that of its neighbour
 LONGEST_GAP = 16.0  # staff spaces of a staff that beams and heads may cover
 GOES_ON = 0.4  # of a staff's usual contrast
 SHORTEST = 9.0  # staff spaces
@@ -96,7 +98,8 @@ def staff_space(grey: np.ndarray) -> float | None:
             if np.ptp(few) < max(REGULAR * mean, 1.0) and SMALLEST * 0.6 <= mean <= LARGEST:
                 # Beams are darker, and no more staff for that.
                 bins[round(mean * 8)] += min(heights[i : i + EQUAL + 1].min(), 4 * LINE)
-    usual = gaussian_filter1d(bins, 3.0)
+    # The closer the lines, the more often noise is as regular as they are.
+    usual = gaussian_filter1d(bins, 3.0) * np.sqrt(np.arange(len(bins)))
     if bins.sum() < 0.5 or not usual.any():
         return None
     best = int(usual.argmax())
@@ -133,7 +136,29 @@ def find_staff_curves(grey: np.ndarray, space: float) -> list[StaffCurve]:
     fits = _Fits(profiles, at, size)
     curves = [_curve(track, fits, profiles, small) for track in _tracks(fits)]
     found = [curve.scaled(1 / fx, 1 / fy) for curve in curves if curve is not None]
-    return sorted(found, key=lambda c: float(np.median(c.top)))
+    return _of_one_size(sorted(found, key=lambda c: float(np.median(c.top))))
+
+
+def _of_one_size(staves: list[StaffCurve]) -> list[StaffCurve]:
+    """Without beams and hairpins close to a staff whose lines are further apart, or less far."""
+    usual = float(np.median([staff.space for staff in staves])) if staves else 0.0
+    odd = [abs(staff.space / usual - 1) for staff in staves]
+    kept = []
+    for i, staff in enumerate(staves):
+        near = [
+            n
+            for n in (i - 1, i + 1)
+            if 0 <= n < len(staves) and odd[n] < odd[i] and _gap(staff, staves[n]) < CROWDED * usual
+        ]
+        if not any(abs(staff.space / staves[n].space - 1) > ANOTHER for n in near):
+            kept.append(staff)
+    return kept
+
+
+def _gap(a: StaffCurve, b: StaffCurve) -> float:
+    """Between two staves that are one above the other, px."""
+    upper, lower = sorted((a, b), key=lambda c: float(np.median(c.top)))
+    return float(np.median(lower.rows(upper.x)[0] - upper.bottom))
 
 
 class _Fits:

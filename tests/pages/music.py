@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _STEPS = "CDEFGAB"
@@ -9,13 +11,21 @@ _STEPS = "CDEFGAB"
 
 def musicxml(bars: int, *, staves: int = 2, seed: int = 0, title: str = "Study") -> str:
     """Common time; eighths in the upper staff, quarters and halves in the lower ones."""
+    return ensemble(bars, (staves,), seed=seed, title=title)
+
+
+def ensemble(bars: int, parts: Sequence[int], *, seed: int = 0, title: str = "Study") -> str:
+    """As `musicxml`, for several parts, each with so many staves."""
     rng = np.random.default_rng(seed)
-    body = "".join(_bar(n, staves, rng) for n in range(1, bars + 1))
+    names, bodies = [], []
+    for number, staves in enumerate(parts, 1):
+        body = "".join(_bar(n, staves, rng) for n in range(1, bars + 1))
+        bodies.append(f'<part id="P{number}">{body}</part>')
+        names.append(f'<score-part id="P{number}"><part-name>Part</part-name></score-part>')
     return (
         '<?xml version="1.0" encoding="UTF-8"?><score-partwise version="4.0">'
-        f"<work><work-title>{title}</work-title></work><part-list>"
-        '<score-part id="P1"><part-name>Piano</part-name></score-part></part-list>'
-        f'<part id="P1">{body}</part></score-partwise>'
+        f"<work><work-title>{title}</work-title></work><part-list>{''.join(names)}</part-list>"
+        f"{''.join(bodies)}</score-partwise>"
     )
 
 

@@ -4,10 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import verovio
 
 from sfpipe.errors import SfpipeError
 from sfpipe.pages.read import read_pages
-from tests.pages.music import musicxml
+from tests.pages.music import ensemble, musicxml
 
 
 @pytest.mark.parametrize("staves", [1, 2])
@@ -39,6 +40,34 @@ def test_abc_and_mxl(tmp_path):
         archive.writestr("META-INF/container.xml", container)
         archive.writestr("a.xml", musicxml(4))
     assert len(read_pages(tmp_path / "tune.mxl").onsets.seconds) == 32
+
+
+def test_mei_says_what_musicxml_says(tmp_path):
+    """The same music in both formats; the MEI is what Verovio makes of it."""
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    assert toolkit.loadData(musicxml(8))
+    (tmp_path / "tune.musicxml").write_text(musicxml(8))
+    (tmp_path / "tune.mei").write_text(toolkit.getMEI())
+    xml, mei = (read_pages(tmp_path / f"tune.{suffix}") for suffix in ("musicxml", "mei"))
+    assert mei.staves_per_system == 2
+    np.testing.assert_allclose(mei.onsets.quarters, np.arange(64) / 2)
+    np.testing.assert_allclose(mei.onsets.strip_x, xml.onsets.strip_x, atol=1)
+
+
+def test_of_a_song_the_piano_is_followed(tmp_path):
+    (tmp_path / "song.musicxml").write_text(ensemble(8, (1, 2)))
+    pages = read_pages(tmp_path / "song.musicxml")
+    assert pages.staves_per_system == 2
+    assert all(len(system.staves) == 2 for system in pages.systems)
+
+
+def test_of_a_trio_somebody_must_choose(tmp_path):
+    path = tmp_path / "trio.musicxml"
+    path.write_text(ensemble(8, (1, 1, 1)))
+    with pytest.raises(SfpipeError, match=r"trio\.musicxml: its systems have 3 staves .*--staves"):
+        read_pages(path)
+    assert read_pages(path, staves=1).staves_per_system == 1
 
 
 def test_a_zip_bomb_is_refused(tmp_path):

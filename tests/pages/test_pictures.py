@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from sfpipe.errors import SfpipeError
 from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
 from tests.pages.degrade import KINDS, Photo, degrade
-from tests.pages.music import musicxml
+from tests.pages.music import ensemble, musicxml
 from tests.pages.printed import FONTS, PrintedPage, head_errors, lengths, verovio_pages
 
 
@@ -69,3 +70,23 @@ def test_the_strip_is_as_the_engravers(piano, tmp_path):
     dark = 255 - strip.mean(axis=1)
     rows = np.sort(np.argsort(dark)[-10:])
     np.testing.assert_array_equal(np.diff(rows)[[0, 1, 2, 3, 5, 6, 7, 8]], 7)
+
+
+def test_of_a_printed_song_the_piano_is_followed(tmp_path):
+    """Bar lines join the staves of the piano alone."""
+    page = verovio_pages(ensemble(12, (1, 2)), "Leland")[0]
+    pages = read(tmp_path / "song.png", page.image(200))
+    assert len(pages.systems) == len(page.systems)
+    assert pages.staves_per_system == 2
+    system, true = pages.systems[0], page.systems[0]
+    rows = [y for staff in true.staves[1:] for y in staff]
+    assert [staff[line].mean() for staff in system.staves for line in (0, 4)] == pytest.approx(
+        [y * 200 / 25.4 - 0.5 for y in rows], abs=1
+    )
+
+
+def test_of_a_printed_trio_somebody_must_choose(tmp_path):
+    page = verovio_pages(ensemble(12, (1, 1, 1)), "Leipzig")[0]
+    with pytest.raises(SfpipeError, match=r"trio\.png: its systems have 3 staves .*--staves"):
+        read(tmp_path / "trio.png", page.image(200))
+    assert read_pages(tmp_path / "trio.png", staves=1).staves_per_system == 1

@@ -1,5 +1,6 @@
 """Files that people send: formats, and what is said of those that cannot be read."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,6 +84,44 @@ def test_a_truncated_pdf(picture, tmp_path):
     for share in (0.1, 0.5, 0.9):
         (tmp_path / "cut.pdf").write_bytes(whole[: int(len(whole) * share)])
         assert "PDF" in error(tmp_path / "cut.pdf") or "staff" in error(tmp_path / "cut.pdf")
+
+
+def test_an_encrypted_pdf(picture, tmp_path):
+    """A file whose password is not the empty one: nothing that the keys say fits it."""
+    picture.save(tmp_path / "page.pdf")
+    plain = (tmp_path / "page.pdf").read_bytes()
+    keys = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >> /ID [<00> <00>]"
+    told = plain.replace(b"trailer\n<<", b"trailer\n<< " + keys % (b"41" * 32, b"42" * 32))
+    assert told != plain
+    (tmp_path / "secret.pdf").write_bytes(told)
+    assert "is encrypted" in error(tmp_path / "secret.pdf")
+    assert "password" in error(tmp_path / "secret.pdf")
+
+
+def test_handwriting(tmp_path):
+    """Wavy strokes of a pen, line below line."""
+    page = np.full((1400, 1000), 255, np.uint8)
+    x = np.linspace(80, 920, 400)
+    for row in range(100, 1300, 60):
+        y = row + 12 * np.sin(x / 9 + row) + 8 * np.sin(x / 23)
+        cv2.polylines(page, [np.stack([x, y], 1).astype(np.int32)], False, 0, 2)
+    Image.fromarray(page).save(tmp_path / "letter.png")
+    assert "handwriting is not" in error(tmp_path / "letter.png")
+
+
+def test_a_picture_of_a_phone_in_its_own_format(picture, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    picture.save(tmp_path / "page.png")
+    picture.save(tmp_path / "page.heic", quality=90)
+    assert count(tmp_path / "page.heic") == count(tmp_path / "page.png")
+
+
+def test_names_are_no_paths_and_files_of_the_system_are_no_scores(picture, tmp_path):
+    picture.save(tmp_path / "page.png")
+    assert read_pages(tmp_path / "." / "page.png").source == "page.png"
+    (tmp_path / "folder.png").mkdir()
+    assert "no such file" in error(tmp_path / "folder.png")
 
 
 def test_zeros_and_text_that_say_that_they_are_pages(tmp_path):

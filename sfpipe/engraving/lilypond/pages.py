@@ -61,7 +61,7 @@ def cut_system(folder: Path, name: str, placement: Placement, system: PlacedSyst
     """
     if not system.staves:
         raise SfpipeError(f"a system of {name} has no staves")
-    page = _read_page(folder, name, system.page)
+    page = read_page(folder, name, system.page)
     scale = placement.scale
     page_x, page_y = system.x * scale, (placement.top_margin + system.y) * scale
     first = first_column(placement, system)
@@ -150,7 +150,14 @@ def _merge(rows: list[float], space: float) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _read_page(folder: Path, name: str, number: int) -> np.ndarray:
+def read_page(folder: Path, name: str, number: int) -> np.ndarray:
+    """Page `number`, from 1, of score `name`, uint8 [shape=(height, width)].
+
+    Raises
+    ------
+    SfpipeError
+        If it was not made, or is no image.
+    """
     import cv2
 
     path = folder / f"{name}-page{number}.png"

@@ -46,6 +46,7 @@ from sfpipe.sandbox.jail import (
 
 FORMAT = 1  # raise it when what this module writes changes, so that old pieces are made again
 HOOK = Path(__file__).with_name("hook.ily")
+WHOLE_PAGES = Path(__file__).with_name("whole-pages.ily")
 SECONDS = 300  # of LilyPond for one piece; the slowest need a minute
 HALF = 1  # duration log of a half note, the shortest with a hollow head
 
@@ -100,9 +101,14 @@ def engrave_source(piece: Piece, raw: Path, out: Path, *, unconfined: bool = Fal
 
 
 def typeset(
-    piece: Piece, raw: Path, folder: Path, *, dpi: int = DPI
+    piece: Piece, raw: Path, folder: Path, *, dpi: int = DPI, whole_pages: bool = False
 ) -> tuple[Path, list[tuple[str, Placement]]]:
     """Run LilyPond on the piece in `folder`: where its output is, its scores by name.
+
+    Parameters
+    ----------
+    whole_pages:
+        Several systems on a page, with titles, as the program sets them by itself.
 
     Raises
     ------
@@ -111,7 +117,9 @@ def typeset(
     """
     program = find_lilypond()
     source = prepare(piece, raw, folder, program)
-    shutil.copy(HOOK, folder / "sfpipe-hook.ily")
+    settings = WHOLE_PAGES if whole_pages else HOOK
+    for file in {HOOK, settings}:
+        shutil.copy(file, folder / f"sfpipe-{file.name}")
     done = run_confined(
         [
             str(program.lilypond),
@@ -120,7 +128,7 @@ def typeset(
             "--png",
             f"-dresolution={dpi}",
             "-dno-point-and-click",
-            f"-dinclude-settings={folder / 'sfpipe-hook.ily'}",
+            f"-dinclude-settings={folder / f'sfpipe-{settings.name}'}",
             source.name,
         ],
         folder,
