@@ -16,6 +16,7 @@ from sfpipe.engraving.lilypond.placement import DPI, PlacedSystem, Placement
 from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.lilypond.sound import PlayedHead, find_heads, join, read_sound
 from sfpipe.engraving.lilypond.source import decode
+from sfpipe.files import read_bytes
 from sfpipe.pages.engraved import EngravedPage, EngravedSystem, join_pages, staves_to_read
 from sfpipe.pages.limits import Limits
 from sfpipe.pages.page_set import Page, PageSet
@@ -24,6 +25,7 @@ from sfpipe.sandbox.jail import private_folder
 
 LILYPOND_SUFFIXES = (".ly",)
 CRISP = 3  # times the resolution of the strips
+REMEDY = "check who may read it"
 SAME_STAFF = 1.0  # staff spaces between the middles of what is one staff, stopped and begun again
 MOST_INCLUDED = 50  # files beside a source
 _INCLUDE = re.compile(r'\\include\s*"([^"]+)"')
@@ -60,7 +62,7 @@ def _includes(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     todo = [path.name]
     while todo and len(found) < MOST_INCLUDED:
-        text = decode((path.parent / todo.pop()).read_bytes())
+        text = decode(read_bytes(path.parent / todo.pop(), remedy=REMEDY))
         for name in map(posixpath.normpath, _INCLUDE.findall(text)):
             inside = not posixpath.isabs(name) and not name.startswith("..")
             if inside and name not in (path.name, *found) and (path.parent / name).is_file():
