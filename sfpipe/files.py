@@ -21,6 +21,7 @@ from sfpipe.errors import SfpipeError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_FORBIDDEN += (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL)  # odd file systems, odd names
 _FULL_BELOW = 64 << 10  # bytes free
 _LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes are added
 MOST_BYTES = 16 << 20  # of JSON, CSV and scores: in memory it is up to thirty times as much
@@ -165,10 +166,10 @@ def _move(temporary: Path, path: Path) -> None:
 
 
 def _remove(temporary: Path) -> None:
-    if temporary.is_dir() and not temporary.is_symlink():
-        shutil.rmtree(temporary, ignore_errors=True)
-    else:
-        with suppress(OSError):  # there is none, or its folder is a file
+    with suppress(OSError):  # there is none, or its folder is a file
+        if temporary.is_dir() and not temporary.is_symlink():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
             temporary.unlink()
 
 

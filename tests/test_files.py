@@ -163,6 +163,12 @@ def test_a_folder_in_the_place_of_a_file_is_not_removed(tmp_path):
     assert names(tmp_path / "x.json") == ["precious"]
 
 
+def test_a_name_that_is_too_long(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot be written \(File name too long\)"):
+        write_json(tmp_path / ("x" * 250 + ".json"), 1)
+    assert names(tmp_path) == []
+
+
 def test_folder_that_may_not_be_written():
     """As an ordinary user: root may write everywhere."""
     code = """

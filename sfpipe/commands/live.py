@@ -11,12 +11,15 @@ from sfpipe.commands.options import in_group
 from sfpipe.errors import SfpipeError
 
 command = in_group("follow")
+REMEDY = "name --audio FILE, or --mic"
 
 Score = Annotated[Path, typer.Argument(help="PDF, picture, MusicXML, MEI, ABC, MIDI or LilyPond.")]
 LiveAgent = Annotated[
     str | None, typer.Option("--agent", help="Agent; default: by the number of staves.")
 ]
-Staves = Annotated[int | None, typer.Option(help="Staves of a system to follow, from the lowest.")]
+Staves = Annotated[
+    int | None, typer.Option(min=1, help="Staves of a system to follow, from the lowest.")
+]
 
 
 @command()
@@ -29,6 +32,7 @@ def follow(
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
 ) -> None:
     """Follow any score through a recording or a microphone."""
+    from sfpipe.audio.decoding import AUDIO_SUFFIXES
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
@@ -36,7 +40,11 @@ def follow(
     from sfpipe.pages.read import read_pages
 
     if (audio is None) == (not mic):
-        raise SfpipeError("what is to be followed?", remedy="name --audio FILE, or --mic")
+        what = "a recording and the microphone cannot be followed at once"
+        raise SfpipeError(what if mic else "what is to be followed?", remedy=REMEDY)
+    if score.suffix.lower() in AUDIO_SUFFIXES:
+        remedy = "name the score first, and the recording after --audio"
+        raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
     page_set = read_pages(score, staves=staves)
     follower = load_follower(agent, deterministic=True) if agent else None
     engine = LiveEngine(page_set, follower)

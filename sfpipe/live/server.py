@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class LiveServer:
     def __init__(self, served: Served):
         self.served, self.shelf = served, ScoreShelf()
         self._sessions = 0
+        if served.agent:
+            load_follower(served.agent, deterministic=True)  # says so now if there is none
         path = EXAMPLE_SCORE if served.example else served.score
         self._first = path and self.shelf.keep(read_pages(path, staves=served.staves), path.name)
         if self._first:
@@ -194,7 +197,8 @@ def bind(host: str, port: int | None) -> socket.socket:
             last = error if isinstance(error, OSError) else OSError(str(error))
         else:
             return listening
-    raise SfpipeError(f"cannot listen on {host} port {port} ({last})", remedy="name another --port")
+    remedy = "name another --host" if isinstance(last, socket.gaierror) else "name another --port"
+    raise SfpipeError(f"cannot listen on {host} port {port or PORT} ({last})", remedy=remedy)
 
 
 def serve(
@@ -217,8 +221,9 @@ def serve(
     Raises
     ------
     SfpipeError
-        If the address cannot be used, or the score cannot be read.
+        If the address or the certificate cannot be used, or the score cannot be read.
     """
+    _check_certificate(certificate, key)
     listening = bind(served.host, port)
     shown = "localhost" if served.host in ("127.0.0.1", "::1") else socket.gethostname()
     address = f"http{'s' if certificate else ''}://{shown}:{listening.getsockname()[1]}/"
@@ -238,6 +243,19 @@ def serve(
         server_header=False,
     )
     _Announcing(config, lambda: ready(address)).run(sockets=[listening])
+
+
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    if certificate is None and key is None:
+        return
+    remedy = "name PEM files that belong together: --certificate FILE --key FILE"
+    if certificate is None:
+        raise SfpipeError("a key without its certificate", file=key, remedy=remedy)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl's own, too
+        what = f"cannot be used as a certificate ({error.strerror or error})"
+        raise SfpipeError(what, file=certificate, remedy=remedy) from None
 
 
 class _Announcing(uvicorn.Server):

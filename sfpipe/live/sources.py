@@ -135,7 +135,8 @@ def recording(path: Path, *, real_time: bool = False) -> Iterator[SoundStream]:
         If the file is missing or cannot be read as audio, here or while its blocks are taken.
     """
     if not path.is_file():
-        raise SfpipeError("no such file", file=path, remedy="check the name of the recording")
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise SfpipeError(what, file=path, remedy="check the name of the recording")
     with open_recording(path) as source:
         yield _Recording(source.rate, source.channels, source.read(), real_time)
 

@@ -66,7 +66,7 @@ def _read(path: Path) -> _Music:
         melody = read_melody(path, None, PARAMS)
         named = {head.id: head for head in melody.heads}
         return _Music(write_mei(melody.score), named, melody.tempo, melody_spacing)
-    root, score = read_document(path.name, read_bytes(path, remedy=REMEDY))
+    root, score = read_document(str(path), read_bytes(path, remedy=REMEDY))
     mend(root, score)
     heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
     named = {head.note: head for head in heads if head.printed}

@@ -35,6 +35,8 @@ def read_pages(path: str | Path, *, staves: int | None = None, limits: Limits = 
         If the file is missing, damaged, encrypted, too large, or shows no staves.
     """
     path = Path(path)
+    if path.is_dir():
+        raise SfpipeError("is a folder", file=path, remedy="name one file, the score")
     suffix = path.suffix.lower()
     reader = next((read for suffixes, read in READERS if suffix in suffixes), None)
     if reader is None:
