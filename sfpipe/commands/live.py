@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -85,9 +87,18 @@ def serve(
     def ready(address: str) -> None:
         print(address, flush=True)
         if browser:
-            import webbrowser
-
-            webbrowser.open(address)
+            _open_browser(address)
 
     served = Served(score, example, agent, staves, host)
     serve(served, port, certificate=certificate, key=key, ready=ready)
+
+
+def _open_browser(address: str) -> None:
+    """Show a page, where there is a screen: browsers for terminals can do nothing with it."""
+    import webbrowser
+
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if screen or sys.platform in ("darwin", "win32"):
+        webbrowser.open(address)
+    else:
+        print("open this address in a browser", flush=True)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import medfilt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from sfpipe.store.schema import FPS
 
@@ -45,7 +45,8 @@ class LoudnessMeter:
         if not self._first:
             return False
         level_db = 10 * np.log10(np.mean(self._first[1:], axis=0) + 1e-12)
-        return float(np.std((level_db - medfilt(level_db, 9))[4:-4])) < _NOISE_DB
+        neighbours = np.median(sliding_window_view(level_db, 9), axis=1)
+        return float(np.std(level_db[4:-4] - neighbours)) < _NOISE_DB
 
     def push(self, frame: np.ndarray, *, playing: bool, waiting: bool = True) -> Loudness:
         """Take in one frame.
