@@ -20,6 +20,7 @@ import torch
 from benchmarks import reference_style as reference
 from benchmarks.data import PIECES, augmented, banks, data
 from benchmarks.engraving import bench_engraving, bench_scores
+from benchmarks.live import bench_live
 from benchmarks.pages import bench_pages
 from benchmarks.peak import bench_peak
 from benchmarks.playing import Plan, eight, many, single
@@ -340,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
         "parts",
         nargs="*",
         help="game training augmented pretraining peak evaluation latency engrave scores pages "
-        "sound odtw",
+        "live sound odtw",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -353,6 +354,7 @@ def main(arguments: list[str] | None = None) -> None:
         "engrave": bench_engraving,
         "scores": bench_scores,
         "pages": bench_pages,
+        "live": bench_live,
         "sound": bench_sound,
         "odtw": bench_odtw,
     }  # whatever the window

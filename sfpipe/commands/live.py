@@ -32,12 +32,16 @@ def follow(
     agent: LiveAgent = None,
     staves: Staves = None,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="A page (HTML) with the score, the sound and the cursor.")
+    ] = None,
 ) -> None:
     """Follow any score through a recording or a microphone."""
     from sfpipe.audio.decoding import AUDIO_SUFFIXES
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
+    from sfpipe.live.replay import write_replay
     from sfpipe.live.sources import microphone, recording
     from sfpipe.pages.read import read_pages
 
@@ -64,6 +68,9 @@ def follow(
     if out:
         write_positions(out, positions)
         print(out)
+    if page:
+        write_replay(page, page_set, positions, audio)
+        print(page)
 
 
 @command()

@@ -90,7 +90,10 @@ class MonoStream:
             return block.astype(np.float32) / np.float32(32768)
         if not np.issubdtype(block.dtype, np.floating):
             raise SfpipeError(f"expected int16 or floating-point samples, found {block.dtype}")
-        sound = np.nan_to_num(block.astype(np.float32), nan=0, posinf=0, neginf=0)
+        sound = block.astype(np.float32, copy=False)
+        if not sound.size or (sound.min() >= -_LOUDEST and sound.max() <= _LOUDEST):
+            return sound
+        sound = np.nan_to_num(sound, nan=0, posinf=0, neginf=0)
         return np.clip(sound, -_LOUDEST, _LOUDEST)
 
     def _mixed(self, block: np.ndarray) -> np.ndarray:
@@ -104,10 +107,10 @@ class MonoStream:
 
     def _choose(self, piece: np.ndarray) -> np.ndarray:
         """The mean of the channels of a piece, or the louder one where they cancel each other."""
-        mix = piece.mean(axis=1, dtype=np.float32)
+        mix: np.ndarray = piece.sum(axis=1) / np.float32(self.channels)
         if self.channels == 1 or not len(piece):
             return mix
-        power = np.square(np.column_stack([mix, piece]), dtype=np.float64).mean(axis=0)
+        power = np.array([mix @ mix, *(one @ one for one in piece.T)]) / len(piece)
         self._power = _MEMORY * self._power + power
         loudest = int(self._power[1:].argmax())
         if self._power[0] >= QUIET_MIX**2 * self._power[1 + loudest]:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sfpipe.live.replay import write_replay
 from sfpipe.pages.read import read_pages
 from sfpipe.store.schema import SAMPLE_RATE
+from tests.live.test_engine import push_all
 
 HEAD_PX = 1.3 * 3.5  # a note head's width in the strip
 BEFORE_S = 2.0  # of silence, in which the page opens the microphone
@@ -275,7 +277,7 @@ def test_a_large_page_moves_with_the_cursor(browser, served, tune):
     tab.context.close()
 
 
-@pytest.mark.parametrize("width", [390, 820, 1280])
+@pytest.mark.parametrize("width", [390, 760, 820, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_the_screen(browser, served, tune, width, scheme):
     size = {"width": width, "height": 844}
@@ -287,10 +289,16 @@ def test_it_fits_the_screen(browser, served, tune, width, scheme):
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 36
     left, right = music_on_screen(tab)
     assert left >= 0 and right <= width and right - left > 0.85 * min(width, 1000)
-    for state in ("Waiting for the first note", "Lost: tap where you are"):
-        tab.evaluate("text => { document.getElementById('state').textContent = text; }", state)
+    tab.evaluate("document.body.classList.add('on')")
+    heights = set()
+    for state in ("waiting", "following", "lost"):
+        tab.evaluate("state => window.sfpipe.say(state)", state)
         box = tab.locator("#state").bounding_box()
         assert box["x"] + box["width"] <= width
+        whole = "document.getElementById('state').scrollWidth"
+        assert tab.evaluate(whole) <= box["width"] + 1, state  # nothing is cut off
+        heights.add(tab.locator("header").bounding_box()["height"])
+    assert len(heights) == 1  # the music stays where it is
     names = tab.evaluate(
         "[...document.querySelectorAll('button')].filter(b => b.offsetParent).map(b =>"
         " b.getAttribute('aria-label') || b.innerText.trim())"
@@ -298,3 +306,32 @@ def test_it_fits_the_screen(browser, served, tune, width, scheme):
     assert all(names)
     assert tab.problems == []
     tab.context.close()
+
+
+def test_what_was_followed_is_played_again(browser, engine, performed, tmp_path):
+    """The cursor is where it was at that time, and a click goes to when the music was there."""
+    positions = push_all(engine, performed.samples[: 8 * SAMPLE_RATE])
+    write_replay(tmp_path / "take.html", performed.page_set, positions, None)
+    tab = browser.new_page()
+    errors = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto((tmp_path / "take.html").as_uri())
+    expected = min(positions, key=lambda p: abs(p.time_s - 5))
+    tab.evaluate("player => { player.currentTime = 5.01; }", tab.evaluate_handle("window.player"))
+    tab.wait_for_timeout(300)
+    page = tab.locator(".page").nth(expected.page).bounding_box()
+    cursor = tab.locator(".cursor").bounding_box()
+    at = (cursor["x"] + cursor["width"] / 2 - page["x"]) / page["width"]
+    width = performed.page_set.pages[expected.page].width
+    assert at * width == pytest.approx(expected.x, abs=0.01 * width)
+    assert tab.locator("#state").inner_text() == "following"
+    earlier = min(positions, key=lambda p: abs(p.time_s - 2))
+    tab.locator(".page").nth(earlier.page).click(
+        position={
+            "x": earlier.x / width * page["width"],
+            "y": earlier.y_top / width * page["width"],
+        }
+    )
+    assert tab.evaluate("window.player.currentTime") == pytest.approx(earlier.time_s, abs=0.1)
+    assert errors == []
+    tab.close()

@@ -4,7 +4,7 @@ import {Sound} from "/sound.js";
 const $ = id => document.getElementById(id);
 const WORDS = {
   empty: "No score", loading: "Getting ready", ready: "Ready",
-  waiting: "Waiting for the first note", following: "Following",
+  waiting: "Waiting for music", following: "Following",
   lost: "Lost: tap where you are", finished: "Finished",
 };
 let score = null, socket = null, ready = false, sound = null, recording = null, starting = false;
@@ -202,7 +202,7 @@ for (const name of ["dragover", "dragleave", "drop"])
   });
 
 // For tests and other scripts.
-window.sfpipe = {last: null, count: 0, view, get ready() { return ready; }, get on() { return !!sound; }};
+window.sfpipe = {last: null, count: 0, view, say, get ready() { return ready; }, get on() { return !!sound; }};
 try {
   const mode = localStorage.getItem("mode");
   if (mode) { $("mode").value = mode; view.setMode(mode); }
