@@ -10,13 +10,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from sfpipe.audio.pitch import A4_HZ
 from sfpipe.store.schema import BINS, SAMPLE_RATE
 
 FFT_SIZE = 2048
 FFT_BINS = FFT_SIZE // 2  # bins 0 .. 1023; the Nyquist bin is left out
 BANDS_PER_OCTAVE = 12
 LOWEST_HZ, HIGHEST_HZ = 60.0, 6000.0
-TUNING_HZ = 440.0
+TUNING_HZ = A4_HZ
 
 
 def centre_frequencies() -> np.ndarray:
@@ -66,18 +67,24 @@ def triangle(start: int, centre: int, end: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-@lru_cache(maxsize=1)
-def filterbank() -> np.ndarray:
+@lru_cache(maxsize=64)
+def filterbank(factor: float = 1.0) -> np.ndarray:
     """All filters as columns.
 
     Neighbouring low filters may fall on the same bins; they are kept, as in the paper's input.
+
+    Parameters
+    ----------
+    factor:
+        By which all centre frequencies are multiplied: `PitchOffset.factor`. 1 gives the filters of
+        the paper. Filters beyond the highest FFT bin pass that bin.
 
     Returns
     -------
     np.ndarray [shape=(1024, 78), dtype=float32], read-only
         ``magnitudes @ filterbank()`` are the bins of a frame.
     """
-    bins = nearest_bins(centre_frequencies())
+    bins = nearest_bins(centre_frequencies() * factor)
     bank = np.zeros((FFT_BINS, len(bins) - 2), dtype=np.float32)
     for column, (start, centre, end) in enumerate(zip(bins, bins[1:], bins[2:], strict=False)):
         weights = triangle(int(start), int(centre), int(end))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.audio.filterbank import FFT_BINS, FFT_SIZE, filterbank
+from sfpipe.audio.pitch import AS_WRITTEN, PitchOffset
 from sfpipe.errors import SfpipeError
 from sfpipe.store.schema import BINS, HOP, SAMPLE_RATE
 
@@ -29,7 +30,9 @@ def first_sample(frame: int | np.ndarray) -> Any:
     return frame * round(2 * HOP) // 2 - HALF
 
 
-def spectrogram(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def spectrogram(
+    samples: np.ndarray, sample_rate: int, offset: PitchOffset = AS_WRITTEN
+) -> np.ndarray:
     """Log-magnitude, log-frequency spectrogram of a recording.
 
     Parameters
@@ -38,6 +41,8 @@ def spectrogram(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         [shape=(N,)], mono: int16, or floating point in [-1, 1].
     sample_rate:
         Hz; must be 22,050.
+    offset:
+        How much higher it sounds than it is written: the bins are those of the written pitches.
 
     Returns
     -------
@@ -61,17 +66,19 @@ def spectrogram(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     for start in range(0, total, BLOCK):
         frames = np.arange(start, min(start + BLOCK, total))
         windows = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)
-        result[:, frames] = transform(windows[first_sample(frames) + HALF])
+        result[:, frames] = transform(windows[first_sample(frames) + HALF], offset)
     return result
 
 
-def transform(frames: np.ndarray) -> np.ndarray:
+def transform(frames: np.ndarray, offset: PitchOffset = AS_WRITTEN) -> np.ndarray:
     """Spectrogram columns of frames cut out already.
 
     Parameters
     ----------
     frames:
         float32 [shape=(n, 2048)], in [-1, 1].
+    offset:
+        As of `spectrogram`.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def transform(frames: np.ndarray) -> np.ndarray:
     """
     from scipy.fft import rfft
 
-    window, bank, top = _tables()
+    window, bank, top = _tables(offset.factor)
     magnitude = np.abs(rfft(frames * window, axis=1)[:, :top])
     return np.log10(np.float32(1) + bank @ magnitude.T)
 
@@ -121,8 +128,8 @@ def as_float(samples: np.ndarray) -> np.ndarray:
     return audio.astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _tables() -> tuple[np.ndarray, Any, int]:
+@lru_cache(maxsize=64)
+def _tables(factor: float) -> tuple[np.ndarray, Any, int]:
     """Window, filters and number of FFT bins in use.
 
     The filters are sparse, and not only for speed: a sparse product adds each bin's few terms in
@@ -130,7 +137,7 @@ def _tables() -> tuple[np.ndarray, Any, int]:
     """
     from scipy.sparse import csr_array
 
-    bank = filterbank()
+    bank = filterbank(factor)
     top = int(np.flatnonzero(bank.any(axis=1)).max()) + 1
     assert top <= FFT_BINS
     return np.hanning(FFT_SIZE).astype(np.float32), csr_array(bank[:top].T), top

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfpipe.audio.filterbank import FFT_SIZE
+from sfpipe.audio.pitch import AS_WRITTEN, PitchOffset
 from sfpipe.audio.spectrogram import HALF, as_float, check_rate, first_sample, n_frames, transform
 from sfpipe.errors import SfpipeError
 from sfpipe.store.schema import BINS, SAMPLE_RATE
@@ -21,6 +22,9 @@ class StreamingSpectrogram:
     ----------
     sample_rate:
         Hz; must be 22,050.
+    offset:
+        How much higher the music sounds than it is written. It may be set while samples arrive, and
+        holds for the frames to come.
 
     Raises
     ------
@@ -36,8 +40,9 @@ class StreamingSpectrogram:
     (78, 1)
     """
 
-    def __init__(self, sample_rate: int = SAMPLE_RATE):
+    def __init__(self, sample_rate: int = SAMPLE_RATE, offset: PitchOffset = AS_WRITTEN):
         check_rate(sample_rate)
+        self.offset = offset
         self.reset()
 
     def reset(self) -> None:
@@ -105,4 +110,4 @@ class StreamingSpectrogram:
         keep = first_sample(self._frame) - self._start
         self._buffer = self._buffer[keep:].copy()
         self._start += keep
-        return transform(frames)
+        return transform(frames, self.offset)

@@ -22,6 +22,13 @@ LiveAgent = Annotated[
 Staves = Annotated[
     int | None, typer.Option(min=1, help="Staves of a system to follow, from the lowest.")
 ]
+A4 = Annotated[float | None, typer.Option("--a4", help="Frequency of a' in Hz; default: 440.")]
+Transpose = Annotated[
+    int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
+]
+Instrument = Annotated[
+    str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
+]
 
 
 @command()
@@ -31,6 +38,9 @@ def follow(
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone.")] = False,
     agent: LiveAgent = None,
     staves: Staves = None,
+    a4: A4 = None,
+    transpose: Transpose = None,
+    instrument: Instrument = None,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
     page: Annotated[
         Path | None, typer.Option(help="A page (HTML) with the score, the sound and the cursor.")
@@ -38,6 +48,7 @@ def follow(
 ) -> None:
     """Follow any score through a recording or a microphone."""
     from sfpipe.audio.decoding import AUDIO_SUFFIXES
+    from sfpipe.audio.pitch import AS_WRITTEN, ToldPitch
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
@@ -51,9 +62,12 @@ def follow(
     if score.suffix.lower() in AUDIO_SUFFIXES:
         remedy = "name the score first, and the recording after --audio"
         raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
+    told = ToldPitch.by(a4, transpose, instrument)
     page_set = read_pages(score, staves=staves)
     follower = load_follower(agent, deterministic=True) if agent else None
-    engine = LiveEngine(page_set, follower)
+    engine = LiveEngine(page_set, follower, told)
+    if engine.offset != AS_WRITTEN:
+        print(f"sounds {engine.offset}", flush=True)
     positions = []
     said: tuple[int, str] | None = None
     with recording(audio) if audio else microphone() as sound:
@@ -80,12 +94,16 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0: other machines, too.")] = "127.0.0.1",
     agent: LiveAgent = None,
     staves: Staves = None,
+    a4: A4 = None,
+    transpose: Transpose = None,
+    instrument: Instrument = None,
     example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key, PEM file.")] = None,
 ) -> None:
     """Follow any score in a browser: prints the address."""
+    from sfpipe.audio.pitch import ToldPitch
     from sfpipe.errors import optional
 
     optional("uvicorn", "live"), optional("starlette", "live"), optional("websockets", "live")
@@ -96,7 +114,8 @@ def serve(
         if browser:
             _open_browser(address)
 
-    served = Served(score, example, agent, staves, host)
+    told = ToldPitch.by(a4, transpose, instrument)
+    served = Served(score, example, agent, staves, host, told)
     serve(served, port, certificate=certificate, key=key, ready=ready)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sfpipe.audio.pitch import NOTHING_TOLD, ToldPitch
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import load_follower
@@ -68,6 +69,13 @@ class LiveEngine:
         The score.
     follower:
         Its agent by default: by the number of staves.
+    told:
+        How much higher the music sounds than it is written; what is not told, the score may say.
+
+    Attributes
+    ----------
+    offset:
+        So much higher; what is set here holds for the streams to come.
 
     Raises
     ------
@@ -75,8 +83,14 @@ class LiveEngine:
         If the follower cannot read the strip.
     """
 
-    def __init__(self, page_set: PageSet, follower: LoadedFollower | None = None):
+    def __init__(
+        self,
+        page_set: PageSet,
+        follower: LoadedFollower | None = None,
+        told: ToldPitch = NOTHING_TOLD,
+    ):
         self.page_set = page_set
+        self.offset = told.over(page_set.transposition)
         self.follower = follower or load_follower(page_set.agent, deterministic=True)
         self._tracker = make_tracker(self.follower, page_set.score_record())
         self._lead = self._tracker.lead_frames
@@ -92,7 +106,7 @@ class LiveEngine:
             As `MonoStream`.
         """
         self._mono = MonoStream(rate, channels)
-        self._spectrogram = StreamingSpectrogram()
+        self._spectrogram = StreamingSpectrogram(offset=self.offset)
         self._frames = 0
         self._tracker.restart()
 

@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from sfpipe.audio.pitch import NOTHING_TOLD, ToldPitch
 from sfpipe.errors import SfpipeError
 from sfpipe.following.registry import load_follower
 from sfpipe.live.engine import LiveEngine
@@ -52,6 +53,8 @@ class Served:
         Show the package's example at once.
     agent, staves:
         Instead of those that the score asks for.
+    told:
+        How much higher the music sounds than it is written.
     """
 
     score: Path | None = None
@@ -59,6 +62,7 @@ class Served:
     agent: str | None = None
     staves: int | None = None
     host: str = "127.0.0.1"
+    told: ToldPitch = NOTHING_TOLD
 
 
 class LiveServer:
@@ -167,7 +171,8 @@ class LiveServer:
 
     def _engine(self, score: SharedScore) -> LiveEngine:
         name = self.served.agent or score.page_set.agent
-        return LiveEngine(score.page_set, load_follower(name, deterministic=True))
+        follower = load_follower(name, deterministic=True)
+        return LiveEngine(score.page_set, follower, self.served.told)
 
 
 def _refusal(error: SfpipeError) -> Response:

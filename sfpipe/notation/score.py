@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -189,6 +190,25 @@ class Score:
         for bar in self.bars:
             for event in bar.events:
                 yield bar, event
+
+    def transposition(self, staves: int | None = None) -> int:
+        """Semitones from where the notes stand to what sounds, of most of the printed notes.
+
+        A transposing instrument, or a clef with a small 8, gives it.
+
+        Parameters
+        ----------
+        staves:
+            How many of a system's staves count, from the lowest; None: all.
+        """
+        first = 1 if staves is None else self.staves - staves + 1
+        counted = Counter(
+            note.midi - semitone(note.step, note.alter)
+            for _, event in self.events()
+            for note in event.notes
+            if note.printed and note.staff >= first
+        )
+        return counted.most_common(1)[0][0] if counted else 0
 
     def pitches(self) -> tuple[int, ...]:
         """Sounding MIDI pitches in written order, without grace and cue notes; top of a chord."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
@@ -25,6 +25,7 @@ from sfpipe.notation.files import (
 )
 from sfpipe.notation.musicxml import staves_of
 from sfpipe.notation.playback import Head, TempoMap, play_as_printed
+from sfpipe.notation.score import Score
 from sfpipe.pages.engraved import EngravedPage, EngravedSystem, join_pages, staves_to_read
 from sfpipe.pages.limits import Limits
 from sfpipe.pages.page_set import Page, PageSet, strip_format
@@ -46,6 +47,7 @@ class _Music:
     heads: Mapping[str, Head]
     tempo: TempoMap
     spacing: tuple[float, float]
+    score: Score
     braced: bool = False
 
 
@@ -65,13 +67,13 @@ def _read(path: Path) -> _Music:
     if suffix in MELODY_SUFFIXES:
         melody = read_melody(path, None, PARAMS)
         named = {head.id: head for head in melody.heads}
-        return _Music(write_mei(melody.score), named, melody.tempo, melody_spacing)
+        return _Music(write_mei(melody.score), named, melody.tempo, melody_spacing, melody.score)
     root, score = read_document(str(path), read_bytes(path, remedy=REMEDY))
     mend(root, score)
     heads, tempo, _ = play_as_printed(score, PARAMS.piano.notes_per_minute)
     named = {head.note: head for head in heads if head.printed}
     spacing = melody_spacing if score.staves == 1 else piano_spacing
-    return _Music(tostring(root, encoding="unicode"), named, tempo, spacing, _braced(root))
+    return _Music(tostring(root, encoding="unicode"), named, tempo, spacing, score, _braced(root))
 
 
 def _page_set(
@@ -89,7 +91,8 @@ def _page_set(
         ]
         shown = Page(round(page.width), round(page.height), number, svg=page.svg)
         pages.append(EngravedPage(shown, grey, scale, systems))
-    return join_pages(path, pages, music.tempo.seconds, count, limits)
+    joined = join_pages(path, pages, music.tempo.seconds, count, limits)
+    return replace(joined, transposition=music.score.transposition(count))
 
 
 def _raster(page: DrawnPage, space_px: float, limits: Limits) -> tuple[np.ndarray, float]:

@@ -172,6 +172,8 @@ class PageSet:
         Name of the file.
     notes:
         What a user should know of how it was read, a sentence each.
+    transposition:
+        Semitones from where the notes stand to what sounds, as the notation says; pictures do not.
     """
 
     pages: tuple[Page, ...]
@@ -183,6 +185,7 @@ class PageSet:
     source: str = ""
     notes: tuple[str, ...] = ()
     onsets: KnownOnsets | None = None
+    transposition: int = 0
 
     def __post_init__(self) -> None:
         if not self.pages or not self.systems:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from sfpipe.audio.files import resample
+from sfpipe.audio.pitch import PitchOffset
 from sfpipe.live.follow import describe, follow_sound, write_positions
 from sfpipe.live.sources import NewestSound, recording
 from sfpipe.store.schema import SAMPLE_RATE
@@ -161,3 +163,17 @@ def test_an_agent_of_the_paper_follows_too(performed):
     assert positions[-1].confidence is None
     aim = np.interp(9, performed.onset_s, performed.onset_x)
     assert positions[-1].strip_x == pytest.approx(aim, abs=50)
+
+
+@pytest.mark.parametrize("offset", [PitchOffset(-2), PitchOffset.at(415), PitchOffset(-12)])
+def test_it_follows_what_sounds_higher_or_lower_than_it_is_written(engine, performed, offset):
+    """Played on slower or faster, as an old tape machine does, so that pitch and time change."""
+    samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)
+    slower = performed._replace(samples=samples, onset_s=performed.onset_s / offset.factor)
+    as_written = engine.offset
+    try:
+        engine.offset = offset
+        error = errors_px(slower, push_all(engine, samples))
+    finally:
+        engine.offset = as_written
+    assert np.mean(error < 2 * HEAD_PX) > 0.9
