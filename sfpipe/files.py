@@ -20,8 +20,10 @@ from typing import Any, TypeVar
 from sfpipe.errors import SfpipeError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
-_FORBIDDEN += (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL)  # odd file systems, odd names
+_FORBIDDEN = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+    *(errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL),  # odd file systems, odd names
+)
 _FULL_BELOW = 64 << 10  # bytes free
 _LONGEST_NAME = 200  # bytes; file systems take 255, and suffixes are added
 MOST_BYTES = 16 << 20  # of JSON, CSV and scores: in memory it is up to thirty times as much
