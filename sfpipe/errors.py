@@ -42,9 +42,9 @@ class SfpipeError(Exception):
 
     def __init__(self, what: str, *, file: str | Path | None = None, remedy: str | None = None):
         super().__init__(what, file, remedy)
-        self.what = _in_one_line(str(what))
-        self.file = None if file is None else _in_one_line(str(file))
-        self.remedy = None if remedy is None else _in_one_line(remedy)
+        self.what = printable(str(what))
+        self.file = None if file is None else printable(str(file))
+        self.remedy = None if remedy is None else printable(remedy)
 
     def __str__(self) -> str:
         where = f"{self.file}: " if self.file else ""
@@ -94,7 +94,7 @@ def optional(module: str, extra: str) -> Any:
         raise SfpipeError(f"{package} is not installed", remedy=remedy) from None
 
 
-def _in_one_line(text: str) -> str:
+def printable(text: str) -> str:
     """`text` without line breaks, and control characters as escapes: it may quote any file."""
     line = " ".join(text.split())
     if not line.isprintable():

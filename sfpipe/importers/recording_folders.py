@@ -65,6 +65,7 @@ def survey(folder: Path) -> tuple[list[PieceFolder], dict[str, str]]:
             piece = survey_piece(path, path.name)
             if reason := _unusable(piece):
                 left_out[path.name] = f"{reason} ({_count(path)})"
+                left_out |= {f"{path.name}/{name}": why for name, why in piece.left_out.items()}
             else:
                 pieces.append(piece)
         else:
@@ -94,6 +95,8 @@ def survey_piece(folder: Path, name: str, *, engraved: bool = False) -> PieceFol
             piece.left_out[path.name] = f"a folder within that of a piece ({_count(path)})"
         elif path.name.startswith("."):
             piece.left_out[path.name] = "a hidden file"
+        elif reason := _no_plain_file(path):
+            piece.left_out[path.name] = reason
         elif suffix == MATCH_SUFFIX or suffix in MIDI_SUFFIXES:
             notes.setdefault(path.stem.casefold(), []).append(path)
         elif suffix in PRINTED:
@@ -158,6 +161,17 @@ def _unusable(piece: PieceFolder) -> str | None:
         kinds = ", ".join(SCORE_SUFFIXES)
         return f"no score in it ({kinds}; a MIDI file called as a recording is what was played)"
     return None if piece.takes else "no recording in it"
+
+
+def _no_plain_file(path: Path) -> str | None:
+    """Why nothing can be read from `path`, or written under its name."""
+    if not path.is_file():
+        return "a link to nothing" if path.is_symlink() else "no file"
+    try:
+        plain_name(path.name)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _count(folder: Path) -> str:

@@ -99,7 +99,9 @@ def read_performance(recording: Recording, voice: Voice) -> tuple[dict[str, Any]
 
 def _load(path: Path, notices: list[str]) -> np.ndarray:
     try:
-        return load_audio(path, tell=lambda line: notices.append(line.removeprefix(str(path))))
+        return load_audio(
+            path, tell=lambda line: notices.append(line.removeprefix(str(path)).lstrip(": "))
+        )
     except SfpipeError as error:
         if path.suffix.lower() in AUDIO_SUFFIXES:
             raise

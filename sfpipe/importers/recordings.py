@@ -20,7 +20,7 @@ from sfpipe.datasets.catalogue import CATALOGUE
 from sfpipe.datasets.index import Piece
 from sfpipe.engraving.lilypond.program import require_walls
 from sfpipe.engraving.stage import engrave_file, is_lilypond, seconds_of
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, printable
 from sfpipe.files import remove_made, remove_others, sha256
 from sfpipe.importers.recording_folders import PieceFolder, survey, survey_piece
 from sfpipe.importers.recording_onsets import Recording, read_performance
@@ -85,10 +85,10 @@ def import_recordings(
         _require_new(paths)
         found, left_out = survey(folder)
     for name, reason in left_out.items():
-        tell(f"{name}: left out: {reason}")
+        tell(f"{printable(name)}: left out: {reason}")
     for piece in found:
         for name, reason in piece.left_out.items():
-            tell(f"{piece.name}/{name}: left out: {reason}")
+            tell(f"{piece.name}/{printable(name)}: left out: {reason}")
     if not found:
         raise SfpipeError(
             "expected <piece>/ with a score and recordings",

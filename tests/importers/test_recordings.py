@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 
@@ -69,6 +70,19 @@ def test_every_file_of_a_folder_is_one_thing_or_left_out_with_a_reason(tmp_path)
     assert left_out["b"] == "no recording in it (1 file)"
     assert left_out["c"].startswith("no score in it") and left_out["c"].endswith("(2 files)")
     assert "cannot be the name" in left_out[".git"]
+
+
+def test_names_and_links_that_cannot_be_used_are_left_out(tmp_path):
+    long, lines = "y" * 240 + ".wav", "two\nlines.wav"
+    touch(tmp_path / "a", "a.abc", "take.wav", long, lines)
+    (tmp_path / "a" / "gone.wav").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "a" / "pipe.wav")
+    [piece], _ = survey(tmp_path)
+    assert [take.path.name for take in piece.takes] == ["take.wav"]
+    assert piece.left_out["gone.wav"] == "a link to nothing"
+    assert piece.left_out["pipe.wav"] == "no file"
+    for name in (long, lines):
+        assert "cannot be the name of a file or folder" in piece.left_out[name]
 
 
 @pytest.fixture(scope="module")
