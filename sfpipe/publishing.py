@@ -271,11 +271,13 @@ def describe_published(
 
 
 def _origin(started: Mapping[str, Any], pretrained: Path) -> str:
-    """The agent that a training began with, which may have been published anew since."""
+    """The agent that a training began with; published anew or withdrawn since, it says so."""
     name, frames = started["agent"], f"{started['frames']:,} frames"
     # Looked up, not joined: the name is from a file.
     published = {path.parent.name: path for path in pretrained.glob(f"*/{WEIGHTS}")}
-    if name not in published or started["weights"] in _digests(published[name]):
+    if name not in published:
+        return f"`{name}` ({frames}; not published)"
+    if started["weights"] in _digests(published[name]):
         return f"`{name}` ({frames})"
     return f"an earlier `{name}` ({frames}; no longer published)"
 

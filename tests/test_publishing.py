@@ -75,7 +75,8 @@ def test_the_card_names_the_agent_it_started_from(trained, tmp_path):
     (agent / "agent.json").write_text(json.dumps(card | {"start_from": started}))
     folder = publish("nottingham-ppo", agent, results, out=tmp_path / "pretrained")
     line = (
-        "| learnt by | dagger then ppo, from the weights of `nottingham-dagger` (654,321 frames) |"
+        "| learnt by | dagger then ppo, from the weights of `nottingham-dagger`"
+        " (654,321 frames; not published) |"
     )
     assert line in (folder / "README.md").read_text().splitlines()
 
