@@ -91,21 +91,21 @@ def synthetic_rows(results: Path, pretrained: Path) -> list[ResultRow]:
     """
     rows: list[ResultRow] = []
     fresh: list[ResultRow] = []
-    seen: dict[tuple[Any, ...], str] = {}  # agents published -> their data sets
+    known: dict[tuple[Any, ...], str] = {}  # agents published -> their data sets
     for path in [*sorted(pretrained.glob("*/eval.json")), results / "eval.json"]:
         for evaluation, meta in _evaluation(path):
             published = path.parent.parent == pretrained
             name = path.parent.name if published else "agent"
             meta["algo"] = meta.get("algo") or name
-            of = name.split("-")[0] if published else seen.get(_identity(meta), UNKNOWN)
+            of = name.split("-")[0] if published else known.get(_identity(meta), UNKNOWN)
             dataset = meta.get("dataset") or of
-            found = _agent_rows(evaluation, meta, name, dataset)
+            own = _agent_rows(evaluation, meta, name, dataset)
             if not published:
-                fresh = [row for row in found if row.follower not in _own(meta)]
-                if _identity(meta) in seen:  # the agent in metrics/ is one of those published
-                    found = fresh
-            seen[_identity(meta)] = dataset
-            rows += found
+                fresh = [row for row in own if row.follower not in _own(meta)]
+                if _identity(meta) in known:  # the agent in metrics/ is one of those published
+                    own = fresh
+            known[_identity(meta)] = dataset
+            rows += own
     for path in sorted((results / "baselines").rglob("*.json")):
         for evaluation, meta in _evaluation(path):
             name = meta.get("baseline", path.stem)
@@ -125,7 +125,7 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[ResultRow], dict[st
     rows: list[ResultRow] = []
     fresh: list[ResultRow] = []
     labels: dict[str, str] = {}
-    seen: set[tuple[Any, ...]] = set()
+    known: set[tuple[Any, ...]] = set()
     for path in [*sorted(pretrained.glob("*/real.json")), results / "real.json"]:
         if not path.exists():
             continue
@@ -134,13 +134,13 @@ def real_rows(results: Path, pretrained: Path) -> tuple[list[ResultRow], dict[st
         meta = content.get("meta", {})
         for name, condition in content["conditions"].items():
             labels.setdefault(name, shown(condition["label"], condition["simulated"]))
-        found = _real_rows(content, path.parent.name if published else None)
+        own = _real_rows(content, path.parent.name if published else None)
         if not published:
-            fresh = [row for row in found if row.follower not in _own(meta)]
-            if _identity(meta) in seen:  # the agent in metrics/ is one of those published
-                found = fresh
-        seen.add(_identity(meta))
-        rows += found
+            fresh = [row for row in own if row.follower not in _own(meta)]
+            if _identity(meta) in known:  # the agent in metrics/ is one of those published
+                own = fresh
+        known.add(_identity(meta))
+        rows += own
     return _one_of_each(rows, fresh), labels
 
 
@@ -163,8 +163,8 @@ def _own(meta: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _identity(meta: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What tells one agent's results from another's."""
-    return tuple(meta.get(k) for k in ("algo", "agent_frames", "policy", "split"))
+    """What tells one agent's results from another's; two of one schedule differ in hours alone."""
+    return tuple(meta.get(k) for k in ("algo", "agent_frames", "agent_hours", "policy", "split"))
 
 
 def _one_of_each(rows: list[ResultRow], fresh: list[ResultRow]) -> list[ResultRow]:

@@ -60,6 +60,8 @@ def lines(curves: Mapping[str, Line], *, x: str, y: str, log: bool = False) -> s
     log:
         Logarithmic y axis.
     """
+    from matplotlib.ticker import EngFormatter
+
     figure = new_figure(5.2, 2.9)
     axis = plain(figure.subplots())
     for name, (xs, ys) in curves.items():
@@ -72,6 +74,7 @@ def lines(curves: Mapping[str, Line], *, x: str, y: str, log: bool = False) -> s
         axis.set_ylim(bottom=1e-4)
     if len(curves) > 1:
         axis.legend(frameon=False, fontsize=7)
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))  # 1.2M, not a power of ten beside
     _names(axis, x, y)
     return svg(figure, f"{y} over {x}")
 

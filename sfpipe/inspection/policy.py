@@ -148,19 +148,19 @@ def explain(
         As `situations`, or if captum is not installed.
     """
     bank = played.bank
-    found = situations(played, performance, frame=frame, offset_px=offset_px)
+    states = situations(played, performance, frame=frame, offset_px=offset_px)
     attributed = explain_states(
-        played.actor.network, found.observation, output=output, steps=steps, tolerance=tolerance
+        played.actor.network, states.observation, output=output, steps=steps, tolerance=tolerance
     )
     shrink, threshold = bank.window.shrink, float(bank.window.threshold_px)
-    paths = [draw_policy(found, out / "policy.png", threshold_px=threshold, shrink=shrink)]
-    names = [f"{round(error):+d} px" for error in found.error_px]
-    paths.append(draw_saliency(found.observation, attributed, names, out / "saliency.png"))
-    write_json(out / "explanation.json", _facts(found, attributed, output))
+    paths = [draw_policy(states, out / "policy.png", threshold_px=threshold, shrink=shrink)]
+    names = [f"{round(error):+d} px" for error in states.error_px]
+    paths.append(draw_saliency(states.observation, attributed, names, out / "saliency.png"))
+    write_json(out / "explanation.json", _facts(states, attributed, output))
     return [*paths, out / "explanation.json"]
 
 
-def _facts(found: Situations, attributed: Attributions, output: Output) -> dict:
+def _facts(states: Situations, attributed: Attributions, output: Output) -> dict:
     planes = {
         "score": attributed.score[:, 0],
         "delta_score": attributed.score[:, 1],
@@ -168,18 +168,18 @@ def _facts(found: Situations, attributed: Attributions, output: Output) -> dict:
         "delta_spectrogram": attributed.spectrogram[:, 1],
     }
     return {
-        "piece": found.piece,
-        "performance": found.performance,
-        "frame": found.frame,
-        "speed_px": found.speed_px,
+        "piece": states.piece,
+        "performance": states.performance,
+        "frame": states.frame,
+        "speed_px": states.speed_px,
         "output": output,
         "baseline": "zeros in all planes: paper and silence, nothing has changed",
         "states": [
             {
-                "tracking_error_px": round(float(found.error_px[i]), 2),
-                "probability": [round(float(p), 4) for p in found.probability[i]],
-                "expected_acceleration": round(float(found.acceleration[i]), 4),
-                "value": round(float(found.value[i]), 4),
+                "tracking_error_px": round(float(states.error_px[i]), 2),
+                "probability": [round(float(p), 4) for p in states.probability[i]],
+                "expected_acceleration": round(float(states.acceleration[i]), 4),
+                "value": round(float(states.value[i]), 4),
                 "explained_action": ACTIONS[int(attributed.action[i])],
                 "output": round(float(attributed.output[i]), 5),
                 "output_at_baseline": round(float(attributed.baseline[i]), 5),
@@ -192,30 +192,30 @@ def _facts(found: Situations, attributed: Attributions, output: Output) -> dict:
     }
 
 
-def draw_policy(found: Situations, path: Path, *, threshold_px: float, shrink: int) -> Path:
+def draw_policy(states: Situations, path: Path, *, threshold_px: float, shrink: int) -> Path:
     """Draw Figure 8: the score excerpts, and below each the probabilities of the actions."""
-    n = len(found.error_px)
+    n = len(states.error_px)
     figure = new_figure(3.3 * n, 3.6)
-    height, width = found.observation.score.shape[2:]
+    height, width = states.observation.score.shape[2:]
     rows = figure.add_gridspec(2, n, height_ratios=[max(0.3, 1.2 * height / width), 1])
-    for i, error in enumerate(found.error_px):
+    for i, error in enumerate(states.error_px):
         picture = figure.add_subplot(rows[0, i])
-        ink = found.observation.score[i, 0].float().numpy()
+        ink = states.observation.score[i, 0].float().numpy()
         score_picture(picture, ink, error / shrink, threshold_px / shrink)
         place = "on target" if abs(error) < 1 else "behind" if error < 0 else "ahead"
         picture.set_title(f"{place} ({round(error):+d} px)", fontsize=10)
         bars = plain(figure.add_subplot(rows[1, i]))
-        probability = found.probability[i]
+        probability = states.probability[i]
         bars.bar(range(3), probability, color=AGENT, width=0.6)
         for x, p in enumerate(probability):
             bars.text(x, p + 0.02, f"{p:.2f}", ha="center", fontsize=8)
         bars.set_xticks(range(3), ["slower\n-1", "keep\n0", "faster\n+1"])
         bars.set(ylim=(0, 1.12))
-        bars.set_xlabel(f"value {found.value[i]:.2f}", fontsize=9)
+        bars.set_xlabel(f"value {states.value[i]:.2f}", fontsize=9)
         if i == 0:
             bars.set_ylabel("probability", fontsize=9)
     figure.suptitle(
-        f"{found.piece}, frame {found.frame}, speed {found.speed_px:+.0f} px/frame"
+        f"{states.piece}, frame {states.frame}, speed {states.speed_px:+.0f} px/frame"
         " (blue: agent, orange: target)",
         fontsize=9,
     )

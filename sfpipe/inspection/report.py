@@ -30,7 +30,7 @@ from sfpipe.inspection.templates import fill_template
 TEMPLATE = Path(__file__).with_name("report.html")
 CURVES = {
     "validation_r_on": "R_on on validation",
-    "best_r_on": "best R_on so far",
+    "best_r_on": "R_on of the weights kept",
     "reward": "mean reward per frame",
     "policy_loss": "policy loss",
     "value_loss": "value loss",
@@ -153,15 +153,15 @@ def _difficulty(plots: Path, engraved: Path | None) -> list[str]:
 
 def polyphony(engraved: Path, pieces: Sequence[str]) -> list[float]:
     """Mean number of struck note heads per onset of each piece; NaN where it is not engraved."""
-    found = []
+    means = []
     for piece in pieces:
         try:
             groups = read_noteheads(engraved / piece).onsets()
         except SfpipeError:
             groups = []
         sizes = [len(group) for group in groups]
-        found.append(float(np.mean(sizes)) if sizes else float("nan"))
-    return found
+        means.append(float(np.mean(sizes)) if sizes else float("nan"))
+    return means
 
 
 def _worst(plots: Path, engraved: Path | None, pages: Path, here: Path) -> dict[str, Any] | None:
@@ -176,8 +176,12 @@ def _worst(plots: Path, engraved: Path | None, pages: Path, here: Path) -> dict[
     rows = read_rows(plots / "lost.csv")
     if not rows:
         return {}
-    head = ["piece", "R_on", "games lost", "lost first after", "views"]
-    cells = [[*_loss(row), _links(row["piece"], pages, here)] for row in rows]
+    head = ["piece", "R_on", "games lost", "lost first after"]
+    cells = [_loss(row) for row in rows]
+    links = [_links(row["piece"], pages, here) for row in rows]
+    if any(links):
+        head.append("views")
+        cells = [[*row, link or "-"] for row, link in zip(cells, links, strict=True)]
     picture = base64.b64encode((plots / "lost.png").read_bytes()).decode()
     drawn = [place_lost(row, engraved) for row in rows]
     places = drawn if all(drawn) else []
@@ -225,9 +229,9 @@ def _loss(row: Mapping[str, str]) -> list[str]:
 
 
 def _links(piece: str, pages: Path, here: Path) -> str:
-    """Links, relative to the report, to the page views of a piece."""
+    """Links, relative to the report, to the page views of a piece; empty without any."""
     name = re.compile(re.escape(piece) + r"([-_.].*)?\.html")
-    found = sorted(p for p in pages.glob("*.html") if name.fullmatch(p.name))
-    links = [(Path(os.path.relpath(path, here)).as_posix(), path.stem) for path in found]
+    paths = sorted(p for p in pages.glob("*.html") if name.fullmatch(p.name))
+    links = [(Path(os.path.relpath(path, here)).as_posix(), path.stem) for path in paths]
     form = Markup('<a href="{}">{}</a>')
-    return Markup("<br>").join(form.format(*link) for link in links) or "-"
+    return Markup("<br>").join(form.format(*link) for link in links)
