@@ -93,6 +93,10 @@ def test_published_agents_and_the_same_agent_once(folders, evaluation):
     same["meta"]["agent_frames"] = 10
     put(folders / "metrics/eval.json", same)
     assert ("unknown", "agent (dagger, sampled)") in lines(folders, 3)
+    # Trained for as many frames by the same schedule, but another agent.
+    same["meta"] |= {"dataset": "ryan", "agent_frames": 9, "agent_hours": 0.1}
+    put(folders / "metrics/eval.json", same)
+    assert ("ryan", "agent (dagger, sampled)") in lines(folders, 3)
 
 
 def test_table_4(folders, evaluation):

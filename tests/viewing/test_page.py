@@ -170,6 +170,22 @@ def test_on_a_narrow_screen_the_rows_are_smaller(opened, width):
     )
 
 
+def test_on_a_phone_the_music_stays_legible_and_what_sounds_in_view(opened):
+    """At 0.6 of the full size rows shrink no further: the paper scrolls, the page does not."""
+    opened.set_viewport_size({"width": 160, "height": 700})
+    opened.wait_for_function(
+        "w => Math.abs(document.getElementById('sheet').clientWidth - w) < 1",
+        arg=0.6 * 2 * WIDTHS[1],
+    )
+    assert opened.evaluate("document.documentElement.scrollWidth") == 160
+    opened.evaluate("s => { window.sfpipe.seek(s); toggle(); }", float(ONSET_S[6]))
+    opened.wait_for_function("() => document.querySelector('main').scrollLeft > 0")
+    opened.wait_for_function(
+        """() => { const x = document.querySelector(".cursor").getBoundingClientRect().left;
+                   return 0 <= x && x < 160; }"""
+    )
+
+
 def test_loss_is_marked_and_leads_there(opened):
     marks = opened.locator(".loss")
     assert marks.count() == 1
