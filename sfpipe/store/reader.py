@@ -175,9 +175,7 @@ def _how_to_make(path: Path, kind: str) -> str:
         return f"run: sfpipe performances --dataset {path.parent.name}"
     scores = kind == "scores" or path.parent.name == "scores"
     if not scores and (path.parent.parent / "real" / path.stem / HUMAN).is_file():
-        return (
-            f"its performances are human: sfpipe evaluate --real-performances --dataset {path.stem}"
-        )
+        return "its performances are human: evaluate, page and watch take --real-performances"
     return f"run 'dvc repro {'scores' if scores else 'spectrograms'}'"
 
 

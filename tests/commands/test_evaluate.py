@@ -58,7 +58,7 @@ def test_a_data_set_of_human_performances(project, refuses):
     says = "no such file -> run: sfpipe performances --dataset pianists"
     refuses("evaluate", "--real-performances", *here, file=file, says=says)
     human_performances(project, "pianists")
-    says = "-> its performances are human: sfpipe evaluate --real-performances --dataset pianists"
+    says = "-> its performances are human: evaluate, page and watch take --real-performances"
     for command in (("baseline", "mm-loc"), ("evaluate",)):
         refuses(*command, *here, file="data/spectrograms/pianists.h5", says=says)
 
