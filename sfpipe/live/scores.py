@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import resource
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
@@ -156,7 +157,7 @@ class ScoreShelf:
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
             spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=spawn)
+            self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_end_quietly)
         return self._pool
 
 
@@ -195,6 +196,11 @@ def crisp(svg: str) -> str:
 
 def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: round(float(v), 1) if k != "page" else v for k, v in row.items()} for row in rows]
+
+
+def _end_quietly() -> None:
+    """An interrupt, which the terminal sends to all processes, ends this one without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _prepare() -> None:

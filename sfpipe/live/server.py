@@ -197,6 +197,7 @@ def bind(host: str, port: int | None) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))
+            listening.listen()  # until then another server may bind the same
         except (OSError, OverflowError) as error:
             listening.close()
             last = error if isinstance(error, OSError) else OSError(str(error))

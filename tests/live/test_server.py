@@ -2,8 +2,12 @@
 
 import http.client
 import json
+import os
 import re
+import signal
 import struct
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,9 +19,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from sfpipe.errors import SfpipeError
 from sfpipe.live.scores import describe_score
+from sfpipe.live.server import bind
 from sfpipe.pages.read import read_pages
 from sfpipe.store.schema import SAMPLE_RATE
+from tests.live.conftest import ROOT
 from tests.live.test_engine import push_all
 
 BLOCK = 1102
@@ -171,6 +178,35 @@ def test_noise_of_no_number_is_silence(sent):
     with follow(sent[0], sent[1]["key"]) as socket:
         found = positions_of(socket, np.full(SAMPLE_RATE, np.nan))
     assert {m["state"] for m in found} == {"waiting"} and len(found) == 20
+
+
+def test_two_servers_at_once_listen_on_two_ports():
+    with bind("127.0.0.1", None) as one, bind("127.0.0.1", None) as other:
+        ports = one.getsockname()[1], other.getsockname()[1]
+        assert ports[0] != ports[1]
+        with pytest.raises(SfpipeError, match=r"cannot listen .* -> name another --port"):
+            bind("127.0.0.1", ports[1])
+
+
+def test_an_interrupt_ends_it_quietly(tmp_path):
+    """Control-C reaches the process that reads scores, too."""
+    code = (
+        "import sys; sys.argv[1:] = ['serve', '--port', '0']\nfrom sfpipe.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; main()"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    address = process.stdout.readline().strip()
+    assert post(address, "scores/example", b"")[0] == 200  # the reader is there
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode in (0, 130) and errors.strip() in ("", "sfpipe: interrupted"), errors
 
 
 # ---- Hostile
