@@ -14,6 +14,7 @@ import numpy as np
 from sfpipe.audio.binding import load_fluidsynth
 from sfpipe.audio.files import resample, to_int16
 from sfpipe.audio.midi import Midi, read_midi
+from sfpipe.audio.pitch import AS_WRITTEN, PitchOffset
 from sfpipe.errors import SfpipeError
 from sfpipe.store.schema import SAMPLE_RATE
 
@@ -32,6 +33,7 @@ def synthesize_midi(
     gain: float = 0.2,
     program: int = 0,
     tempo_factor: float = 1.0,
+    offset: PitchOffset = AS_WRITTEN,
 ) -> np.ndarray:
     """Play a MIDI file on one instrument.
 
@@ -49,6 +51,8 @@ def synthesize_midi(
         General MIDI program, 0-127, used for all channels.
     tempo_factor:
         1.25 plays a quarter faster: all times are divided by it.
+    offset:
+        How much higher it is to sound: other keys are struck, and the rest is tuned.
 
     Returns
     -------
@@ -59,10 +63,10 @@ def synthesize_midi(
     ------
     SfpipeError
         If FluidSynth is missing, a file is missing or damaged, the sound font lacks the program,
-        or nothing is heard.
+        a note leaves the range of MIDI, or nothing is heard.
     """
     score = midi if isinstance(midi, Midi) else read_midi(midi)
-    stereo = _render(score, Path(soundfont), gain, program, tempo_factor)
+    stereo = _render(score, Path(soundfont), gain, program, tempo_factor, offset)
     if np.abs(stereo).max() <= DITHER:
         raise SfpipeError(
             "the rendered audio is silent",
@@ -99,7 +103,12 @@ def events(midi: Midi, tempo_factor: float = 1.0) -> list[tuple[int, int, Any]]:
 
 
 def _render(
-    midi: Midi, soundfont: Path, gain: float, program: int, tempo_factor: float
+    midi: Midi,
+    soundfont: Path,
+    gain: float,
+    program: int,
+    tempo_factor: float,
+    offset: PitchOffset,
 ) -> np.ndarray:
     """Interleaved stereo int16 at 44.1 kHz, from a synthesizer made for this one piece.
 
@@ -107,17 +116,24 @@ def _render(
     """
     if not soundfont.is_file():
         raise SfpipeError("no such sound font", file=soundfont, remedy="see `sfpipe doctor`")
+    keys = round(offset.semitones + offset.cents / 100)
+    highest = max(note.pitch for note in midi.notes) + keys
+    lowest = min(note.pitch for note in midi.notes) + keys
+    if lowest < 0 or highest > 127:
+        raise SfpipeError(f"MIDI has no pitch {lowest if lowest < 0 else highest}")
     synth = _synthesizer(gain)
     try:
         _load_program(synth, soundfont, program)
+        if cents := 100 * (offset.semitones - keys) + offset.cents:
+            _tune(synth, cents)
         chunks: list[np.ndarray] = []
         now = 0
         for period, kind, what in events(midi, tempo_factor):
             now = _advance(synth, chunks, now, period)
             if kind == 2:
-                synth.noteon(what.channel, what.pitch, what.velocity)
+                synth.noteon(what.channel, what.pitch + keys, what.velocity)
             elif kind == 1:
-                synth.noteoff(what.channel, what.pitch)
+                synth.noteoff(what.channel, what.pitch + keys)
             elif what.number is None:
                 synth.pitch_bend(what.channel, what.value)
             else:
@@ -157,6 +173,14 @@ def _load_program(synth: Any, soundfont: Path, program: int) -> None:
                 file=soundfont,
                 remedy="choose another synthesize.program or sound font",
             )
+
+
+def _tune(synth: Any, cents: float) -> None:
+    """Tune all channels, by MIDI's registered parameter 1 (channel fine tuning)."""
+    value = 8192 + round(cents / 100 * 8192)  # of 14 bits, for -100 to 100 cents
+    for channel in range(CHANNELS):
+        for number, setting in ((101, 0), (100, 1), (6, value >> 7), (38, value & 127)):
+            synth.cc(channel, number, setting)
 
 
 def _advance(synth: Any, chunks: list[np.ndarray], now: int, period: int) -> int:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfpipe.commands.options import REAL, Agent, Baselines, DataSet, Packed, PlayedSet, in_group
+from sfpipe.commands.options import (
+    A4,
+    REAL,
+    Agent,
+    Baselines,
+    DataSet,
+    Instrument,
+    Packed,
+    PlayedSet,
+    Transpose,
+    in_group,
+)
 from sfpipe.errors import SfpipeError
 from sfpipe.params import EvaluateParams, Params
+
+if TYPE_CHECKING:
+    from sfpipe.evaluation.other_sound import OtherSound
+    from sfpipe.paths import Paths
 
 command = in_group("evaluate")
 
@@ -28,14 +43,31 @@ def evaluate(
         bool, typer.Option("--real-performances", help="Human performances, four conditions.")
     ] = False,
     baseline: Baselines = None,
+    a4: A4 = None,
+    transpose: Transpose = None,
+    instrument: Instrument = None,
+    program: Annotated[
+        int | None, typer.Option(min=0, max=127, help="General MIDI program to play them on.")
+    ] = None,
+    told: Annotated[
+        bool, typer.Option("--told/--untold", help="Whether followers know the pitch.")
+    ] = True,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
+    from sfpipe.audio.pitch import ToldPitch
+    from sfpipe.evaluation.other_sound import OtherSound
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
 
     p, _, paths = data.load()
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
+    otherwise = any(option is not None for option in (a4, transpose, instrument, program))
+    if otherwise and (real or packed):
+        raise SfpipeError(
+            "--a4, --transpose, --instrument and --program synthesise a split again",
+            remedy="leave out --real-performances and --packed",
+        )
     if real:
         chosen = override(chosen, real_trials=trials)
         return _evaluate_real(p, data.dataset, chosen, agent, baseline, out)
@@ -43,7 +75,12 @@ def evaluate(
         remedy = f"run: sfpipe baseline {baseline[0]}"
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
+    if otherwise:
+        offset = ToldPitch.by(a4, transpose, instrument).over(0)
+        _evaluate_otherwise(p, paths, chosen, agent, OtherSound(offset, program, told=told), out)
+        return None
     stage(chosen, scores, spectrograms, agent, out, seed=p.seed)
+    return None
 
 
 @command()
@@ -116,6 +153,18 @@ def omr_accuracy(
         p.baselines.omr, *files, dataset=name, split=split, most=pieces, pictures=pictures
     )
     print(describe_reading(result))
+
+
+def _evaluate_otherwise(
+    p: Params, paths: Paths, chosen: EvaluateParams, agent: Path, sound: OtherSound, out: Path
+) -> None:
+    """A split of the data set, synthesised again."""
+    from sfpipe.evaluation.other_sound import play_otherwise
+    from sfpipe.evaluation.stage import evaluate as stage
+
+    files = paths.spectrograms, paths.engraved
+    with play_otherwise(sound, *files, chosen.split, params=p.synthesize) as sounding:
+        stage(chosen, paths.scores, paths.spectrograms, agent, out, seed=p.seed, sounding=sounding)
 
 
 def _evaluate_real(

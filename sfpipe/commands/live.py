@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import in_group
+from sfpipe.commands.options import A4, Instrument, Transpose, in_group
 from sfpipe.errors import SfpipeError
 
 command = in_group("follow")
@@ -21,13 +21,6 @@ LiveAgent = Annotated[
 ]
 Staves = Annotated[
     int | None, typer.Option(min=1, help="Staves of a system to follow, from the lowest.")
-]
-A4 = Annotated[float | None, typer.Option("--a4", help="Frequency of a' in Hz; default: 440.")]
-Transpose = Annotated[
-    int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
-]
-Instrument = Annotated[
-    str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
 ]
 
 

@@ -88,6 +88,13 @@ Deterministic = Annotated[
     bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
 ]
 File = Annotated[Path | None, typer.Option("--out", help="The file.")]
+A4 = Annotated[float | None, typer.Option("--a4", help="Frequency of a' in Hz; default: 440.")]
+Transpose = Annotated[
+    int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
+]
+Instrument = Annotated[
+    str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
+]
 
 
 @dataclass(frozen=True)

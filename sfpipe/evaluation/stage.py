@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,20 @@ from sfpipe.following.registry import Sources, load_follower
 from sfpipe.params import EvaluateParams
 
 
+@dataclass(frozen=True)
+class Sounding:
+    """A spectrogram store whose performances sound otherwise.
+
+    Attributes
+    ----------
+    described:
+        How, for the record.
+    """
+
+    store: Path
+    described: dict[str, Any]
+
+
 def evaluate(
     params: EvaluateParams,
     scores: Path,
@@ -23,6 +38,7 @@ def evaluate(
     *,
     seed: int,
     quiet: bool = False,
+    sounding: Sounding | None = None,
 ) -> dict[str, Any]:
     """Play every performance of a split with the agent, optimally and at constant speed.
 
@@ -34,6 +50,8 @@ def evaluate(
         Folder of `eval.json`, `pieces.csv`, `plots/`.
     quiet:
         Do not print the pieces and the table. The content of `eval.json` is returned.
+    sounding:
+        Another store to play, and how it sounds; the reference followers know `spectrograms`.
 
     Raises
     ------
@@ -45,7 +63,11 @@ def evaluate(
     follower = followers["agent"]
     device = choose_device(params.device)
     played = load_evaluation_set(
-        scores, spectrograms, follower.window, split=params.split, device=device
+        scores,
+        sounding.store if sounding else spectrograms,
+        follower.window,
+        split=params.split,
+        device=device,
     )
     with computing_threads(params.threads):
         results = {name: one.play(played, params.trials) for name, one in followers.items()}
@@ -57,6 +79,7 @@ def evaluate(
         "policy": follower.policy,
         "agent_frames": follower.card.get("frames"),
         "agent_hours": follower.card.get("hours"),
+        **({"sounding": sounding.described} if sounding else {}),
     }
     written = write_evaluation(results, out_dir=out, meta=meta, seed=seed)
     write_closeup(results["agent"], played.bank, played.scores, out / "plots")

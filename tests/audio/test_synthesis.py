@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sfpipe.audio.midi import Control, Midi, MidiNote, read_midi
+from sfpipe.audio.pitch import PitchOffset
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import PERIOD, RENDER_RATE, events, synthesize_midi
 from sfpipe.errors import SfpipeError
@@ -130,3 +131,33 @@ def test_les_graces_is_read_completely(reference):
         theirs = arrays["midi_onsets_sec"]
     ours = [note.start_s for note in read_midi(reference / LES_GRACES).notes]
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def frequency(samples: np.ndarray) -> float:
+    """Of the strongest partial near a', Hz, to a tenth of a cent or so."""
+    middle = samples[RATE // 2 : 3 * RATE // 2].astype(float)
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 20))
+    hz = np.fft.rfftfreq(1 << 20, 1 / RATE)
+    near = (hz > 200) & (hz < 900)
+    return float(hz[near][spectrum[near].argmax()])
+
+
+@pytest.mark.parametrize(
+    "offset",
+    [PitchOffset.at(415), PitchOffset.at(443), PitchOffset(-2), PitchOffset.at(392, 12)],
+)
+def test_a_note_sounds_higher_by_the_offset(tmp_path, large_soundfont, offset):
+    midi = write_midi(tmp_path / "a.mid", [(0.0, 2.0, 69)])
+    flute = {"program": 73}
+    as_written = frequency(synthesize_midi(midi, large_soundfont, **flute))
+    higher = frequency(synthesize_midi(midi, large_soundfont, offset=offset, **flute))
+    cents = 1200 * np.log2(higher / as_written / offset.factor)
+    assert abs(cents) < 8  # two keys of a sound font are not tuned better
+
+
+def test_no_offset_changes_no_bit_and_pitches_end(scale, soundfont):
+    plain = synthesize_midi(scale, soundfont)
+    np.testing.assert_array_equal(plain, synthesize_midi(scale, soundfont, offset=PitchOffset()))
+    high = Midi([MidiNote(0, 1, 0, 120, 80)])
+    with pytest.raises(SfpipeError, match="MIDI has no pitch 132"):
+        synthesize_midi(high, soundfont, offset=PitchOffset(12))
