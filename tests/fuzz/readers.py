@@ -532,7 +532,7 @@ READERS: dict[str, Reader] = {
         printed_page,
         {"page.*": mutate_bytes},
         by_suffix(**dict.fromkeys(("png", "jpg", "tif", "webp", "bmp", "pdf"), page)),
-        0.4,
+        0.3,
     ),
     "pages, notation": Reader(
         notation,
@@ -544,7 +544,7 @@ READERS: dict[str, Reader] = {
             "a.mxl": any_of(mutate_zip, mutate_bytes),
         },
         by_suffix(**dict.fromkeys(("abc", "musicxml", "mei", "mid", "mxl"), page)),
-        0.6,
+        0.25,
     ),
     "messages of a browser": Reader(
         messages, {"messages.json": json_or_bytes, "sound": mutate_bytes}, talk, 0.5, engine
@@ -576,7 +576,7 @@ READERS: dict[str, Reader] = {
             "agent/weights.safetensors": mutate_bytes,
         },
         all_results,
-        0.5,
+        0.35,
     ),
     "stages": Reader(
         engraved,

@@ -13,7 +13,7 @@ from tests.fuzz.run import run_reader
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="limits of memory are those of Linux"
 )
-INPUTS, MANY = 30, 1000  # per reader of share 1
+INPUTS, MANY = 30, 300  # per reader of share 1
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -24,11 +24,10 @@ def test_wrong_files_are_read_or_refused_in_one_line(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", (2, 3))
 @pytest.mark.parametrize("name", READERS)
-def test_many_wrong_files(name, seed, tmp_path):
+def test_many_wrong_files(name, tmp_path):
     reader = READERS[name]
-    count = run_reader(reader, round(MANY * reader.share), seed, tmp_path)
+    count = run_reader(reader, round(MANY * reader.share), 2, tmp_path)
     print(f"{name}: {count.read} read, {count.refused} refused, slowest {count.slowest_s:.1f} s")
     assert not count.bad, "\n".join(count.bad)
 
