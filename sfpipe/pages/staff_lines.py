@@ -28,6 +28,7 @@ MOVING = 0.004  # what each of them costs
 CLOSEST = 1.5  # staff spaces between two staves at least
 MOST_STAVES = 60
 CROWDED = 4.0  # staff spaces between two staves that are nearer than staves are as a rule
+WORSE = 0.35  # of the fit of its neighbour
 ANOTHER = 0.06  # share by which the size of a staff differs from that of its neighbour
 LONGEST_GAP = 16.0  # staff spaces of a staff that beams and heads may cover
 GOES_ON = 0.4  # of a staff's usual contrast
@@ -134,23 +135,29 @@ def find_staff_curves(grey: np.ndarray, space: float) -> list[StaffCurve]:
     size = space * scale
     profiles, at = chunk_lines(small, round(CHUNK * size), max(round(STEP * size), 1))
     fits = _Fits(profiles, at, size)
-    curves = [_curve(track, fits, profiles, small) for track in _tracks(fits)]
-    found = [curve.scaled(1 / fx, 1 / fy) for curve in curves if curve is not None]
-    return _of_one_size(sorted(found, key=lambda c: float(np.median(c.top))))
+    found = []
+    for track in _tracks(fits):
+        curve = _curve(track, fits, profiles, small)
+        if curve is not None:
+            found.append((curve.scaled(1 / fx, 1 / fy), float(track.fit.mean())))
+    return _without_beams(sorted(found, key=lambda item: float(np.median(item[0].top))))
 
 
-def _of_one_size(staves: list[StaffCurve]) -> list[StaffCurve]:
-    """Without beams and hairpins close to a staff whose lines are further apart, or less far."""
-    usual = float(np.median([staff.space for staff in staves])) if staves else 0.0
-    odd = [abs(staff.space / usual - 1) for staff in staves]
+def _without_beams(found: list[tuple[StaffCurve, float]]) -> list[StaffCurve]:
+    """Staves, with their fits, from above: without beams and hairpins close to one.
+
+    They fit much worse, or are of another size.
+    """
+    usual = float(np.median([staff.space for staff, _ in found])) if found else 0.0
     kept = []
-    for i, staff in enumerate(staves):
-        near = [
-            n
-            for n in (i - 1, i + 1)
-            if 0 <= n < len(staves) and odd[n] < odd[i] and _gap(staff, staves[n]) < CROWDED * usual
-        ]
-        if not any(abs(staff.space / staves[n].space - 1) > ANOTHER for n in near):
+    for i, (staff, fit) in enumerate(found):
+        odd = abs(staff.space / usual - 1)
+        for other, its_fit in found[max(i - 1, 0) : i] + found[i + 1 : i + 2]:
+            another = abs(staff.space / other.space - 1) > ANOTHER
+            odder = another and odd > abs(other.space / usual - 1)
+            if _gap(staff, other) < CROWDED * usual and (odder or fit < WORSE * its_fit):
+                break
+        else:
             kept.append(staff)
     return kept
 

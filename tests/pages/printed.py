@@ -198,3 +198,29 @@ def lengths(pages: PageSet, page: PrintedPage) -> np.ndarray:
             for system, true in zip(pages.systems, page.systems, strict=True)
         ]
     )
+
+
+@dataclass
+class Tally:
+    """Systems that there are and that were found, and whether heads are where they should be."""
+
+    there: int = 0
+    found: int = 0
+    near: list[bool] = field(default_factory=list)
+
+    def add(self, page: PrintedPage, pages: PageSet | None, photo: Photo, dpi: int) -> None:
+        """Count one page, all or nothing; None: it could not be read."""
+        self.there += len(page.systems)
+        if pages is not None and len(pages.systems) == len(page.systems):
+            self.found += len(page.systems)
+            self.near += (head_errors(pages, page, photo, dpi) < 0.5).tolist()
+
+    @property
+    def systems(self) -> float:
+        """Share of the systems on pages where all were found and none was invented."""
+        return self.found / self.there
+
+    @property
+    def heads(self) -> float:
+        """Share of their heads within half a staff space of their place."""
+        return float(np.mean(self.near or [0]))

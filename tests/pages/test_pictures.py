@@ -1,5 +1,6 @@
 """Pictures of printed pages: systems, strip and maps against what the engraver says."""
 
+import time
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
 from tests.pages.degrade import KINDS, Photo, degrade
 from tests.pages.music import ensemble, musicxml
-from tests.pages.printed import FONTS, PrintedPage, head_errors, lengths, verovio_pages
+from tests.pages.printed import FONTS, PrintedPage, Tally, head_errors, lengths, verovio_pages
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,42 @@ def test_of_a_printed_trio_somebody_must_choose(tmp_path):
     with pytest.raises(SfpipeError, match=r"trio\.png: its systems have 3 staves .*--staves"):
         read(tmp_path / "trio.png", page.image(200))
     assert read_pages(tmp_path / "trio.png", staves=1).staves_per_system == 1
+
+
+@pytest.fixture(scope="module")
+def book() -> list[PrintedPage]:
+    return [
+        page
+        for seed, font in enumerate(FONTS)
+        for staves in (1, 2)
+        for page in verovio_pages(musicxml(24, staves=staves, seed=10 + seed), font)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dpi", [150, 200, 300, 400])
+def test_clean_pages_in_all_fonts(dpi, book, tmp_path):
+    """Targets: 99.5 % of the systems, 99 % of the heads, 1.5 s a page."""
+    tally = Tally()
+    started = time.process_time()
+    for page in book:
+        image = page.image(dpi)
+        tally.add(page, read(tmp_path / "page.png", image), Photo(image), dpi)
+    assert tally.systems == 1 and tally.heads >= 0.99
+    assert (time.process_time() - started) / len(book) < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_degraded_pages_in_all_fonts(kind, book, tmp_path):
+    """Target: 98 % of the systems. A page that cannot be read counts as lost."""
+    tally = Tally()
+    for seed, page in enumerate(book):
+        photo = degrade(page.image(200), kind, np.random.default_rng(100 + seed))
+        try:
+            pages = read(tmp_path / "page.png", photo.image)
+        except SfpipeError:
+            pages = None
+        tally.add(page, pages, photo, 200)
+    assert tally.systems >= 0.98
+    assert tally.heads >= (0.9 if kind == "all" else 0.99)

@@ -74,8 +74,9 @@ def test_too_coarse(picture, tmp_path):
 
 def test_no_file_and_an_unknown_suffix(tmp_path):
     assert "no such file" in error(tmp_path / "gone.pdf")
-    (tmp_path / "notes.docx").write_bytes(b"PK")
-    assert "'.docx' is not read" in error(tmp_path / "notes.docx")
+    for suffix, content in ((".docx", b"PK"), (".svg", b"<svg><script>x()</script></svg>")):
+        (tmp_path / f"notes{suffix}").write_bytes(content)
+        assert f"'{suffix}' is not read" in error(tmp_path / f"notes{suffix}")
 
 
 def test_a_truncated_pdf(picture, tmp_path):
