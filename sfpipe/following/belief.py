@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from sfpipe.store.window import Window
 _PAPER = 16  # places of paper before and after a strip
 _AHEAD = np.arange(2, HORIZON + 2, dtype=np.float64)  # frames after the newest one heard
 _AROUND = 3  # places to either side of the believed one that count as it
+_NO_TIME = -12.0  # log of quarter notes per px
 _AT_ONCE = 4096  # frames encoded together, to bound memory
 
 
@@ -43,11 +44,22 @@ class StripEncoding:
         float32 [shape=(places,)], log of quarter notes per strip px.
     offset_px:
         From the first place to the strip's left edge.
+    timeless:
+        Parts of the strip (begin, end, px) that take no time, whatever `pace` says.
     """
 
     vector: np.ndarray
     pace: np.ndarray
     offset_px: float
+    timeless: Sequence[tuple[float, float]] = ()
+
+    def motion(self, place_px: float) -> np.ndarray:
+        """As `pace`, but of no time where none passes."""
+        motion = self.pace.copy()
+        for begin, end in self.timeless:
+            first, last = (round((x + self.offset_px) / place_px) for x in (begin, end))
+            motion[max(first, 0) : max(last, 0)] = _NO_TIME
+        return motion
 
 
 @torch.no_grad()
@@ -130,7 +142,7 @@ class BeliefGame:
         self.window, self.offset = window, encoding.offset_px
         self.vector = encoding.vector * np.float32(sharpness)
         self.prior = np.float32(params.place_prior_exponent) * encoding.pace
-        self.belief = Belief(encoding.pace, place_px, 0.75 * window.width, params)
+        self.belief = Belief(encoding.motion(place_px), place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
         first, last = position_limits(window, width_px + 2 * window.width)
         self.limits = first - window.width, last - window.width
@@ -188,9 +200,16 @@ class BeliefFollower:
         self._read: tuple[StripEncoding, ScoreRecord] | None = None
         self._steps = 0
 
-    def reset(self, score: ScoreRecord, start_px: float | None = None) -> None:
-        """Read a score and wait in it: as `AgentFollower.reset`."""
-        self._read = encode_strip(self.network, score), score
+    def reset(
+        self,
+        score: ScoreRecord,
+        start_px: float | None = None,
+        *,
+        timeless: Sequence[tuple[float, float]] = (),
+    ) -> None:
+        """Read a score and wait in it: as `AgentFollower.reset`; `timeless` as `StripEncoding`."""
+        encoding = replace(encode_strip(self.network, score), timeless=tuple(timeless))
+        self._read = encoding, score
         self._game = self.new_game(float(score.onset_x_px[0]) if start_px is None else start_px)
         self._encoder.reset()
         self._steps = 0
@@ -225,9 +244,9 @@ class BeliefFollower:
         check_frame(frame, ready=self._game is not None)
         return self._encoder.add(frame)
 
-    def forget(self) -> None:
-        """Silence is all there was."""
-        self._encoder.reset()
+    def new_encoder(self) -> StreamingEncoder:
+        """An encoder of one's own, for games of one's own; silence is all there was."""
+        return StreamingEncoder(self.network)
 
     def new_game(self, start_px: float) -> BeliefGame:
         """One more game on the score that `reset` read, beginning at `start_px` of the strip.

@@ -1,4 +1,4 @@
-"""Where the bar lines are in a strip, to tint the bar that is played."""
+"""Where bars begin and end in a strip, to tint the one that is played, and where clefs are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sfpipe.pages.page_set import PageSet
 _INKED = 0.92  # of the rows from the first line of a system to its last
 _DARK = 90  # grey values below paper
 _NARROWEST = 3.0  # staff spaces of a bar
+_CLEF = 4.5  # staff spaces from the left end of a system; no first note is so near
 
 
 def find_bars(page_set: PageSet) -> list[tuple[float, float]]:
@@ -35,3 +36,9 @@ def find_bars(page_set: PageSet) -> list[tuple[float, float]]:
         edges.append(float(end))
         bars += pairwise(edges)
     return bars
+
+
+def find_clefs(page_set: PageSet) -> list[tuple[float, float]]:
+    """Begin and end of the clef of each system but the first, px of the strip."""
+    wide = _CLEF * page_set.staff_space_px
+    return [(s.strip_start, s.strip_start + wide) for s in page_set.systems[1:]]

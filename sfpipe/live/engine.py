@@ -11,6 +11,7 @@ from sfpipe.audio.pitch import NOTHING_TOLD, ToldPitch
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import load_follower
+from sfpipe.live.bars import find_clefs
 from sfpipe.live.mono import MonoStream
 from sfpipe.live.tracking import State, Tracking, make_tracker
 from sfpipe.pages.page_set import PageSet
@@ -92,7 +93,7 @@ class LiveEngine:
         self.page_set = page_set
         self.offset = told.over(page_set.transposition)
         self.follower = follower or load_follower(page_set.agent, deterministic=True)
-        self._tracker = make_tracker(self.follower, page_set.score_record())
+        self._tracker = make_tracker(self.follower, page_set.score_record(), find_clefs(page_set))
         self._lead = self._tracker.lead_frames
         self.open(SAMPLE_RATE)
         self._warm_up()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from sfpipe.belief.streaming import StreamingEncoder
 from sfpipe.following.belief import BeliefFollower, BeliefGame
 from sfpipe.following.loaded import LoadedFollower
+from sfpipe.game.follower import check_frame
 from sfpipe.live.loudness import LoudnessMeter
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import FPS
@@ -18,13 +21,15 @@ State = Literal["waiting", "following", "lost", "finished"]
 _MOST = 5  # guesses of when the music began that are followed at once
 _MEMORY = 30  # frames over which it is averaged how well the sound matches
 _RIGHT = 2.4  # about how well it matches while it is followed (`BeliefGame.match`)
-_WRONG_BELOW, _LOST_BELOW, _SURE_ABOVE = 0.2, 0.4, 0.6  # confidence
-_WRONG_S = 1.0  # so long below, until a guess is dropped
+_WRONG_BELOW, _LOST_BELOW, _SURE_ABOVE = 0.2, 0.5, 0.6  # confidence
+_WRONG_S = 2.0  # so long below, until a guess is dropped
 _LOST_S = 4.0  # so long below, until the music is lost
+_CONVINCED_S = 1.0  # so long a guess that began in noise must be sure, until it is shown
 _PROVEN_S = 6.0  # so long a guess must be sure, until no other one is taken
 _BETTER = 0.1  # so much better a new guess must match than the one that is shown
-_REST_S, _LONG_REST_S = 0.3, 1.0  # before a note that may be the first one, or that is, after noise
-_YOUNG = FPS // 2  # frames, of a guess that is not shown yet while another one is
+_REST_S = 0.15  # before a note that may be the first one
+_LONG_REST_S = 1.0  # before a note that is the first one, unless it was sure before
+_YOUNG = FPS // 2  # frames: so young a guess neither takes another one's place nor loses its own
 _HOLD_S = 3.0  # of rest, after which positions stay where they are
 _END_S = 4.0  # of rest at the end of the score, until it is finished
 _END_PX = 1.0  # windows from the strip's right edge: the end
@@ -61,8 +66,15 @@ class Tracker(Protocol):
         ...
 
 
-def make_tracker(follower: LoadedFollower, score: ScoreRecord) -> Tracker:
+def make_tracker(
+    follower: LoadedFollower, score: ScoreRecord, clefs: Sequence[tuple[float, float]] = ()
+) -> Tracker:
     """A tracker that has read a score and waits at its first note.
+
+    Parameters
+    ----------
+    clefs:
+        From where to where there are clefs within the strip, px: they take no time.
 
     Raises
     ------
@@ -70,7 +82,7 @@ def make_tracker(follower: LoadedFollower, score: ScoreRecord) -> Tracker:
         If the follower cannot read the strip.
     """
     if isinstance(follower.frames, BeliefFollower):
-        return BeliefTracker(follower.frames, score)
+        return BeliefTracker(follower.frames, score, clefs)
     return PlainTracker(follower, score)
 
 
@@ -126,9 +138,13 @@ class PlainTracker:
 
 @dataclass
 class _Guess:
-    """A game that took the music to begin at one frame, and how well it has matched since."""
+    """A game that took the music to begin at one frame, and how well it has matched since.
+
+    Its encoder knows nothing of what sounded before: talk would be taken for music.
+    """
 
     game: BeliefGame
+    encoder: StreamingEncoder
     match: float = 0.5 * _RIGHT
     age: int = 0
     sounding: int = 0  # frames that sounded
@@ -136,7 +152,10 @@ class _Guess:
     doubtful: int = 0
     wrong: int = 0
 
-    def step(self, vector: np.ndarray, *, sounds: bool) -> None:
+    def step(self, frame: np.ndarray, *, sounds: bool, moves: bool) -> None:
+        vector = self.encoder.add(frame)
+        if not moves:
+            return
         self.game.step(vector)
         self.age += 1
         if sounds:
@@ -169,73 +188,103 @@ class BeliefTracker:
     # about so old when its frame is complete, has come through a browser, and is on the screen.
     lead_frames = 1.75
 
-    def __init__(self, follower: BeliefFollower, score: ScoreRecord):
+    def __init__(
+        self,
+        follower: BeliefFollower,
+        score: ScoreRecord,
+        clefs: Sequence[tuple[float, float]] = (),
+    ):
         self.follower, self.score = follower, score
         self.window = follower.window
-        follower.reset(score)
+        follower.reset(score, timeless=clefs)
+        # One for each guess, and one that hears what nobody follows.
+        self._encoders = [follower.new_encoder() for _ in range(_MOST + 2)]
         self._start_px = float(score.onset_x_px[0])
         self.restart()
 
     def restart(self) -> None:
         """As `Tracker.restart`."""
-        self.follower.forget()
         self._meter = LoudnessMeter()
         self._guesses: list[_Guess] = []
+        self._idle = self._encoders[0]
+        self._idle.reset()
         self._shown: _Guess | None = None
         self._proven = False
+        self._convinced = False  # whether a guess that began in noise was sure for a while
         self._noise = False  # whether the stream began with noise, which looks like a beginning
         self._frames = self._quiet = 0
         self._ending = _Ending(self.score.strip.shape[1], self.window.width)
 
     def place(self, x_px: float) -> None:
         """As `Tracker.place`."""
-        self._shown = _Guess(self.follower.new_game(x_px))
-        self._guesses, self._proven = [self._shown], True
+        encoder = self._shown.encoder if self._shown else self._idle
+        self._shown = _Guess(self.follower.new_game(x_px), encoder)
+        self._guesses, self._proven, self._noise = [self._shown], True, False
 
     def push(self, frame: np.ndarray) -> Tracking:
         """As `Tracker.push`."""
-        vector = self.follower.encode(frame)
+        check_frame(frame, ready=True)
         loudness = self._meter.push(
             frame, playing=self._shown is not None, waiting=not self._proven
         )
         self._quiet = 0 if loudness.sounds else self._quiet + 1
         if not self._proven and loudness.begins:
             if self._noise and loudness.rest_s >= _LONG_REST_S:
-                self._guesses, self._shown, self._noise = [], None, False
+                self._guesses, self._shown = [], None
+                self._noise = self._convinced = False
             if loudness.rest_s >= _REST_S or not self._guesses:
-                self._guess()
+                self._guess(loudness.rest_s)
         self._frames += 1
         if self._frames == FPS // 2:
             self._noise = self._meter.noisy
-        if self._quiet < _HOLD_S * FPS:
-            for guess in self._guesses:
-                guess.step(vector, sounds=loudness.sounds)
+        for guess in self._guesses:
+            guess.step(frame, sounds=loudness.sounds, moves=self._quiet < _HOLD_S * FPS)
+        if not self._guesses:
+            self._idle.add(frame)
         if not self._proven:
             self._choose()
+        if self._shown is not None and self._shown.sure >= _CONVINCED_S * FPS:
+            self._convinced = True
         return self._tracking(sounds=loudness.sounds)
 
-    def _guess(self) -> None:
-        """The music begins with this frame."""
+    def _guess(self, rest_s: float) -> None:
+        """The music begins with this frame; that is shown unless what is shown is likelier."""
         game = self.follower.new_game(self._start_px)
         game.step(None)
-        self._guesses.append(_Guess(game))
+        self._guesses.append(_Guess(game, self._free_encoder()))
+        sure = self._shown is not None and self._shown.sure >= _CONVINCED_S * FPS
+        if not sure or rest_s >= _LONG_REST_S:
+            self._shown = self._guesses[-1]
         if len(self._guesses) > _MOST:
-            others = [g for g in self._guesses if g is not self._shown]
-            self._guesses.remove(min(others[:-1], key=lambda g: g.match))
+            others = [g for g in self._guesses[:-1] if g is not self._shown]
+            self._guesses.remove(min(others, key=lambda g: g.match))
+
+    def _free_encoder(self) -> StreamingEncoder:
+        """An encoder that no guess has, in silence."""
+        taken = [guess.encoder for guess in self._guesses]
+        encoder = next(one for one in self._encoders if one not in taken and one is not self._idle)
+        encoder.reset()
+        return encoder
 
     def _choose(self) -> None:
         self._guesses = [g for g in self._guesses if g.wrong < _WRONG_S * FPS]
         if self._shown not in self._guesses:
             self._shown = None
         for guess in self._guesses:
-            if self._shown is None or (guess.age >= _YOUNG and guess.beats(self._shown)):
+            if self._shown is None or self._replaces(guess, self._shown):
                 self._shown = guess
         if self._shown and not self._noise and self._shown.sure >= _PROVEN_S * FPS:
             self._guesses, self._proven = [self._shown], True
 
+    @staticmethod
+    def _replaces(guess: _Guess, shown: _Guess) -> bool:
+        old_enough = min(guess.age, shown.age) >= _YOUNG
+        return old_enough and guess.confidence >= _WRONG_BELOW and guess.beats(shown)
+
     def _tracking(self, *, sounds: bool) -> Tracking:
         guess = self._shown
-        if guess is None:
+        # What begins with noise is taken for music only once it has matched for a while.
+        if guess is None or (self._noise and not self._convinced):
             return Tracking(self._start_px, "waiting", None, 0.0)
         x_px = guess.game.expected(self.lead_frames)
         state: State = "following"

@@ -114,3 +114,10 @@ def test_a_break_that_few_frames_fall_on_is_crossed_in_time(prior):
     x = np.arange(301) * 8.0
     expected = np.interp(np.interp(700.0, x, quarters) + 50 * 0.09, quarters, x)
     assert (abs(position - expected) < 10) == (prior == 1.0)
+
+
+def test_no_time_passes_where_there_is_a_clef():
+    encoding = StripEncoding(np.zeros((12, 96)), np.zeros(12, np.float32), 2.0, ((2, 6),))
+    assert list(np.flatnonzero(encoding.motion(1.0))) == [4, 5, 6, 7]  # two px of paper before
+    assert (encoding.motion(2.0) < 0).nonzero()[0].tolist() == [2, 3]
+    assert not encoding.pace.any()

@@ -8,6 +8,7 @@ import soundfile
 
 from sfpipe.audio.files import resample
 from sfpipe.audio.pitch import PitchOffset
+from sfpipe.live.bars import find_clefs
 from sfpipe.live.follow import describe, follow_sound, write_positions
 from sfpipe.live.sources import NewestSound, recording
 from sfpipe.store.schema import SAMPLE_RATE
@@ -48,6 +49,8 @@ def pause(seconds, kind):
         return np.zeros(n, np.float32)
     if kind == "room":  # 40 dB below the music's peaks
         return RNG.normal(0, 0.003, n).astype(np.float32)
+    if kind == "knock":
+        return RNG.normal(0, 0.1, n).astype(np.float32) * (np.arange(n) < n // 50)
     # Talk: vowels of four a second, gliding in pitch, with rests, as loud as the music.
     t = np.arange(n) / SAMPLE_RATE
     pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * t) + 15 * np.sin(2 * np.pi * 3.1 * t)
@@ -57,14 +60,16 @@ def pause(seconds, kind):
     return (0.05 * voice * syllables).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["silence", "room", "talk"])
+@pytest.mark.parametrize("kind", ["silence", "room", "talk", "knock"])
 def test_what_sounds_before_the_music_does_no_harm(engine, performed, kind):
     before = pause(5, kind)
     if kind == "talk":
-        before = np.concatenate([before, np.zeros(SAMPLE_RATE // 2, np.float32)])
+        before = np.concatenate([before, np.zeros(3 * SAMPLE_RATE // 10, np.float32)])
     positions = push_all(engine, np.concatenate([before, performed.samples]))
     error = errors_px(performed, positions, len(before) / SAMPLE_RATE)
     assert np.mean(error < 50) > 0.95  # the game's limit
+    if kind == "room":  # noise is not music, but for the half second in which that is found
+        assert {p.state for p in positions if 0.6 < p.time_s < 4.9} == {"waiting"}
     if kind == "silence":
         states = [p.state for p in positions if p.time_s < 4.9]
         assert set(states) == {"waiting"}
@@ -177,3 +182,10 @@ def test_it_follows_what_sounds_higher_or_lower_than_it_is_written(engine, perfo
     finally:
         engine.offset = as_written
     assert np.mean(error < 2 * HEAD_PX) > 0.9
+
+
+def test_clefs_are_at_the_left_end_of_systems(performed):
+    """Four and a half staff spaces of 3.5 px, of each system but the first."""
+    starts = [system.strip_start for system in performed.page_set.systems]
+    expected = [(start, start + 15.75) for start in starts[1:]]
+    assert find_clefs(performed.page_set) == expected and len(expected) == 3
