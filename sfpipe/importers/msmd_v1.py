@@ -65,8 +65,8 @@ def read_pages(piece: Path, names: list[str]) -> Pages:
         place = {k: len(systems) + i for i, k in enumerate(order)}
         systems += [staffs[k] for k in order]
         for one in objects.values():
-            links = [int(n) for n in (one.findtext("Outlinks") or "").split()]
-            mine = [place[n] for n in links if n in place]
+            links = (one.findtext("Outlinks") or "").split()
+            mine = [place[int(n)] for n in links if n.isdecimal() and int(n) in place]
             if mine and _name(one).startswith("notehead"):
                 boxes.append((mine[0], _box(one, page, file), _data(one)))
     if not boxes:
@@ -101,7 +101,7 @@ def _objects(path: Path) -> dict[int, ElementTree.Element]:
     try:
         root = ElementTree.fromstring(content)
         return {int(o.findtext("Id", "")): o for o in root.iter("CropObject")}
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # an unknown encoding
         raise SfpipeError(f"is not a notation graph ({error})", file=path) from None
 
 

@@ -17,6 +17,7 @@ from sfpipe.datasets.catalogue import ARCHIVES
 from sfpipe.datasets.msmd import SPLIT
 from sfpipe.datasets.split import read_split
 from sfpipe.errors import SfpipeError
+from sfpipe.importers import msmd_v1
 from sfpipe.importers.msmd_archive import import_msmd
 
 LES_GRACES = "Anonymous__lesgraces__lesgraces"  # train
@@ -258,3 +259,14 @@ def test_the_catalogue_names_the_command_that_reads_each_archive():
     zenodo = [a for a in ARCHIVES if "zenodo" in a.url]
     assert {a.url.split("/")[4] for a in zenodo} == {"2597505", "4745838"}
     assert {a.licence for a in zenodo} == {"CC BY-NC-SA 4.0"}
+
+
+@pytest.mark.parametrize(
+    "text", ['<?xml version="1.0" encoding="nothing"?><a/>', "<a><CropObject/></a>", "<a>"]
+)
+def test_a_graph_that_is_none_is_told(tmp_path, text):
+    write_v1(tmp_path, "piece")
+    [graph, *_] = sorted((tmp_path / "piece").rglob("mung/*.xml"))
+    graph.write_text(text)
+    with pytest.raises(SfpipeError, match="is not a notation graph"):
+        msmd_v1.read_pages(tmp_path / "piece", [])
