@@ -308,6 +308,11 @@ def test_json_keeps_what_it_is_given(tmp_path):
     assert (tmp_path / "x.json").read_text("utf-8").endswith("}\n")
 
 
+def test_half_of_a_pair_is_no_reason_to_fail(tmp_path):
+    write_json(tmp_path / "x.json", {"a": "\ud800"})
+    assert read_json(tmp_path / "x.json", remedy="", schema=dict) == {"a": "?"}
+
+
 def test_sha256(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
