@@ -307,3 +307,21 @@ def test_old_keys_are_answered_by_the_new_ones(old):
             for part in parents:
                 section = getattr(section, part)
             assert hasattr(section, name), new
+
+
+def test_a_training_uses_the_sections_of_its_own_phases():
+    demo = TrainParams()  # pretraining, then imitation
+    assert demo.phases("ppo") == ["pretraining", "dagger", "ppo"]
+    assert set(demo.used("ppo")) == {"common", "pretraining", "dagger", "ppo"}
+    assert demo.phases("dagger") == ["pretraining", "dagger"]
+    assert set(demo.used("belief")) == {"common", "belief"}
+    alone = TrainParams(common={"warm_start": None}, pretraining={"max_frames": 0})
+    assert set(alone.used("a2c")) == {"common", "a2c"}
+    # Pretraining takes its horizon and temperature from dagger's section.
+    assert set(TrainParams(common={"warm_start": None}).used("a2c")) == {
+        "common",
+        "pretraining",
+        "dagger",
+        "a2c",
+    }
+    assert not {"threads", "checkpoint_seconds"} & set(demo.used("ppo")["common"])

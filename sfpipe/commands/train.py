@@ -13,6 +13,15 @@ command = in_group("train")
 
 
 @command()
+def train_params(data: DataSet) -> None:
+    """List what of the parameters a training uses: models/train-params.json."""
+    from sfpipe.params.training_file import write_training_params as stage
+
+    p, _, _ = data.load()
+    stage(p.train, Path("models/train-params.json"), algo=p.algo, seed=p.seed)
+
+
+@command()
 def train(
     data: DataSet,
     packed: Packed = None,

@@ -129,10 +129,10 @@ def _explained(error: ValidationError, data: dict[str, Any], source: str | None)
             return SfpipeError(f"unknown key '{old}'", file=source, remedy=f"it is '{new}' now")
         near = difflib.get_close_matches(key, _known_keys(Params, data), n=1, cutoff=0)
         return SfpipeError(f"unknown key '{key}'", file=source, remedy=f"did you mean '{near[0]}'?")
-    found = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
+    given = textwrap.shorten(repr(first.get("input")), 60, placeholder="...")
     message = first["msg"].removeprefix("Value error, ")
     return SfpipeError(
-        f"'{key}': {message} (found {found})", file=source, remedy="correct the value"
+        f"'{key}': {message} (found {given})", file=source, remedy="correct the value"
     )
 
 

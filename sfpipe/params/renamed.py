@@ -115,6 +115,6 @@ def new_key(key: str, inside: Any, algo: Any) -> tuple[str, str] | None:
             new = new.replace("*", key.rsplit(".", 1)[-1])
             return key, new.replace("ALGO", str(algo))
     for name, value in inside.items() if isinstance(inside, dict) else ():
-        if found := new_key(f"{key}.{name}", value, algo):
-            return found
+        if renamed := new_key(f"{key}.{name}", value, algo):
+            return renamed
     return None

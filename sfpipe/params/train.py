@@ -12,6 +12,8 @@ from sfpipe.params.section import Section
 
 Step = Annotated[int, Field(ge=1, le=64)]
 _MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
+# Keys of `common` that say how a training is run, not what is learned.
+_RUNNING = {"threads", "checkpoint_seconds"}
 
 
 class MachineParams(Section):
@@ -215,3 +217,22 @@ class TrainParams(Section):
             own = {k: v for k, v in (given or {}).items() if v != "auto" or k in _MACHINE}
             merged[section] = dict(PRESETS[name].get(section, {})) | own
         return merged
+
+    def phases(self, algo: str) -> list[str]:
+        """What is trained one after the other: pretraining and a warm start, if any, then `algo`.
+
+        An agent with a memory learns from crops alone.
+        """
+        if algo == "belief":
+            return [algo]
+        warm = self.common.warm_start
+        before = ["pretraining"] if self.pretraining.max_frames else []
+        return [*before, *([warm] if warm and warm != algo else []), algo]
+
+    def used(self, algo: str) -> dict[str, Any]:
+        """The values that decide what a training of `algo` learns, by section."""
+        names = self.phases(algo)
+        if "pretraining" in names:
+            names.append("dagger")  # pretraining's horizon and temperature
+        common = self.common.model_dump(exclude=_RUNNING)
+        return {"common": common} | {n: getattr(self, n).model_dump() for n in dict.fromkeys(names)}

@@ -29,15 +29,7 @@ from sfpipe.training.trainer import TrainerState
 
 
 class MmLocLearner(Learner[MmLoc]):
-    """Cross-entropy of the place on all examples of a few crops.
-
-    Parameters
-    ----------
-    network:
-        Trained in place.
-    bank, valid_bank:
-        Performances to train on, and to choose weights and stop by.
-    """
+    """Cross-entropy of the place on all examples of a few crops; made as `PlayingLearner` is."""
 
     unit = "examples"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sfpipe.agents.agent import find_agent, load_agent, read_card, save_agent
 from sfpipe.agents.networks import ActorCritic
@@ -71,48 +70,31 @@ def train(
         the run is interrupted.
     """
     session = open_session(params.common, scores, spectrograms)
-    names = phase_names(algo, params)
+    names, start = params.phases(algo), params.common.start_from
     identity: dict[str, Any] = {
         "algo": algo,
         "seed": seed,
         "window": session.window.name,
-        "params": used_params(names, params),
+        "params": used_params(algo, params),
         "data": data_hashes(scores, spectrograms),
     }
+    network = _new_network(algo, params, session.window, seed)
+    if start:
+        identity["start_from"] = _start_from(network, start, algo)
     card: dict[str, Any] = {}
-    start = params.common.start_from
-    network: nn.Module
     phases: Phases
-    if algo not in LEARNERS:
-        torch.manual_seed(seed)  # layers draw their first weights from no other generator
-        shape = {name: getattr(params.belief, name) for name in SHAPE}
-        memory = PlaceNetwork(session.window, dropout=params.belief.dropout, **shape)
-        if start:
-            identity["start_from"] = _start_from(memory, start, algo)
-        network = memory.to(session.device)
+    if isinstance(network, PlaceNetwork):
+        network.to(session.device)
         strips, valid = load_records(scores, spectrograms, session.window, split="valid")
-        phases = {
-            algo: partial(
-                BeliefLearner, memory, session.train_bank, strips, valid, params.belief, seed=seed
-            )
-        }
+        given = network, session.train_bank, strips, valid, params.belief
+        phases = {algo: partial(BeliefLearner, *given, seed=seed)}
         # It decides how the agent plays, not what it learns.
         card = {"filter": BeliefFilterParams().model_dump(), "bfloat16": False}
     else:
-        actor_critic = ActorCritic(session.window, dropout=params.common.dropout)
-        actor_critic.initialise(torch.Generator().manual_seed(seed))
-        if start:
-            identity["start_from"] = _start_from(actor_critic, start, algo)
-        network = actor_critic.placed(session.device)
-        phases = playing_phases(
-            names,
-            actor_critic,
-            session.train_bank,
-            session.valid_bank,
-            params,
-            seed=seed,
-            bfloat16=session.bfloat16,
-        )
+        network.placed(session.device)
+        banks = session.train_bank, session.valid_bank
+        options = {"seed": seed, "bfloat16": session.bfloat16}
+        phases = playing_phases(names, network, *banks, params, **options)
     log = TrainingLog(curves, events)
     state = run_training(
         phases,
@@ -122,7 +104,7 @@ def train(
         shares=minute_shares(names, params),
         checkpoint_seconds=params.common.checkpoint_seconds,
         log=log,
-        validate_first=bool(start) and algo in LEARNERS,
+        validate_first=bool(start),
         save=lambda state: save_agent(
             out, network, identity | training_facts(state, session, scores) | card
         ),
@@ -131,13 +113,17 @@ def train(
     return state
 
 
-def phase_names(algo: str, params: TrainParams) -> list[str]:
-    """What is trained one after the other: pretraining and a warm start, if any, then `algo`."""
-    if algo not in LEARNERS:
-        return [algo]
-    warm = params.common.warm_start
-    before = ["pretraining"] if params.pretraining.max_frames else []
-    return [*before, *([warm] if warm and warm != algo else []), algo]
+def _new_network(
+    algo: str, params: TrainParams, window: Window, seed: int
+) -> ActorCritic | PlaceNetwork:
+    """The network that `algo` trains, with its first weights."""
+    if algo in LEARNERS:
+        network = ActorCritic(window, dropout=params.common.dropout)
+        network.initialise(torch.Generator().manual_seed(seed))
+        return network
+    torch.manual_seed(seed)  # layers draw their first weights from no other generator
+    shape = {name: getattr(params.belief, name) for name in SHAPE}
+    return PlaceNetwork(window, dropout=params.belief.dropout, **shape)
 
 
 def playing_phases(
@@ -157,27 +143,28 @@ def minute_shares(names: list[str], params: TrainParams) -> dict[str, float]:
     times are as their frames. Phases have what is left where one of them has no limit.
     """
     own = params.pretraining.share_of_minutes
-    shares, end = {}, 0.0
-    limits = {name: getattr(params, name).max_frames for name in names if name in LEARNERS}
-    played = [limit for name, limit in limits.items() if name != "pretraining"]
     left = 1 - own if "pretraining" in names else 1.0
+    played = [name for name in names if name != "pretraining"]
+    limits = {name: getattr(getattr(params, name), "max_frames", None) for name in played}
+    frames = sum(limit or 0 for limit in limits.values())
+    shares, end = {}, 0.0
     for name in names:
         if name == "pretraining":
             end = own
-        elif None in played:
+        elif None in limits.values():
             end = 1.0
         else:
-            end += left * limits.get(name, 1) / max(sum(played), 1)
+            end += left * (limits[name] or 0) / max(frames, 1)
         shares[name] = end
     return shares
 
 
-def used_params(names: list[str], params: TrainParams) -> dict[str, Any]:
-    """The values that decide what is learned: all of the sections used but the machine's."""
-    machine = {"window", "device", "precision", "threads", "checkpoint_seconds", "start_from"}
-    common = params.common.model_dump(exclude=machine)
-    sections = dict.fromkeys([*names, *(["dagger"] if "pretraining" in names else [])])
-    return {"common": common} | {name: getattr(params, name).model_dump() for name in sections}
+def used_params(algo: str, params: TrainParams) -> dict[str, Any]:
+    """`TrainParams.used` without what is the machine's, or stands elsewhere in the card."""
+    used = params.used(algo)
+    for name in ("window", "device", "precision", "start_from"):
+        del used["common"][name]
+    return used
 
 
 def training_facts(state: TrainerState, session: Session, scores: Path) -> dict[str, Any]:
@@ -198,7 +185,7 @@ def training_facts(state: TrainerState, session: Session, scores: Path) -> dict[
     }
 
 
-def _start_from(network: nn.Module, agent: str, algo: str) -> dict[str, Any]:
+def _start_from(network: ActorCritic | PlaceNetwork, agent: str, algo: str) -> dict[str, Any]:
     """Give `network` an agent's weights; what a card says of the agent it began with.
 
     Raises
@@ -219,7 +206,6 @@ def _start_from(network: nn.Module, agent: str, algo: str) -> dict[str, Any]:
         _require_shape(folder, memory, network)
         network.begin_with(memory)
     else:
-        assert isinstance(network, ActorCritic)
         other, card = load_agent(folder)
         _require_window(folder, other.window, network.window)
         network.load_state_dict(other.state_dict())

@@ -11,7 +11,7 @@ from sfpipe.params import Params
 from sfpipe.paths import Paths
 from tests.pipeline.closure import MAKING_DATA, ROOT, closure, imports
 
-ORDER = (*MAKING_DATA, "train", "evaluate", "midi-odtw", "report")
+ORDER = (*MAKING_DATA, "train-params", "train", "evaluate", "midi-odtw", "report")
 TUNES = "tunes"  # one stage per entry of download.folders, of no room of sfpipe/
 # Baselines have one command, and a stage each: those of the second pipeline take longer.
 BASELINES = ("midi-odtw", "omr-odtw", "mm-loc")
@@ -78,7 +78,7 @@ def baseline_stages() -> dict:
 
 
 def command_of(stage: str) -> str:
-    return "baseline" if stage in BASELINES else stage
+    return "baseline" if stage in BASELINES else stage.replace("-", "_")
 
 
 # The second pipeline: its stages and the modules that they run.
@@ -181,7 +181,8 @@ def test_tools_of_the_closure():
 @pytest.mark.parametrize("stage", ORDER)
 def test_params_are_those_that_the_command_passes(stage):
     passed = attributes_of(command_of(stage), "p") & set(Params.model_fields)
-    listed = {name.split(".")[0] for name in stages()[stage]["params"]}
+    by = "train-params" if stage == "train" else stage  # from whose file DVC sees what changed
+    listed = {name.split(".")[0] for name in stages()[by]["params"]}
     assert listed <= set(Params.model_fields)
     if stage == "report":  # its page plays a tune again where there is no recording of it
         passed = {"seed", "synthesize"}
@@ -191,7 +192,7 @@ def test_params_are_those_that_the_command_passes(stage):
 
 def test_baselines_get_their_own_parameters():
     for name, stage in (stages() | baseline_stages()).items():
-        own = {p for p in stage["params"] if p.startswith("baselines.")}
+        own = {p for p in stage.get("params", ()) if p.startswith("baselines.")}
         if name in BASELINES:
             kinds = {"midi-odtw": {"odtw"}, "omr-odtw": {"odtw", "omr"}, "mm-loc": {"mm_loc"}}
             assert own == {f"baselines.{kind}" for kind in kinds[name]}
@@ -203,7 +204,7 @@ def test_baselines_get_their_own_parameters():
 
 def test_every_parameter_is_used():
     every = [*stages().values(), *baseline_stages().values(), *real_stages().values()]
-    used = {name.split(".")[0] for stage in every for name in stage["params"]}
+    used = {name.split(".")[0] for stage in every for name in stage.get("params", ())}
     assert set(Params.model_fields) - used == set()
 
 
@@ -237,6 +238,9 @@ def constants(command: str) -> set[str]:
 def test_training_and_evaluation_write_where_the_command_does():
     assert names(stages()["train"]["outs"]) == ["models/agent", "metrics/train"]
     assert {"models/agent", "metrics/train"} <= constants("train")
+    assert names(stages()["train-params"]["outs"]) == ["models/train-params.json"]
+    assert {"models/train-params.json"} <= constants("train_params")
+    assert "models/train-params.json" in names(stages()["train"]["deps"])
     folder = "metrics"
     assert {"models/agent", folder} <= constants("evaluate")
     assert "models/agent" in names(stages()["evaluate"]["deps"])
@@ -259,7 +263,7 @@ def test_deps_of_the_pipeline_of_human_performances(stage):
     assert {d for d in found["deps"] if not d.startswith("sfpipe/")} <= made
     params = {name.split(".")[0] for name in found["params"]}
     if stage in stages():
-        command = {"seed"} | {name.split(".")[0] for name in stages()[stage]["params"]}
+        command = {"seed"} | {name.split(".")[0] for name in stages()[stage].get("params", ())}
         assert params - {"synthesize", "baselines"} <= command
 
 

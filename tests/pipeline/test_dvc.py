@@ -82,20 +82,19 @@ def test_second_run_does_nothing(made):
 
 # Parameters, and the stages whose own inputs they are; those behind them follow by their outputs.
 CHANGED = {
-    "algo": ("a2c", {"train"}),
-    "seed": (5, {"download", "synthesize", "train", "evaluate", "midi-odtw", "report"}),
+    "algo": ("a2c", {"train-params"}),
+    "seed": (5, {"download", "synthesize", "train-params", "evaluate", "midi-odtw", "report"}),
     "download.max_pieces": (8, {"download"}),
     "engrave.staff_space_px": (4.0, {"engrave"}),
     "clean.min_onsets": (10, {"clean"}),
     "synthesize.gain": (0.3, {"synthesize", "midi-odtw", "report"}),
     "synthesize.train.per_piece": (2, {"synthesize", "midi-odtw", "report"}),
     "scores.height_px": (48, {"clean", "scores"}),
-    "train.ppo.gamma": (0.8, {"train"}),
-    "train.common.dropout": (0.1, {"train"}),
-    "train.dagger.beta_frames": (70, {"train"}),
-    # Another algorithm's value retrains nothing, nor does the filter of an agent with a memory.
-    "train.a2c.max_frames": (50, set()),
-    "train.belief.max_updates": (50, set()),
+    "train.ppo.gamma": (0.8, {"train-params"}),
+    "train.common.dropout": (0.1, {"train-params"}),
+    "train.dagger.beta_frames": (70, {"train-params"}),
+    "train.a2c.max_frames": (50, {"train-params"}),
+    # The filter of an agent with a memory retrains nothing.
     "evaluate.filter": ({"tempo_std": 0.1}, {"evaluate"}),
     "evaluate.deterministic": (True, {"evaluate"}),
     "evaluate.trials": (3, {"evaluate", "midi-odtw"}),
@@ -135,6 +134,16 @@ def test_a_changed_parameter_changes_the_stages_that_take_it(made):
     assert {key: set(stages) for key, stages in found.items()} == {
         key: stages for key, (_, stages) in CHANGED.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("a2c.max_frames", 50), ("belief.crops", 3), ("common.threads", 2)]
+)
+def test_what_this_training_does_not_use_does_not_retrain(made, key, value):
+    made.set(f"train.{key}", value)
+    assert made.ran(made.dvc("repro")) == ["train-params"]
+    made.git("checkout", "-q", "params.yaml", "dvc.lock")
+    assert status(made) == {}
 
 
 def test_every_key_of_the_schema_belongs_to_a_stage(made):
@@ -188,7 +197,7 @@ def test_an_experiment_without_a_git_identity(made):
         "--name",
         "actor-critic",
     )
-    assert made.ran(output) == ["train", "evaluate", "report"]
+    assert made.ran(output) == ["train-params", "train", "evaluate", "report"]
     after = json.loads((made.root / file).read_text())
     assert json.loads((made.root / "metrics/eval.json").read_text())["meta"]["algo"] == "a2c"
 

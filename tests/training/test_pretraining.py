@@ -16,7 +16,7 @@ from sfpipe.store.window import WINDOWS
 from sfpipe.training.crops import StateCropCutter
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.pretraining import Pretraining
-from sfpipe.training.stage import minute_shares, phase_names, playing_phases
+from sfpipe.training.stage import minute_shares, playing_phases
 from sfpipe.training.trainer import Trainer
 from tests.toy import ramp_bank, stop_after, toy_bank
 
@@ -148,7 +148,7 @@ def training(pretraining=None, dagger=None, **options):
     bank = ramp_bank(3, WINDOWS["nottingham"])
     network = ActorCritic(WINDOWS["nottingham"], dropout=0.0)
     network.initialise(torch.Generator().manual_seed(0))
-    phases = playing_phases(phase_names("a2c", params), network, bank, bank, params, seed=1)
+    phases = playing_phases(params.phases("a2c"), network, bank, bank, params, seed=1)
     return Trainer(phases, params.common, **options)
 
 
@@ -196,7 +196,7 @@ def test_time_is_shared_between_the_phases():
         pretraining={"max_frames": 10**9, "share_of_minutes": 0.4},
         dagger={"max_frames": 500},
     )
-    shares = minute_shares(phase_names("ppo", params), params)
+    shares = minute_shares(params.phases("ppo"), params)
     assert shares == pytest.approx({"pretraining": 0.4, "dagger": 0.9, "ppo": 1.0})
     trainer = training(shares=shares)
     trainer.rule = trainer.rule.model_copy(update={"max_minutes": 10})

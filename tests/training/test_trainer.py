@@ -15,7 +15,7 @@ from sfpipe.game.play import play_games, share_of_onsets
 from sfpipe.params import StoppingRule, TrainParams
 from sfpipe.training.checkpoint import load_checkpoint, save_checkpoint
 from sfpipe.training.learner import Learner
-from sfpipe.training.stage import minute_shares, phase_names, playing_phases
+from sfpipe.training.stage import minute_shares, playing_phases
 from sfpipe.training.trainer import Trainer
 from tests.toy import TinyNetwork, ramp_bank, stop_after
 
@@ -56,7 +56,7 @@ def cold(**common) -> dict:
 
 def trainer(algo: str = "a2c", params: TrainParams | None = None, seed: int = 3, **options):
     bank, network, params = ramp_bank(), TinyNetwork(seed), params or plan()
-    names = phase_names(algo, params)
+    names = params.phases(algo)
     phases = playing_phases(names, network, bank, bank, params, seed=seed)
     return Trainer(phases, params.common, shares=minute_shares(names, params), **options)
 
@@ -332,7 +332,7 @@ def test_minutes_are_shared_where_a_later_phase_has_no_limit():
         common={"warm_start": "dagger"},
         pretraining={"max_frames": 100, "share_of_minutes": 0.4},
     )
-    names = phase_names("ppo", params)
+    names = params.phases("ppo")
     assert names == ["pretraining", "dagger", "ppo"]
     assert minute_shares(names, params) == {"pretraining": 0.4, "dagger": 1.0, "ppo": 1.0}
 
