@@ -30,6 +30,6 @@ def doctor() -> None:
     """List what sfpipe needs, and what is missing."""
     from sfpipe.doctor import checks, exit_code, render
 
-    found = checks()
-    print(render(found))
-    raise typer.Exit(exit_code(found))
+    results = checks()
+    print(render(results))
+    raise typer.Exit(exit_code(results))

@@ -63,23 +63,23 @@ def checks() -> list[Check]:
     return [_guarded(*row) for row in table]
 
 
-def render(found: list[Check]) -> str:
+def render(results: list[Check]) -> str:
     """The checks as a plain table, one line each, remedies below the lines they belong to."""
-    width = max(len(check.name) for check in found)
+    width = max(len(check.name) for check in results)
     lines = []
-    for check in found:
+    for check in results:
         mark = "ok  " if check.ok else ("MISS" if check.required else "-   ")
         lines.append(f"{mark}  {check.name:<{width}}  {check.version}")
         if check.remedy:
             lines.append(f"{'':<{width + 8}}-> {check.remedy}")
-    missing = [check.name for check in found if check.required and not check.ok]
+    missing = [check.name for check in results if check.required and not check.ok]
     lines.append(f"Missing: {', '.join(missing)}" if missing else "All that is required is there.")
     return "\n".join(lines)
 
 
-def exit_code(found: list[Check]) -> int:
+def exit_code(results: list[Check]) -> int:
     """Return 1 if something required is missing, else 0."""
-    return int(any(check.required and not check.ok for check in found))
+    return int(any(check.required and not check.ok for check in results))
 
 
 def _guarded(name: str, required: bool, look: Callable[[], Check]) -> Check:

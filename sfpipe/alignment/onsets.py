@@ -105,10 +105,10 @@ def place_notes(notes: Mapping[str, ScoreNote], heads: NoteHeads) -> dict[str, i
     """
     placed = _by_id(notes, heads) if heads.id is not None else _by_place(notes, heads)
     printed = [note.id for note in notes.values() if note.printed]
-    found = sum(name in placed for name in printed)
-    if found < MIN_PLACED * len(printed) or not placed:
+    n_placed = sum(name in placed for name in printed)
+    if n_placed < MIN_PLACED * len(printed) or not placed:
         raise SfpipeError(
-            f"only {found} of {len(printed)} printed notes of the score have a note head",
+            f"only {n_placed} of {len(printed)} printed notes of the score have a note head",
             remedy="engrave the piece again: sfpipe engrave",
         )
     return placed
@@ -234,15 +234,15 @@ def _jumps(score_onset: np.ndarray, turn: np.ndarray) -> list[int]:
     """
     index = score_onset.tolist()
     played: set[int] = set()
-    found = []
+    jumps = []
     for i in range(1, len(index)):
         before, now = index[i - 1], index[i]
         played.add(before)
         over = range(before + 1, now)
         past_ending = turn[i] < turn[i - 1] and any(other in played for other in over)
         if now <= before or len(over) > FAR or past_ending:
-            found.append(i)
-    return found
+            jumps.append(i)
+    return jumps
 
 
 def _doubled(match: Match, notes: Mapping[str, ScoreNote]) -> int:

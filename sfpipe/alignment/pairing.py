@@ -68,7 +68,7 @@ def pair_notes(
     aligner = _Aligner(sounds, [frozenset(n.pitch for n in c) for c in chords], spans)
     anchors, left_out = aligner.align()
     match = Match({note.id: note for note in played}, [])
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     kept = list(score.values())
     if len(anchors) >= 2:
         alike = _alike(sounds)
@@ -78,15 +78,15 @@ def pair_notes(
         anchors, left_out = aligner.align(time, due, LATE * (1 - 1 / alike))
         due = _due(quarters, left_out, anchors, time)
         kept = [n for i, g in enumerate(groups.values()) if not left_out[i] for n in g]
-        found = _notes_in_order(kept, quarters, due, played)
+        pairs = _notes_in_order(kept, quarters, due, played)
         # Once more, from when each onset was played by the notes found.
-        due = _due_by_notes(groups, quarters, left_out, found, match.played, due)
-        found = _notes_in_order(kept, quarters, due, played)
-    match.pairs.extend(found.items())
-    taken = set(found.values())
+        due = _due_by_notes(groups, quarters, left_out, pairs, match.played, due)
+        pairs = _notes_in_order(kept, quarters, due, played)
+    match.pairs.extend(pairs.items())
+    taken = set(pairs.values())
     # Of a head that is in two voices one note is enough.
-    heads = {score[name].head for name in found}
-    match.missing.extend(n.id for n in kept if n.id not in found and n.head not in heads)
+    heads = {score[name].head for name in pairs}
+    match.missing.extend(n.id for n in kept if n.id not in pairs and n.head not in heads)
     match.extra.extend(note.id for note in played if note.id not in taken)
     return match
 
@@ -224,14 +224,14 @@ def _due_by_notes(
     groups: Mapping[float, Sequence[ScoreNote]],
     quarters: np.ndarray,
     left_out: np.ndarray,
-    found: Mapping[str, str],
+    pairs: Mapping[str, str],
     played: Mapping[str, PlayedNote],
     due: np.ndarray,
 ) -> np.ndarray:
     """The same by the notes found: the median of each onset's, where these are in order."""
     index, times = [], []
     for i, group in enumerate(groups.values()):
-        own = [played[found[n.id]].onset_s for n in group if n.id in found and not n.grace]
+        own = [played[pairs[n.id]].onset_s for n in group if n.id in pairs and not n.grace]
         if own:
             index.append(i)
             times.append(float(np.median(own)))
@@ -262,18 +262,18 @@ def _notes_in_order(
     """Score note -> played note: of each pitch in order, the nearest to when they are due."""
     when = dict(zip(quarters.tolist(), due.tolist(), strict=True))
     expected: dict[int, list[tuple[float, str]]] = {}
-    heard: dict[int, list[tuple[float, str]]] = {}
+    by_pitch: dict[int, list[tuple[float, str]]] = {}
     for note in score:
         time = when[round(note.quarter, 4)] - (GRACE_S if note.grace else 0)
         expected.setdefault(note.pitch, []).append((time, note.id))
     for other in played:
-        heard.setdefault(other.pitch, []).append((other.onset_s, other.id))
-    found: dict[str, str] = {}
+        by_pitch.setdefault(other.pitch, []).append((other.onset_s, other.id))
+    pairs: dict[str, str] = {}
     for pitch, notes in expected.items():
-        others = sorted(heard.get(pitch, ()))
+        others = sorted(by_pitch.get(pitch, ()))
         for near, candidates in _clusters(sorted(notes), others):
-            found.update(_in_order(near, candidates))
-    return found
+            pairs.update(_in_order(near, candidates))
+    return pairs
 
 
 _Timed = list[tuple[float, str]]

@@ -47,13 +47,13 @@ def human_performances(piece: Piece, raw: Path) -> list[HumanPerformance]:
     for name in sorted(piece.performances or {}):
         path = PurePosixPath(name)
         files.setdefault(path.stem, {})[path.suffix.lower()] = raw / name
-    found = []
+    performances = []
     for stem, kinds in sorted(files.items()):
         if match := kinds.get(".match"):
             midi = kinds.get(".mid") or kinds.get(".midi") or match.with_suffix(".mid")
             name = stem.removeprefix(piece.id).strip("_-") or stem
-            found.append(HumanPerformance(name, match, midi))
-    return found
+            performances.append(HumanPerformance(name, match, midi))
+    return performances
 
 
 def place_score(source: Path, engraved: Path) -> PlacedScore:

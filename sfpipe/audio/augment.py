@@ -137,10 +137,10 @@ def equalise(samples: np.ndarray, bands_db: np.ndarray) -> np.ndarray:
 def rooms(shortest_s: float, longest_s: float) -> tuple[Room, ...]:
     """The rooms that are drawn from: living room to small hall, reverberation times in s."""
     rng = np.random.default_rng(N_ROOMS)
-    found = []
+    shapes = []
     for rt60_s in np.geomspace(shortest_s, longest_s, N_ROOMS):
         length, width = rng.uniform(4.0, 9.0, 2)
-        found.append(
+        shapes.append(
             Room(
                 float(length),
                 float(width),
@@ -150,7 +150,7 @@ def rooms(shortest_s: float, longest_s: float) -> tuple[Room, ...]:
                 turn=float(rng.random()),
             )
         )
-    return tuple(found)
+    return tuple(shapes)
 
 
 def _warp(

@@ -234,11 +234,11 @@ def _untold_delay(said: str) -> int:
 
 def _promised_by_container(said: str) -> float | None:
     """Length in s by the header; None if it tells none, or that of a picture as well."""
-    found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
+    duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
     moving = re.search(r"Stream #0:\d.*?: Video: (?!.*attached pic)", said)
-    if found is None or moving or "Estimating duration from bitrate" in said:
+    if duration is None or moving or "Estimating duration from bitrate" in said:
         return None
-    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+    return int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
 
 
 def _lacks_end(path: Path) -> bool:

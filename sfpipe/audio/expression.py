@@ -109,7 +109,7 @@ def _pedal(notes: Sequence[MidiNote], rng: np.random.Generator) -> list[Control]
     onsets = np.unique([note.start_s for note in notes])
     end = max(note.end_s for note in notes)
     channels = sorted({note.channel for note in notes})
-    found = []
+    controls = []
     at = float(onsets[0])
     while at < end:
         later = onsets[onsets >= at + rng.exponential(mean_s)]
@@ -117,7 +117,7 @@ def _pedal(notes: Sequence[MidiNote], rng: np.random.Generator) -> list[Control]
         down, catch = rng.random() < share, rng.uniform(*CATCH_S)
         if down and at + catch < until:
             for channel in channels:
-                found.append(Control(at + catch, channel, SUSTAIN, 127))
-                found.append(Control(until, channel, SUSTAIN, 0))
+                controls.append(Control(at + catch, channel, SUSTAIN, 127))
+                controls.append(Control(until, channel, SUSTAIN, 0))
         at = until
-    return found
+    return controls

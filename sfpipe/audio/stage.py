@@ -213,10 +213,10 @@ def _analyse(item: _Recordings) -> list[dict[str, Any]]:
     """Spectrogram and onsets of every performance of a piece, ready for the store."""
     if item.reason is not None:
         raise SfpipeError(item.reason)
-    found = []
+    spectra = []
     for description in sorted(item.folder.glob("[!.]*.json")):
         tempo_factor, soundfont = _read_recipe(description)
-        found.append(
+        spectra.append(
             {
                 "performance": description.stem,
                 **read_recording(description),
@@ -224,9 +224,9 @@ def _analyse(item: _Recordings) -> list[dict[str, Any]]:
                 "soundfont": soundfont,
             }
         )
-    if not found:
+    if not spectra:
         raise SfpipeError("no recordings", file=item.folder, remedy="run the synthesize stage")
-    return found
+    return spectra
 
 
 class _Soundfont(BaseModel):

@@ -87,19 +87,19 @@ def events(midi: Midi, tempo_factor: float = 1.0) -> list[tuple[int, int, Any]]:
         2 note-on, so that at one time a repeated note is released before it is struck again.
     """
     per_second = RENDER_RATE / PERIOD / tempo_factor
-    found: list[tuple[int, int, Any]] = []
-    found += [(round(c.time_s * per_second), 0, c) for c in midi.controls]
+    timed: list[tuple[int, int, Any]] = []
+    timed += [(round(c.time_s * per_second), 0, c) for c in midi.controls]
     next_start: dict[tuple[int, int], int] = {}
     for note in sorted(midi.notes, key=lambda n: n.start_s, reverse=True):
         key = (note.channel, note.pitch)
         start = round(note.start_s * per_second)
         end = max(round(note.end_s * per_second), start + 1)
-        found.append((start, 2, note))
+        timed.append((start, 2, note))
         # Striking a key again ends its note by itself; a note-off after that would end both.
         if end <= next_start.get(key, end):
-            found.append((end, 1, note))
+            timed.append((end, 1, note))
         next_start[key] = start
-    return sorted(found, key=lambda event: event[:2])
+    return sorted(timed, key=lambda event: event[:2])
 
 
 def _render(

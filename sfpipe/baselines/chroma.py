@@ -58,7 +58,7 @@ class Chroma:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Start anew, as before the first frame."""
         self._before = np.zeros(BINS)
         self._onsets = np.zeros(CLASSES)
 
@@ -116,7 +116,7 @@ class AdaptiveChroma(Chroma):
     faintest = 0.3  # ... which does not fall below this
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Start anew, as before the first frame."""
         super().reset()
         self._noise: np.ndarray | None = None
         self._loudness = SILENCE

@@ -88,7 +88,7 @@ class OdtwFollower:
         return self._sound.x_at(self._first + dtw.step(features))
 
     def misfit(self) -> float:
-        """Mean distance of what was heard from the score; inf before the first step."""
+        """Mean distance of the performance so far from the score; inf before the first step."""
         return float("inf") if self._dtw is None else self._dtw.misfit()
 
     def _features(self) -> Chroma:

@@ -44,10 +44,10 @@ def check_polyphony(evidence: Evidence, params: CleanParams) -> str | None:
 
 
 def _staves(e: Evidence, params: CleanParams) -> str | None:
-    found = [int(n) for n in e.description["staves"]]
-    e.numbers["staves_min"], e.numbers["staves_max"] = min(found), max(found)
-    if max(found) > MAX_STAVES:
-        return f"a system has {max(found)} staves, at most {MAX_STAVES} are piano music"
+    counts = [int(n) for n in e.description["staves"]]
+    e.numbers["staves_min"], e.numbers["staves_max"] = min(counts), max(counts)
+    if max(counts) > MAX_STAVES:
+        return f"a system has {max(counts)} staves, at most {MAX_STAVES} are piano music"
     return None
 
 
@@ -127,12 +127,12 @@ def _dark(e: Evidence, params: CleanParams) -> str | None:
     hollow = np.zeros(len(e.heads), dtype=bool) if e.heads.hollow is None else e.heads.hollow
     greys = {}
     for name, spaces in (("dark_share", 0.0), ("control_dark_share", CONTROL_SPACES)):
-        found = [
+        levels = [
             _grey(e.images[int(e.heads.system[i])], e.heads.x_px[i] + spaces * e.staff_space, row)
             for i, row in enumerate(e.heads.y_px)
             if not hollow[i]
         ]
-        greys[name] = float(np.mean(np.array(found) < DARK)) if found else float(not spaces)
+        greys[name] = float(np.mean(np.array(levels) < DARK)) if levels else float(not spaces)
         e.numbers[name] = round(greys[name], 4)
     e.numbers["filled_heads"] = int(np.sum(~hollow))
     if greys["dark_share"] < params.min_dark_share:

@@ -39,10 +39,10 @@ class GroupedHelp(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write one block per group of `GROUPS`."""
         for title in GROUPS.values():
-            found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+            commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
             rows = [
                 (name, command.get_short_help_str(formatter.width))
-                for name, command in found
+                for name, command in commands
                 if command and getattr(command, "rich_help_panel", None) == title
             ]
             with formatter.section(title):

@@ -38,7 +38,7 @@ def fetch_files(
     cache:
         Folder that keeps downloaded archives; default: the user's cache folder.
     hashes:
-        Path -> SHA-256 of the files wanted; default: the index committed with sfpipe.
+        Path -> SHA-256 of the files to take; default: the index committed with sfpipe.
 
     Raises
     ------
@@ -77,13 +77,13 @@ def compare(files: dict[str, bytes], index: dict[str, str]) -> Validation:
 
 def verify(files: dict[str, bytes], index: dict[str, str], archive: Path) -> None:
     """Raise SfpipeError unless `files` has every file of `index` with its SHA-256."""
-    found = compare(files, index)
-    if found:
+    differences = compare(files, index)
+    if differences:
         return
-    first = (found.missing + found.invalid)[0]
+    first = (differences.missing + differences.invalid)[0]
     raise SfpipeError(
-        f"{len(found.missing)} files are missing and {len(found.invalid)} have the wrong SHA-256 "
-        f"of {len(index)} expected (the first: {first})",
+        f"{len(differences.missing)} files are missing and {len(differences.invalid)} have the "
+        f"wrong SHA-256 of {len(index)} expected (the first: {first})",
         file=archive,
         remedy="run: sfpipe download again; if it stays, the source has changed: open an issue",
     )

@@ -51,18 +51,18 @@ def included(source: str, files: dict[str, bytes]) -> list[str]:
     LilyPond looks beside the including file first, then beside the main one; what is not in
     `files` is LilyPond's own (``english.ly``).
     """
-    found: list[str] = []
+    paths: list[str] = []
     todo = [source]
     while todo:
         path = todo.pop()
         for name in _INCLUDE.findall(decode(files[path])):
             for folder in (posixpath.dirname(path), posixpath.dirname(source)):
                 candidate = posixpath.normpath(posixpath.join(folder, name))
-                if candidate in files and candidate not in (source, *found):
-                    found.append(candidate)
+                if candidate in files and candidate not in (source, *paths):
+                    paths.append(candidate)
                     todo.append(candidate)
                     break
-    return sorted(found)
+    return sorted(paths)
 
 
 def licence_of(texts: list[str]) -> str:
@@ -70,31 +70,31 @@ def licence_of(texts: list[str]) -> str:
     for name in ("license", "licence", "copyright"):
         for text in texts:
             for plain, markup in re.findall(_FIELD.format(name=name), text, re.MULTILINE):
-                found = _licence(plain or markup)
-                if found:
-                    return found
+                licence = _licence(plain or markup)
+                if licence:
+                    return licence
     return "unknown"
 
 
 def title_of(text: str, default: str) -> str:
     """The title in the header, if it is plain text."""
-    found = re.search(_FIELD.format(name="title"), text, re.MULTILINE)
-    return (found[1] if found else None) or default
+    match = re.search(_FIELD.format(name="title"), text, re.MULTILINE)
+    return (match[1] if match else None) or default
 
 
 def _licence(text: str) -> str | None:
     """A licence's short name, found in the words or the link of a header line."""
     if re.search(r"public\s*domain", text, re.IGNORECASE):
         return "Public Domain"
-    found = _CREATIVE.search(text)
-    if found is None:
+    match = _CREATIVE.search(text)
+    if match is None:
         return None
-    kind = found["kind"].lower()
+    kind = match["kind"].lower()
     short = "BY"
     short += "-NC" if "nc" in kind or "noncommercial" in kind.replace("-", "") else ""
     short += "-SA" if "sa" in kind or "share" in kind else ""
     short += "-ND" if "nd" in kind or "deriv" in kind else ""
-    return f"CC {short} {found['version'] or ''}".strip()
+    return f"CC {short} {match['version'] or ''}".strip()
 
 
 def _piece(row: dict[str, str], files: dict[str, bytes]) -> Piece:

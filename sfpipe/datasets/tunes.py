@@ -36,8 +36,8 @@ def read_tune(
         score = read_score(source, files[source], files[header] if header else None)
     except SfpipeError as error:
         return Tune(name, title or name, files, source, (), None, header, error.what)
-    found = title or score.title or name
-    return Tune(name, found, files, source, score.pitches(), score.not_monophonic(), header)
+    shown = title or score.title or name
+    return Tune(name, shown, files, source, score.pitches(), score.not_monophonic(), header)
 
 
 def slug(text: str) -> str:

@@ -171,8 +171,8 @@ def _tuplets(events: Sequence[Event]) -> list[tuple[int, int, str]]:
         for tuplet in event.tuplets:
             places.setdefault(tuplet, []).append(i)
     return [
-        (found[0], found[-1], f'<tuplet num="{t[0]}" numbase="{t[1]}" {_ABOVE}>')
-        for t, found in places.items()
+        (members[0], members[-1], f'<tuplet num="{t[0]}" numbase="{t[1]}" {_ABOVE}>')
+        for t, members in places.items()
     ]
 
 

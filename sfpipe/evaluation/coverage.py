@@ -56,11 +56,11 @@ def cover(
     for at in range(start + 1, end + 1):
         index = at - lead
         position.append(follower.step(frames[index] if 0 <= index < len(frames) else silence))
-    found = np.array(position, np.float64)
-    if len(found) == 0 or not np.isfinite(found).all():
+    positions = np.array(position, np.float64)
+    if len(positions) == 0 or not np.isfinite(positions).all():
         raise SfpipeError(
             f"{type(follower).__name__} returned no finite positions in"
             f" {performance.piece}/{performance.performance}"
         )
-    share = float(np.clip((found.max() - first) / (last - first), 0, 1))
-    return Coverage(share, bool(abs(found[-1] - last) <= threshold_px), found)
+    share = float(np.clip((positions.max() - first) / (last - first), 0, 1))
+    return Coverage(share, bool(abs(positions[-1] - last) <= threshold_px), positions)

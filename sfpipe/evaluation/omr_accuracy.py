@@ -65,15 +65,15 @@ def read_split(
         Audiveris and not installed.
     """
     reader = find_reader(params)
-    found = read_scores(scores, split)
-    if not found:
+    records = read_scores(scores, split)
+    if not records:
         raise SfpipeError(f"has no pieces in the split '{split}'", file=scores)
-    names = spread(sorted(found), most)
+    names = spread(sorted(records), most)
     parts: dict[str, Accuracy] = {}
     failed: dict[str, str] = {}
     progress = Progress("omr-accuracy", len(names))
     for name in names:
-        score = found[name]
+        score = records[name]
         truth = strip_truth(engraved / name, len(score.strip))
         try:
             notes = reader(score.strip)

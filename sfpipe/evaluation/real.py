@@ -207,8 +207,8 @@ def _cell(figures: Mapping[str, Any] | None) -> str:
 def _covered(
     follower: Follower, score: ScoreRecord, record: PerformanceRecord, threshold_px: float
 ) -> dict[str, Any]:
-    found = cover(follower, score, record, threshold_px)
-    return {"share": found.share, "reached_end": found.reached_end}
+    coverage = cover(follower, score, record, threshold_px)
+    return {"share": coverage.share, "reached_end": coverage.reached_end}
 
 
 def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -> None:
@@ -230,11 +230,11 @@ def _plot(results: Mapping[str, Games], written: Mapping[str, Any], out: Path) -
             )
             for name, games in by_follower.items()
         }
-        found = {name: game for name, game in first.items() if game is not None}
-        if not found:
+        played = {name: game for name, game in first.items() if game is not None}
+        if not played:
             continue
         title = f"{shown(about['label'], about['simulated'])}: {chosen[0]}, {chosen[1]}"
-        save(draw_real(found, title), out / f"{condition}.png", dpi=120)
+        save(draw_real(played, title), out / f"{condition}.png", dpi=120)
 
 
 def _played(game: PlayedGame) -> tuple[str, str]:

@@ -52,13 +52,13 @@ def validate(games: Sequence[PlayedGame]) -> None:
             "no games to evaluate: expected at least one, found none",
             remedy="check that the split has pieces in both stores, and that trials >= 1",
         )
-    seen = set()
+    keys = set()
     for game in games:
         validate_game(game)
         key = (game.piece, game.performance, game.trial)
-        if key in seen:
+        if key in keys:
             raise _invalid(game, "is there twice: expected one game per trial and performance")
-        seen.add(key)
+        keys.add(key)
 
 
 def validate_game(game: PlayedGame) -> None:

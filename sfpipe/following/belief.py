@@ -26,7 +26,7 @@ from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.store.window import Window
 
 _PAPER = 16  # places of paper before and after a strip
-_AHEAD = np.arange(2, HORIZON + 2, dtype=np.float64)  # frames after the newest one heard
+_AHEAD = np.arange(2, HORIZON + 2, dtype=np.float64)  # frames after the newest one
 _AROUND = 3  # places to either side of the believed one that count as it
 _NO_TIME = -12.0  # log of quarter notes per px
 _AT_ONCE = 4096  # frames encoded together, to bound memory
@@ -73,11 +73,11 @@ def encode_strip(network: PlaceNetwork, score: ScoreRecord) -> StripEncoding:
     """
     window = network.window
     ink = crop_rows(score.strip, window.height)
-    seen = ink if window.shrink == 1 else halve(ink)
+    shrunk = ink if window.shrink == 1 else halve(ink)
     paper = _PAPER * COLUMNS
-    seen = np.pad(seen, ((0, 0), (paper, paper + -seen.shape[1] % COLUMNS)))
+    padded = np.pad(shrunk, ((0, 0), (paper, paper + -shrunk.shape[1] % COLUMNS)))
     device = next(network.parameters()).device
-    image = torch.from_numpy(seen).to(device, torch.float32) / 255
+    image = torch.from_numpy(padded).to(device, torch.float32) / 255
     places = network.encode_score(image[None, None])
     pace = places.log_quarters_per_px[0].clamp(*LOG_QUARTERS_PER_PX).cpu().numpy()
     inside = slice(_PAPER, len(pace) - _PAPER)
@@ -181,11 +181,11 @@ class BeliefGame:
     def _match(self, logits: np.ndarray, here: float) -> float:
         """As the attribute says, of the window around `here`, px from the first place."""
         place_px, half = self.belief.place_px, self.window.width / 2
-        seen = logits[max(int((here - half) / place_px), 0) : int((here + half) / place_px) + 1]
+        window = logits[max(int((here - half) / place_px), 0) : int((here + half) / place_px) + 1]
         at = int(float(self.belief.predict(np.zeros(1))[0]) / place_px)
         around = logits[max(at - _AROUND, 0) : at + _AROUND + 1]
-        best = float(seen.max())
-        return float(around.max()) - best - float(np.log(np.mean(np.exp(seen - best))))
+        best = float(window.max())
+        return float(around.max()) - best - float(np.log(np.mean(np.exp(window - best))))
 
 
 class BeliefFollower:
@@ -229,9 +229,9 @@ class BeliefFollower:
         vector = self.encode(frame)
         assert self._game is not None
         # The frame before the first onset says nothing: at the first onset the game begins.
-        heard = vector if self._steps else None
+        newest = vector if self._steps else None
         self._steps += 1
-        return self._game.step(heard)
+        return self._game.step(newest)
 
     def encode(self, frame: np.ndarray) -> np.ndarray:
         """The newest frame's vector, float32 [shape=(96,)], for games of one's own.

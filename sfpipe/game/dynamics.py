@@ -23,7 +23,7 @@ class GameState(NamedTuple):
     performance:
         int64, index into the bank.
     frame:
-        int64, padded frame p; the newest frame seen is p - 1.
+        int64, padded frame p; the newest frame in its excerpt is p - 1.
     previous_frame:
         int64, the frame of the previous state; equal to `frame` in the first state of a game.
     position:

@@ -156,10 +156,10 @@ class ScoreFollowingEnv(gym.Env):
             return None
         from sfpipe.game.render import render_state
 
-        seen, info = self._look(), self._info(lost=False)
+        observed, info = self._look(), self._info(lost=False)
         picture = render_state(
-            score=seen["score"][0],
-            spectrogram=seen["spectrogram"][0],
+            score=observed["score"][0],
+            spectrogram=observed["spectrogram"][0],
             position_px=info["position_px"],
             target_px=info["target_px"],
             threshold_px=self.window.threshold_px,
@@ -345,11 +345,11 @@ class ScoreFollowingVectorEnv(VectorEnv):
     def _final(self, state: GameState, over: np.ndarray, lost: np.ndarray) -> dict[str, Any]:
         """The last observations and information of the games that are over."""
         ended = dynamics.select(state, self._indices(over))
-        seen, info = self._look(ended), information(self.bank, ended, lost[over])
+        observed, info = self._look(ended), information(self.bank, ended, lost[over])
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: dict[str, Any] = {}
         for j, i in enumerate(np.flatnonzero(over)):
-            final_obs[i] = {k: v[j] for k, v in seen.items()}
+            final_obs[i] = {k: v[j] for k, v in observed.items()}
             final_info = self._add_info(final_info, {k: v[j] for k, v in info.items()}, int(i))
         return {
             "final_obs": final_obs,
@@ -359,12 +359,15 @@ class ScoreFollowingVectorEnv(VectorEnv):
         }
 
     def _look(self, state: GameState) -> dict[str, np.ndarray]:
-        seen = dynamics.observe(self.bank, dynamics.observation_index(self.bank, state))
-        return {"score": seen.score.cpu().numpy(), "spectrogram": seen.spectrogram.cpu().numpy()}
+        observed = dynamics.observe(self.bank, dynamics.observation_index(self.bank, state))
+        return {
+            "score": observed.score.cpu().numpy(),
+            "spectrogram": observed.spectrogram.cpu().numpy(),
+        }
 
     def _infos(self, state: GameState, lost: np.ndarray, told: np.ndarray) -> dict[str, Any]:
-        found = information(self.bank, state, lost)
-        return {k: np.asarray(v) for k, v in found.items()} | {f"_{k}": told for k in found}
+        infos = information(self.bank, state, lost)
+        return {k: np.asarray(v) for k, v in infos.items()} | {f"_{k}": told for k in infos}
 
 
 def _mode(mode: AutoresetMode | str) -> AutoresetMode:

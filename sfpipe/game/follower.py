@@ -69,8 +69,8 @@ def follow(
 
     def step(n: int) -> float:
         index = first + 1 + n - lead
-        heard = frames[index] if 0 <= index < len(frames) else silence
-        where = follower.step(heard)
+        frame = frames[index] if 0 <= index < len(frames) else silence
+        where = follower.step(frame)
         if not np.isfinite(where):
             raise SfpipeError(
                 f"{type(follower).__name__} returned {where} as its position in frame {index}"

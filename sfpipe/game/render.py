@@ -210,7 +210,7 @@ def _empty(height: int, width: int) -> np.ndarray:
 
 
 def _score_panel(
-    paper: np.ndarray, threshold: float, seen: float | None, saliency: Saliency | None
+    paper: np.ndarray, threshold: float, visible: float | None, saliency: Saliency | None
 ) -> np.ndarray:
     """Ink on paper, darker outside the tracking window and where the agent does not see."""
     width = paper.shape[1]
@@ -218,12 +218,12 @@ def _score_panel(
     distance = np.abs(np.arange(width) - width // 2)
     panel = _tinted(paper, 0.0)
     _shade(panel, paper, distance > threshold, 0.2)
-    if seen is not None:
-        _shade(panel, paper, distance > seen / 2, 0.36)
-        for edge in (-seen / 2, seen / 2):
+    if visible is not None:
+        _shade(panel, paper, distance > visible / 2, 0.36)
+        for edge in (-visible / 2, visible / 2):
             _column(panel, edge, 1, GREY, 0.6)
     if saliency is not None:
-        half = round((seen or width) / 2)
+        half = round((visible or width) / 2)
         _heat(panel[:, max(width // 2 - half, 0) : width // 2 + half], saliency.score)
     for edge in (-threshold, threshold):
         _column(panel, edge, 1, WINDOW, 0.55)

@@ -170,9 +170,9 @@ def _by_pairing(played: list[PlayedNote], heads: NoteHeads) -> Alignment:
 
 
 def _check_matched(match: Match, notes: Mapping[str, ScoreNote]) -> None:
-    found = len({name for name, _ in match.pairs})
-    if found < LEAST_MATCHED * len(notes):
-        raise SfpipeError(f"only {found} of {len(notes)} notes of the score are in it")
+    n_matched = len({name for name, _ in match.pairs})
+    if n_matched < LEAST_MATCHED * len(notes):
+        raise SfpipeError(f"only {n_matched} of {len(notes)} notes of the score are in it")
 
 
 def _matched(match: Path) -> list[PlayedNote]:

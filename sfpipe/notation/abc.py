@@ -220,8 +220,8 @@ class _Reader:
             self.breaks = "!" if "!" in rest else ""
         elif word == "decoration":
             self.plus = rest.startswith("+")
-        elif word == "MIDI" and (found := re.fullmatch(r"r?transpose\s+([+-]?\d{1,2})", rest)):
-            self.transpose = int(found[1]) + (self.transpose if rest[0] == "r" else 0)
+        elif word == "MIDI" and (transpose := re.fullmatch(r"r?transpose\s+([+-]?\d{1,2})", rest)):
+            self.transpose = int(transpose[1]) + (self.transpose if rest[0] == "r" else 0)
         elif word in ("score", "staves"):
             spaced = re.sub(r"([()\[\]{}|*])", r" \1 ", rest)
             self.groups = [[]]
@@ -422,8 +422,8 @@ class _Reader:
         # All notes of a chord have the length of the first.
         self._note(inner, _length(inner[0], "n") * _length(token, "c"))
         event = self._current().last
-        for note, found in zip(event.notes if event else [], inner, strict=False):
-            if found["tie"]:
+        for note, match in zip(event.notes if event else [], inner, strict=False):
+            if match["tie"]:
                 self._tie_note(note)
 
     def _graces(self, text: str) -> None:
@@ -434,7 +434,7 @@ class _Reader:
                 inner = [m for m in _INNER.finditer(token["chord"]) if m["letter"]]
             if inner:
                 self.count += len(inner)
-                notes = [self._pitch(found, {}) for found in inner]
+                notes = [self._pitch(match, {}) for match in inner]
                 event = Event(Fraction(0), notes, voice=voice.layer, grace=True)
                 voice.bar.events.append(event)
 

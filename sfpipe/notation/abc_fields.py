@@ -70,15 +70,15 @@ def read_key(value: str, now: Pitching) -> Pitching:
 def _key(text: str) -> Key:
     if re.match(r"H[Pp]\b", text):
         return Key((1, 0, 0, 1, 0, 0, 0), shown=text[1] == "p")
-    found = _KEY.match(text)
-    word = (found[3] if found else "").lower()
+    match = _KEY.match(text)
+    word = (match[3] if match else "").lower()
     alters = list(Key().alters)
-    if found and word in _CLEFS:  # "K:G bass"
+    if match and word in _CLEFS:  # "K:G bass"
         word = ""
-    if found and (word[:3] in _MODES or word == "exp"):
+    if match and (word[:3] in _MODES or word == "exp"):
         if word != "exp":
-            fifths = _TONIC[found[1].upper()] + _MODES[word[:3]]
-            fifths += {"#": 7, "♯": 7, "b": -7, "♭": -7, "": 0}[found[2]]
+            fifths = _TONIC[match[1].upper()] + _MODES[word[:3]]
+            fifths += {"#": 7, "♯": 7, "b": -7, "♭": -7, "": 0}[match[2]]
             alters = list(Key.of(fifths).alters)
     elif text and not re.match(r"none\b|exp\b", text) and not _ACCIDENTAL.match(text):
         raise SfpipeError(f"K:{text[:30]} is no key of ABC")
@@ -97,14 +97,14 @@ def read_clef(text: str, now: Pitching) -> Pitching:
     """
     # "K:G" and "K:F" are keys; a bare letter is a clef behind "clef=" alone.
     named = re.search(r"\bclef\s*=\s*(\S+)", text)
-    found = _CLEF.search(named[1].strip('"')) if named else _bare_clef(text)
-    if found:
-        if found[1] == "perc":
+    match = _CLEF.search(named[1].strip('"')) if named else _bare_clef(text)
+    if match:
+        if match[1] == "perc":
             raise SfpipeError("has a percussion staff, which is no melody")
-        shape, line = _CLEFS[found[1]]
-        size = found[3][1:] if found[3] else ""
-        octaves = {"": 0, "8": 1, "15": 2}[size] * (-1 if found[3][:1] in ("-", "_") else 1)
-        now = replace(now, clef=Clef(shape, int(found[2] or line), octaves))
+        shape, line = _CLEFS[match[1]]
+        size = match[3][1:] if match[3] else ""
+        octaves = {"": 0, "8": 1, "15": 2}[size] * (-1 if match[3][:1] in ("-", "_") else 1)
+        now = replace(now, clef=Clef(shape, int(match[2] or line), octaves))
     for name, number in _SHIFT.findall(text):
         if name == "octave":
             now = replace(now, octave=int(number))
@@ -116,9 +116,9 @@ def read_clef(text: str, now: Pitching) -> Pitching:
 
 
 def _bare_clef(text: str) -> re.Match[str] | None:
-    for found in _CLEF.finditer(text):
-        if len(found[1]) > 1 and not (found[1] == "none" and found.start() == 0):
-            return found
+    for match in _CLEF.finditer(text):
+        if len(match[1]) > 1 and not (match[1] == "none" and match.start() == 0):
+            return match
     return None
 
 
@@ -137,12 +137,12 @@ def read_metre(value: str) -> Metre | None:
         return Metre("2", 2, "C|")
     if not text or text.lower() in ("none", "free"):
         return None
-    found = _METRE.fullmatch(text)
+    match = _METRE.fullmatch(text)
     beats = (
-        [int(n[:MAX_DIGITS]) for n in re.split(r"[+\s]+", found[1].strip()) if n] if found else []
+        [int(n[:MAX_DIGITS]) for n in re.split(r"[+\s]+", match[1].strip()) if n] if match else []
     )
-    unit = int(found[2]) if found else 0
-    if not found and (alone := re.fullmatch(r"[1-9]\d?", text)):
+    unit = int(match[2]) if match else 0
+    if not match and (alone := re.fullmatch(r"[1-9]\d?", text)):
         beats, unit = [int(alone[0])], 4
     if not beats or not 0 < sum(beats) <= MAX_BEATS or unit not in UNITS:
         raise SfpipeError(f"M:{text[:20]} is no metre of ABC")
@@ -161,8 +161,8 @@ def read_unit(value: str) -> Fraction:
 
 
 def _length(value: str, name: str) -> Fraction:
-    found = _LENGTH.match(value.strip())
-    above, below = (int(found[1] or found[3]), int(found[2] or 1)) if found else (0, 1)
+    match = _LENGTH.match(value.strip())
+    above, below = (int(match[1] or match[3]), int(match[2] or 1)) if match else (0, 1)
     if not above or not below or above > 64 * below or below > 1024:
         raise SfpipeError(f"{name}{value.strip()[:20]} is no length of ABC")
     return Fraction(above, below)

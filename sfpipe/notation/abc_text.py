@@ -92,9 +92,9 @@ def _lines(tune: str) -> Iterator[tuple[str, str]]:
             if begun and not line.strip():
                 return  # an empty line ends the tune; one with a comment does not
             continue
-        found = _FIELD.match(bare)
+        match = _FIELD.match(bare)
         begun = True
-        yield (found[1], found[2]) if found else ("", bare)
+        yield (match[1], match[2]) if match else ("", bare)
 
 
 def _unquoted(tune: str) -> str:
@@ -126,8 +126,8 @@ class Macros:
         """
         for target, replacement in self._known:
             transposing = _transposing(target) if "n" in target else None
-            found = len(transposing.findall(line)) if transposing else line.count(target)
-            if len(line) + found * len(replacement) > MAX_TUNE:
+            uses = len(transposing.findall(line)) if transposing else line.count(target)
+            if len(line) + uses * len(replacement) > MAX_TUNE:
                 raise SfpipeError(f"its macros make more than {MAX_TUNE:,} characters of a line")
             if transposing:
                 line = transposing.sub(functools.partial(_at, text=replacement), line)
@@ -142,9 +142,9 @@ def _transposing(target: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(before)}(?P<n>[A-Ga-g][,']*){re.escape(after)}(?![\d/])")
 
 
-def _at(found: re.Match[str], text: str) -> str:
+def _at(match: re.Match[str], text: str) -> str:
     """`text` with its letters h to z written as notes relative to the one found, ``n``."""
-    note = found["n"]
+    note = match["n"]
     octave = note[0].islower() + note.count("'") - note.count(",")
     step = LETTERS.index(note[0].upper()) + 7 * octave
     return re.sub(r"[h-z]", lambda m: _spell(step + ord(m[0]) - ord("n")), text)

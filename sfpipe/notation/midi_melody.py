@@ -175,7 +175,7 @@ def _on_grid(
             remedy="quantise it, or record it to a metronome",
         )
     grid = sorted(set(places.values()))
-    found = []
+    on_grid = []
     for start, end, pitch in notes:
         at = places[start]
         coarse = Fraction(round(end * 4), 4)
@@ -184,8 +184,8 @@ def _on_grid(
         following = bisect_right(grid, at)
         if following < len(grid) and grid[following] < stop + SMALL_GAP:
             stop = grid[following] if grid[following] > at else stop
-        found.append((at, max(stop, at + SHORTEST), pitch))
-    return sorted(set(found)), max(moved)
+        on_grid.append((at, max(stop, at + SHORTEST), pitch))
+    return sorted(set(on_grid)), max(moved)
 
 
 def _together(onsets: Sequence[Fraction]) -> dict[Fraction, Fraction]:

@@ -276,25 +276,25 @@ class _Part:
     def measure(self, element: Element) -> None:
         """Read one measure."""
         self.number = element.get("number", "")
-        found = _Measure(tempi=dict(self.late))
+        content = _Measure(tempi=dict(self.late))
         for child in element:
             if child.tag == "note":
-                self._note(child, found)
+                self._note(child, content)
             elif child.tag in ("backup", "forward"):
                 step = self._quarters(child.findtext("duration"))
-                found.move(step if child.tag == "forward" else -step)
-                if found.counted < 0 and self.single:
+                content.move(step if child.tag == "forward" else -step)
+                if content.counted < 0 and self.single:
                     raise self._error("goes back beyond its beginning")
             elif child.tag == "attributes":
-                self._attributes(child, found)
+                self._attributes(child, content)
             elif child.tag in ("direction", "sound"):
-                self._direction(child, found)
-            found.length = max(found.length, found.at)
-        if not found.length:
-            found.length = self.metre.quarters if self.metre else Fraction(4)
-        if self.repeated and not found.events:
-            found.events = self._again()
-        self._finish(found, element)
+                self._direction(child, content)
+            content.length = max(content.length, content.at)
+        if not content.length:
+            content.length = self.metre.quarters if self.metre else Fraction(4)
+        if self.repeated and not content.events:
+            content.events = self._again()
+        self._finish(content, element)
 
     def _error(self, what: str) -> SfpipeError:
         return SfpipeError(f"measure {self.number} {what}")
@@ -310,12 +310,12 @@ class _Part:
 
     # Signatures
 
-    def _attributes(self, element: Element, found: _Measure) -> None:
+    def _attributes(self, element: Element, measure: _Measure) -> None:
         if divisions := element.findtext("divisions"):
             self.divisions = Fraction(divisions)
             if self.divisions <= 0:
                 raise self._error("has divisions that are not positive")
-        now = found.signatures[found.at]
+        now = measure.signatures[measure.at]
         if (fifths := element.findtext("key/fifths")) is not None:
             now["key"] = Key.of(max(-14, min(14, int(fifths))))
         if (time := element.find("time")) is not None:
@@ -345,54 +345,54 @@ class _Part:
 
     # Directions
 
-    def _direction(self, element: Element, found: _Measure) -> None:
-        at = found.at
+    def _direction(self, element: Element, measure: _Measure) -> None:
+        at = measure.at
         offset = element.find("offset")
         if offset is not None and (offset.get("sound") == "yes" or element.tag == "sound"):
             at = max(Fraction(0), at + Fraction(offset.text or 0) / self.divisions)
         sounds = [element] if element.tag == "sound" else element.findall("sound")
         for sound in sounds:
             if sound.get("tempo"):
-                self._tempo(found, at, Fraction(sound.get("tempo", "")), said=True)
+                self._tempo(measure, at, Fraction(sound.get("tempo", "")), said=True)
             for name in ("segno", "coda", "tocoda", "fine", "dacapo", "dalsegno"):
                 if sound.get(name, "no") != "no":
-                    found.jumps.add(name)
+                    measure.jumps.add(name)
         for metronome in element.iter("metronome"):
             beat, rate = metronome.findtext("beat-unit"), metronome.findtext("per-minute")
             number = re.search(r"\d+(?:\.\d+)?", rate or "")
             if beat in QUARTERS and number:
                 dots = len(metronome.findall("beat-unit-dot"))
                 quarters = QUARTERS[beat] * (2 - Fraction(1, 2**dots))
-                self._tempo(found, at, Fraction(number[0]) * quarters, said=False)
+                self._tempo(measure, at, Fraction(number[0]) * quarters, said=False)
         for kind in element.iter("direction-type"):
-            found.words |= {n for n in ("segno", "coda") if kind.find(n) is not None}
-            found.words |= jumps_in_words(" ".join(w.text or "" for w in kind.findall("words")))
+            measure.words |= {n for n in ("segno", "coda") if kind.find(n) is not None}
+            measure.words |= jumps_in_words(" ".join(w.text or "" for w in kind.findall("words")))
 
-    def _tempo(self, found: _Measure, at: Fraction, pace: Fraction, *, said: bool) -> None:
+    def _tempo(self, measure: _Measure, at: Fraction, pace: Fraction, *, said: bool) -> None:
         """A tempo; what `<sound>` says counts more than what is printed beside it."""
         if not 1 <= pace <= 2000:
             raise self._error(f"asks for {float(pace):g} quarters a minute")
-        if said or not found.tempi.get(at, (False,))[0]:
-            found.tempi[at] = (said, pace)
+        if said or not measure.tempi.get(at, (False,))[0]:
+            measure.tempi[at] = (said, pace)
 
     # Notes
 
-    def _note(self, element: Element, found: _Measure) -> None:
+    def _note(self, element: Element, measure: _Measure) -> None:
         self.count += 1
         grace = element.find("grace") is not None
         counted = Fraction(0) if grace else self._quarters(element.findtext("duration"))
         quarters = Fraction(0) if grace else self._length(element, counted)
-        chord = element.find("chord") is not None and found.events
+        chord = element.find("chord") is not None and measure.events
         notes = []
         if element.find("rest") is None:
             notes = [self._pitch(element)]
         if chord:
-            found.events[-1].notes += notes
+            measure.events[-1].notes += notes
             return
         event = Event(
             quarters,
             notes,
-            start=found.place(),
+            start=measure.place(),
             voice=self.first_voice
             + int(re.sub(r"\D", "", element.findtext("voice") or "")[-3:] or 1),
             staff=self._staff(element),
@@ -408,8 +408,8 @@ class _Part:
             for mark in group
             if (name := ARTICULATIONS.get(mark.tag))
         )
-        found.events.append(event)
-        found.advance(counted, quarters)
+        measure.events.append(event)
+        measure.advance(counted, quarters)
 
     def _staff(self, element: Element) -> int:
         return self.first_staff + int(element.findtext("staff") or 1)
@@ -455,43 +455,43 @@ class _Part:
 
     # Bars
 
-    def _finish(self, found: _Measure, element: Element) -> None:
+    def _finish(self, measure: _Measure, element: Element) -> None:
         """Cut the measure where key, clef or metre change in it, and add its bar lines' signs."""
-        cuts = sorted(t for t, s in found.signatures.items() if s and 0 < t < found.length)
+        cuts = sorted(t for t, s in measure.signatures.items() if s and 0 < t < measure.length)
         cuts = cuts if self.single else []
-        cuts = [t for t in cuts if not any(_over(e, t) for e in found.events)]
-        edges = [Fraction(0), *cuts, found.length]
+        cuts = [t for t in cuts if not any(_over(e, t) for e in measure.events)]
+        edges = [Fraction(0), *cuts, measure.length]
         first = len(self.bars)
         for low, high in pairwise(edges):
-            last = high == found.length
-            self._signatures(found, low, low)
+            last = high == measure.length
+            self._signatures(measure, low, low)
             bar = Bar(length=high - low, key=self.key, metre=self.metre, clef=self.clef)
             bar.events = [
-                e for e in found.events if low <= e.start < high or (last and e.start == high)
+                e for e in measure.events if low <= e.start < high or (last and e.start == high)
             ]
             for event in bar.events:
                 event.start -= low
                 for note in event.notes:
                     note.step -= 7 * self.clef.octaves
             bar.tempi = [
-                (t - low, p) for t, (_, p) in sorted(found.tempi.items()) if low <= t < high
+                (t - low, p) for t, (_, p) in sorted(measure.tempi.items()) if low <= t < high
             ]
             bar.line = "single" if last else "invis"
             self.bars.append(bar)
             self.words.append(frozenset())
-            self._signatures(found, low, high)
-        late = [found.tempi[t] for t in sorted(found.tempi) if t >= found.length]
+            self._signatures(measure, low, high)
+        late = [measure.tempi[t] for t in sorted(measure.tempi) if t >= measure.length]
         self.late = {Fraction(0): late[-1]} if late else {}
         begins = {"segno", "coda"}
-        self.bars[first].jumps = frozenset(found.jumps & begins)
-        self.bars[-1].jumps |= found.jumps - begins
-        self.words[first] = frozenset(found.words & begins)
-        self.words[-1] |= found.words - begins
+        self.bars[first].jumps = frozenset(measure.jumps & begins)
+        self.bars[-1].jumps |= measure.jumps - begins
+        self.words[first] = frozenset(measure.words & begins)
+        self.words[-1] |= measure.words - begins
         for line in element.findall("barline"):
             self._bar_line(line, self.bars[first], self.bars[-1])
 
-    def _signatures(self, found: _Measure, after: Fraction, until: Fraction) -> None:
-        for at, signs in sorted(found.signatures.items(), key=lambda s: s[0]):
+    def _signatures(self, measure: _Measure, after: Fraction, until: Fraction) -> None:
+        for at, signs in sorted(measure.signatures.items(), key=lambda s: s[0]):
             if after < at <= until or at == after == until:
                 for name, value in signs.items():
                     setattr(self, name, value)

@@ -100,12 +100,12 @@ def order(score: Score) -> list[tuple[int, int]]:
 
 def _counted(score: Score, bars_played: Iterable[int]) -> list[tuple[int, int]]:
     """(index of the bar, which time it is played) of bars in the order of playing."""
-    seen: Counter[int] = Counter()
+    visits: Counter[int] = Counter()
     played = []
     total = 0
     for i in bars_played:
-        seen[i] += 1
-        played.append((i, seen[i]))
+        visits[i] += 1
+        played.append((i, visits[i]))
         total += max(1, len(score.bars[i].events))
         if total > MAX_PLAYED:
             raise SfpipeError(
@@ -412,16 +412,16 @@ def heads(score: Score, tempo: TempoMap) -> list[Head]:
     SfpipeError
         If it lasts longer than an hour.
     """
-    found: list[Head] = []
+    placed: list[Head] = []
     ties: Counter[tuple[int, Fraction]] = Counter()
     raw = [r for r in _events(score, tempo) if not r.event.hidden]
     for quarter, graces, main in _columns(raw):
         written = round(TICKS * quarter)
         each = _grace_ticks(main, len(graces), tempo.micros(written)) if graces else 0
         for n, event in enumerate(graces):
-            found += _grace(event, quarter, written + n * each, each)
-        found += _plain(main, quarter, ties, each * len(graces) if main else 0)
-    return found
+            placed += _grace(event, quarter, written + n * each, each)
+        placed += _plain(main, quarter, ties, each * len(graces) if main else 0)
+    return placed
 
 
 def sounding_heads(score: Score, tempo: TempoMap) -> list[Head]:
@@ -436,7 +436,7 @@ def sounding_heads(score: Score, tempo: TempoMap) -> list[Head]:
     SfpipeError
         If it lasts longer than an hour.
     """
-    found: list[Head] = []
+    placed: list[Head] = []
     ties: Counter[tuple[int, Fraction]] = Counter()
     before = 0
     for quarter, graces, main in _columns(_events(score, tempo)):
@@ -455,10 +455,10 @@ def sounding_heads(score: Score, tempo: TempoMap) -> list[Head]:
         for run in runs.values():
             for n, event in enumerate(run):
                 onset = written + delay - (len(run) - n) * each
-                found += _grace(event, quarter, onset, each, ties=ties, beat=written + delay)
-        found += _plain(main, quarter, ties, delay)
+                placed += _grace(event, quarter, onset, each, ties=ties, beat=written + delay)
+        placed += _plain(main, quarter, ties, delay)
         before = written
-    return found
+    return placed
 
 
 @dataclass(slots=True)

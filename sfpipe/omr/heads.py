@@ -31,12 +31,12 @@ def find_heads(
 
     Outside the staff, ledger lines must lead there.
     """
-    found: list[GlyphMatch] = []
+    matches: list[GlyphMatch] = []
     for kind in KINDS:
         positions = range(LOWEST, HIGHEST + 1)
         near = threshold - (WEAKER if kind == "head_black" else 0)
-        found += find_glyph(band, kind, glyphs[kind], positions, native_space, near)
-    heads = _apart(h for h in found if has_ledgers(band, h) and not in_beam(band, h))
+        matches += find_glyph(band, kind, glyphs[kind], positions, native_space, near)
+    heads = _apart(h for h in matches if has_ledgers(band, h) and not in_beam(band, h))
     sure = [h for h in heads if h.score >= threshold]
     heads = [h for h in heads if h.score >= threshold or _between(h, sure)]
     small = shrink(glyphs["head_black"], GRACE_SIZE)
@@ -96,10 +96,10 @@ def in_beam(band: Band, head: GlyphMatch) -> bool:
     return False
 
 
-def _apart(found: Iterable[GlyphMatch]) -> list[GlyphMatch]:
+def _apart(matches: Iterable[GlyphMatch]) -> list[GlyphMatch]:
     kept: list[GlyphMatch] = []
     taken: dict[int, list[GlyphMatch]] = {}
-    for head in sorted(found, key=lambda h: -h.score):
+    for head in sorted(matches, key=lambda h: -h.score):
         near = [
             other
             for position in range(head.position - 1, head.position + 2)

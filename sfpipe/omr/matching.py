@@ -42,7 +42,7 @@ def find_glyph(
     ink = _sums(band.dark)
     reach = max(abs(glyph.top), abs(glyph.top + glyph.ink.shape[0])) / GLYPH_SPACE + margin[1]
     middle = (glyph.left + glyph.ink.shape[1] / 2) / 2 - 0.5
-    found: list[GlyphMatch] = []
+    matches: list[GlyphMatch] = []
     for position in positions:
         lines = lines_near(position, reach + 0.25)
         template, (x0, y0) = draw_template(glyph, native_space, lines=lines, margin=margin)
@@ -56,10 +56,10 @@ def find_glyph(
         before = np.append(best[-1:], best[:-1])
         peaks = np.flatnonzero((best > threshold) & (best >= before) & (best > after))
         wide = glyph.ink.shape[1] / 2
-        found += [
+        matches += [
             GlyphMatch(name, float(p + x0 + middle), position, float(best[p]), wide) for p in peaks
         ]
-    return found
+    return matches
 
 
 @lru_cache(maxsize=256)
@@ -83,10 +83,10 @@ def _sums(dark: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.integral(dark, sdepth=cv2.CV_64F))
 
 
-def apart(found: Iterable[GlyphMatch], across: float, along: int) -> list[GlyphMatch]:
+def apart(matches: Iterable[GlyphMatch], across: float, along: int) -> list[GlyphMatch]:
     """The best of the matches within `across` px and `along` staff positions, by x."""
     kept: list[GlyphMatch] = []
-    for match in sorted(found, key=lambda m: -m.score):
+    for match in sorted(matches, key=lambda m: -m.score):
         if all(
             abs(other.x - match.x) >= across or abs(other.position - match.position) > along
             for other in kept

@@ -84,8 +84,8 @@ def _font_of(dark: np.ndarray, stretch: Staves) -> str:
     """The font whose first clef correlates better with the strip's."""
     best = {}
     for font in FONTS:
-        found = _opening_clefs(dark, stretch, load_glyphs(font))
-        best[font] = max((m.score for clefs in found for m in clefs), default=-1.0)
+        clefs_by_system = _opening_clefs(dark, stretch, load_glyphs(font))
+        best[font] = max((m.score for clefs in clefs_by_system for m in clefs), default=-1.0)
     if max(best.values()) < 0:
         raise SfpipeError("the image shows no clef at its left end")
     return max(best, key=lambda font: best[font])
@@ -93,12 +93,12 @@ def _font_of(dark: np.ndarray, stretch: Staves) -> str:
 
 def _opening_clefs(dark: np.ndarray, stretch: Staves, glyphs: dict[str, Glyph]) -> list:
     right = min(stretch.left + round(OPENING * stretch.space), stretch.right)
-    found = []
+    openings = []
     for top in stretch.tops:
         band = cut_band(dark, stretch.left, right, top, stretch.space)
         clefs = signs.find_clefs(band, glyphs, stretch.space)
-        found.append([c for c in clefs if not c.name.endswith("_change")])
-    return found
+        openings.append([c for c in clefs if not c.name.endswith("_change")])
+    return openings
 
 
 def _between_breaks(
@@ -174,13 +174,13 @@ def _on_head(rest: GlyphMatch, heads: Sequence[GlyphMatch]) -> bool:
     )
 
 
-def _in_accidental(head: GlyphMatch, found: Sequence[GlyphMatch]) -> bool:
+def _in_accidental(head: GlyphMatch, accidentals: Sequence[GlyphMatch]) -> bool:
     """Whether what looks like a head looks more like part of a sharp or natural."""
     return any(
         m.score > head.score
         and abs(m.x - head.x) < 0.6 * SPACE
         and abs(m.position - head.position) < 4
-        for m in found
+        for m in accidentals
         if m.name in ("sharp", "natural")
     )
 

@@ -142,7 +142,7 @@ def _with_triplets(bar: OmrBar, excess: float) -> OmrBar | None:
 
 def _threes(bar: OmrBar) -> list[list[int]]:
     """Runs of beamed notes of one staff that are three, all of the same value."""
-    found = []
+    runs = []
     for staff in sorted({event.staff for event in bar.events}):
         order = sorted(
             (i for i, e in enumerate(bar.events) if e.staff == staff),
@@ -153,9 +153,9 @@ def _threes(bar: OmrBar) -> list[list[int]]:
             run.append(i)
             if not bar.events[i].beamed:
                 if len(run) == 3 and len({bar.events[j].value for j in run}) == 1:
-                    found.append(run)
+                    runs.append(run)
                 run = []
-    return found
+    return runs
 
 
 def _by_place(bar: OmrBar, length: float) -> list[float]:

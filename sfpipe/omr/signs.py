@@ -22,12 +22,12 @@ DOTS = {"leipzig": (0.42, 0.35, 0.78), "emmentaler": (0.7, 0.2, 1.3)}
 
 def find_clefs(band: Band, glyphs: dict[str, Glyph], space: float) -> list[GlyphMatch]:
     """Clefs by x; ``clef_g``, ``clef_f``, ``clef_c`` and, in the small size, ``..._change``."""
-    found: list[GlyphMatch] = []
+    matches: list[GlyphMatch] = []
     for name, positions in CLEFS.items():
         for full in (name, name + "_change"):
             if full in glyphs:
-                found += find_glyph(band, full, glyphs[full], positions, space, CLEF_SCORE)
-    return apart(found, 2.5 * SPACE, 9)
+                matches += find_glyph(band, full, glyphs[full], positions, space, CLEF_SCORE)
+    return apart(matches, 2.5 * SPACE, 9)
 
 
 def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list[GlyphMatch]:
@@ -36,21 +36,21 @@ def find_accidentals(band: Band, glyphs: dict[str, Glyph], space: float) -> list
     Those with less than `ACCIDENTAL_SCORE` count only if they make up a key signature, where
     neighbours touch.
     """
-    found: list[GlyphMatch] = []
+    matches: list[GlyphMatch] = []
     for name in ACCIDENTALS:
         positions = range(-8, 17)
         # Its cross is seen in many things.
         weak = KEY_SCORE if name in ("sharp", "flat") else ACCIDENTAL_SCORE
         threshold = ACCIDENTAL_SCORE + 0.1 if name == "double_sharp" else weak
-        found += find_glyph(band, name, glyphs[name], positions, space, threshold)
-    return apart(found, 0.6 * SPACE, 3)
+        matches += find_glyph(band, name, glyphs[name], positions, space, threshold)
+    return apart(matches, 0.6 * SPACE, 3)
 
 
 def find_rests(
     band: Band, glyphs: dict[str, Glyph], space: float, *, voices: bool
 ) -> list[GlyphMatch]:
     """Rests by x; with several `voices` they may stand above or below the middle."""
-    found: list[GlyphMatch] = []
+    matches: list[GlyphMatch] = []
     for name in (*RESTS, WHOLE_REST):
         usual = {"rest_1": 6, "rest_2": 4}.get(name, 4)
         moves = range(-8, 9, 2) if voices else range(-2, 3, 2)
@@ -58,15 +58,15 @@ def find_rests(
         if name in ("rest_1", "rest_2") and not voices:
             positions = [usual]
         threshold = REST_SCORE + (0.1 if name in ("rest_1", "rest_2") else 0.0)
-        found += find_glyph(band, name, glyphs[name], positions, space, threshold)
-    return apart(found, 1.0 * SPACE, 5)
+        matches += find_glyph(band, name, glyphs[name], positions, space, threshold)
+    return apart(matches, 1.0 * SPACE, 5)
 
 
 def find_dots(band: Band, glyphs: dict[str, Glyph], space: float, font: str) -> list[GlyphMatch]:
     """Augmentation dots by x: small, round, between two lines, with paper around them."""
     glyph, rows = glyphs["dot"], range(-7, 17, 2)
-    found = find_glyph(band, "dot", glyph, rows, space, DOTS[font][0], margin=(0.35, 0.3))
-    return apart(found, 0.5 * SPACE, 1)
+    matches = find_glyph(band, "dot", glyph, rows, space, DOTS[font][0], margin=(0.35, 0.3))
+    return apart(matches, 0.5 * SPACE, 1)
 
 
 def count_dots(

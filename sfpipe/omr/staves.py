@@ -122,22 +122,22 @@ def _tops(profile: np.ndarray, space: float) -> tuple[float, ...]:
     tops, fits = _comb(profile[None], space)
     fit = fits[0].copy()
     reach = round((SPACES + 1.5) * space / 0.25)
-    found: list[float] = []
+    merged: list[float] = []
     ceiling = max(0.5 * float(fit.max()), 4 * FAINTEST)
     while fit.max() > ceiling:
         best = int(fit.argmax())
         near = slice(max(best - 2, 0), best + 3)
         weights = np.clip(fits[0][near] - 0.7 * fits[0][best], 0, None)
-        found.append(float(np.average(tops[near], weights=weights)))
+        merged.append(float(np.average(tops[near], weights=weights)))
         fit[max(best - reach, 0) : best + reach + 1] = -np.inf
-    return tuple(sorted(found))
+    return tuple(sorted(merged))
 
 
-def _closed(found: list[Staves], width: int) -> list[Staves]:
+def _closed(parts: list[Staves], width: int) -> list[Staves]:
     """Equal neighbours joined (lines at their median rows), and no columns left out."""
-    groups: list[list[Staves]] = [[found[0]]]
-    usual = int(np.median([len(part.tops) for part in found]))
-    for part in found[1:]:
+    groups: list[list[Staves]] = [[parts[0]]]
+    usual = int(np.median([len(part.tops) for part in parts]))
+    for part in parts[1:]:
         last = groups[-1][-1]
         odd = len(part.tops) != usual and part.right - part.left < 40 * part.space
         if odd or _same(part, last):

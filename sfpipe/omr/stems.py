@@ -45,22 +45,22 @@ def find_stem(ink: np.ndarray, head: GlyphMatch, heads: Sequence[GlyphMatch] = (
     Of two of the `heads` that touch, one above the other, with stems on both sides, the upper
     one's goes up: they are two voices.
     """
-    found = []
+    stems = []
     y = round(row_of(head.position))
     for up in (True, False):
         side = head.x + (head.width / 2 - 1 if up else -head.width / 2 + 1)
         for x in range(round(side) - 1, round(side) + 2):
             if 0 <= x < ink.shape[1]:
                 tip = _run(ink[:, x], y, -1 if up else 1)
-                found.append(Stem(float(x), tip, up, abs(tip - y) / SPACE))
-    found = [s for s in found if s.length >= SHORTEST]
-    if len({s.up for s in found}) == 2:
+                stems.append(Stem(float(x), tip, up, abs(tip - y) / SPACE))
+    stems = [s for s in stems if s.length >= SHORTEST]
+    if len({s.up for s in stems}) == 2:
         beside = [h.position - head.position for h in heads if abs(h.x - head.x) < 0.4 * SPACE]
         above, below = 2 in beside, -2 in beside
         # Through the other head's body a stem must be longer than to its edge.
-        if above != below and all(s.length > SHORTEST + 1 for s in found if s.up == above):
-            found = [s for s in found if s.up == below]
-    return max(found, key=lambda s: s.length, default=None)
+        if above != below and all(s.length > SHORTEST + 1 for s in stems if s.up == above):
+            stems = [s for s in stems if s.up == below]
+    return max(stems, key=lambda s: s.length, default=None)
 
 
 def _run(column: np.ndarray, y: int, step: int) -> int:

@@ -213,10 +213,10 @@ class PageSet:
 
         A system reaches half way to its neighbours, at most 10 staff spaces, and 2 to the sides.
         """
-        found = self.nearest_system(page, y)
-        if found is None:
+        index = self.nearest_system(page, y)
+        if index is None:
             return None
-        system = self.systems[found]
+        system = self.systems[index]
         space = system.staff_space
         inside = system.left - BESIDE * space <= x <= system.right + BESIDE * space
         if not (inside and system.top - ABOVE * space <= y <= system.bottom + ABOVE * space):

@@ -73,8 +73,8 @@ def _read(source: PageSource, picture: Picture) -> ReadPage | None:
             file=source.path,
             remedy=SHARPER,
         )
-    found = find_staff_curves(level, space)
-    if not found:
+    curves = find_staff_curves(level, space)
+    if not curves:
         return None
     clean = matrix is None and level is grey
     if picture.scale != 1:
@@ -82,7 +82,7 @@ def _read(source: PageSource, picture: Picture) -> ReadPage | None:
         smaller = np.diag([picture.scale, picture.scale, 1.0])
         smaller[:2, 2] = shift
         matrix = smaller if matrix is None else matrix @ smaller
-    return ReadPage(picture.number, level, matrix, clean, group_staves(level, found))
+    return ReadPage(picture.number, level, matrix, clean, group_staves(level, curves))
 
 
 def _level(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

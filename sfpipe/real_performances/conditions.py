@@ -2,7 +2,7 @@
 
 ``score``        the score's MIDI, synthesised, at the performance's mean tempo
 ``performance``  the performance's MIDI, synthesised with a sound font of the training
-``direct``       the performance on a piano that no training piece heard, recorded at its strings
+``direct``       the performance on a piano of no training piece, recorded at its strings
 ``room``         that piano in an office of 5 x 6 m, a microphone 2 m away, with background noise
 
 Where there are recordings, they are `direct` and `room`. Where there are none, both are simulated
@@ -118,11 +118,11 @@ def find_recordings(folder: Path, names: Collection[str]) -> tuple[dict[str, Pat
     tuple
         Name -> recording, and a line on every other file in the folder: why it is none of them.
     """
-    wanted = {name.casefold(): name for name in names}
-    found: dict[str, Path] = {}
+    spelled = {name.casefold(): name for name in names}
+    recordings: dict[str, Path] = {}
     told = []
     for path in sorted(folder.expanduser().iterdir(), key=_usual_first):
-        name = wanted.get(path.stem.casefold())
+        name = spelled.get(path.stem.casefold())
         if not path.is_file():
             reason = "a folder; recordings are looked for beside it"
         elif path.name.startswith("."):
@@ -130,15 +130,15 @@ def find_recordings(folder: Path, names: Collection[str]) -> tuple[dict[str, Pat
         elif name is None:
             near = difflib.get_close_matches(path.stem, sorted(names), n=1, cutoff=0)
             reason = f"no performance is called so; the nearest is {', '.join(near)}"
-        elif name in found:
-            reason = f"{found[name].name} is taken for {name}"
+        elif name in recordings:
+            reason = f"{recordings[name].name} is taken for {name}"
         elif path.suffix.lower() in AUDIO_SUFFIXES or has_sound(path):
-            found[name] = path
+            recordings[name] = path
             continue
         else:
             reason = "no sound in it"
         told.append(f"{path}: not used: {reason}")
-    return found, sorted(told)
+    return recordings, sorted(told)
 
 
 def _usual_first(path: Path) -> tuple[int, str]:

@@ -278,10 +278,10 @@ def _make(
 ) -> None:
     score_s = score_onsets(job.engraved / _HEADS)
     performance = read_midi(job.human.midi)
-    found = align_performance(
+    alignment = align_performance(
         job.human, job.placed, [(n.pitch, n.start_s) for n in performance.notes]
     )
-    factor = found.tempo_factor(score_s)
+    factor = alignment.tempo_factor(score_s)
     voices = {
         "training": Voice(job.fonts["training"].path, 0, job.gain),
         "direct": Voice(job.fonts["direct"].path, job.params.direct_program, job.gain),
@@ -302,13 +302,15 @@ def _make(
         if condition == "score":
             write_onsets(path.with_suffix(".csv"), score_s / factor)
         else:
-            write_onsets(path.with_suffix(".csv"), found.onset_s, found.score_onset, found.turn)
+            write_onsets(
+                path.with_suffix(".csv"), alignment.onset_s, alignment.score_onset, alignment.turn
+            )
         made = {
             "recipe": recipes[condition],
             "condition": condition,
             "simulated": condition in SIMULATED and recording is None,
             "tempo_factor": factor,  # of the performance as a whole
-            "alignment": found.counts.as_dict(),
+            "alignment": alignment.counts.as_dict(),
         }
         write_json(path.with_suffix(".json"), made)  # last: it says all is there
 

@@ -71,7 +71,7 @@ def main() -> int:
 
 def probe() -> list:
     """Names of the walls that this system offers, each tried in a child."""
-    found = []
+    confinements = []
     for name, attempt in (
         ("namespaces", separate),
         ("landlock", lambda: landlock_version() > 0),
@@ -81,8 +81,8 @@ def probe() -> list:
         if not child:
             os._exit(0 if attempt() else 1)
         if os.waitpid(child, 0)[1] == 0:
-            found.append(name)
-    return [*found, "limits"]
+            confinements.append(name)
+    return [*confinements, "limits"]
 
 
 def separate() -> bool:

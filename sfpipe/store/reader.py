@@ -257,8 +257,8 @@ def augmentation(path: str | Path) -> dict[str, Any] | None:
     """
     with open_store(path, "spectrograms") as file:
         params = json.loads(file.attrs["params"])
-        found = params.get("spectrograms", params)  # packed: those of both stores
-        return found.get("augment")
+        own = params.get("spectrograms", params)  # packed: those of both stores
+        return own.get("augment")
 
 
 def strip_height(path: str | Path) -> int:

@@ -40,9 +40,9 @@ def saliency(one: ShownGame) -> list[Saliency]:
         )
     scores, sounds = [], []
     for observation in observations(one.game, one.bank, 0):
-        found = explain_states(network, observation, steps=STEPS, tolerance=TOLERANCE)
-        scores.append(found.score.sum(1))
-        sounds.append(found.spectrogram.sum(1))
+        attributed = explain_states(network, observation, steps=STEPS, tolerance=TOLERANCE)
+        scores.append(attributed.score.sum(1))
+        sounds.append(attributed.spectrogram.sum(1))
     score, sound = np.concatenate(scores), np.concatenate(sounds)
     tops = [max(full_colour(plane), 1e-12) for plane in (score, sound)]
     return [

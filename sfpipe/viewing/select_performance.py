@@ -91,10 +91,10 @@ class SelectedPerformance:
         record = self.performance
         if not record.condition:
             return ""
-        heard = labelled(LABELS.get(record.condition, record.condition), record.simulated)
+        condition = labelled(LABELS.get(record.condition, record.condition), record.simulated)
         if record.estimated:
-            return f"{heard}, onsets estimated (confidence {record.confidence:.2f})"
-        return heard if record.aligned else f"{heard}, onsets unknown"
+            return f"{condition}, onsets estimated (confidence {record.confidence:.2f})"
+        return condition if record.aligned else f"{condition}, onsets unknown"
 
 
 def select_performance(paths: Paths, selection: Selection, *, seed: int = 0) -> SelectedPerformance:

@@ -143,11 +143,11 @@ def _emptiest(ink: np.ndarray, first: float, last: float) -> int:
 
 def _merge(rows: list[float], space: float) -> tuple[float, ...]:
     """Middles of the staves: a staff that stops and starts again is one."""
-    found: list[float] = []
+    merged: list[float] = []
     for row in sorted(rows):
-        if not found or row - found[-1] > SAME_STAFF_SPACES * space:
-            found.append(row)
-    return tuple(found)
+        if not merged or row - merged[-1] > SAME_STAFF_SPACES * space:
+            merged.append(row)
+    return tuple(merged)
 
 
 def read_page(folder: Path, name: str, number: int) -> np.ndarray:

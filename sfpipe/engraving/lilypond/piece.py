@@ -151,8 +151,8 @@ def _first_error(ended: Ended) -> str:
     if ended.signal:
         return f"it was ended by signal {ended.signal}"
     lines = [line.strip() for line in ended.log.split("\n")]
-    found = next((line for line in lines if re.search(r"error|limit", line)), None)
-    return (found or next(filter(None, lines), "it said nothing"))[:200]
+    error = next((line for line in lines if re.search(r"error|limit", line)), None)
+    return (error or next(filter(None, lines), "it said nothing"))[:200]
 
 
 def _file(number: int) -> str:

@@ -55,11 +55,11 @@ def find_lilypond() -> LilyPond:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         raise SfpipeError(f"LilyPond does not run ({error})", file=path, remedy=REMEDY) from None
-    found = re.search(r"LilyPond (\d+)\.(\d+)\.(\d+)", done.stdout)
-    if found is None or (int(found[1]), int(found[2])) != KNOWN_VERSION:
+    version_match = re.search(r"LilyPond (\d+)\.(\d+)\.(\d+)", done.stdout)
+    if version_match is None or (int(version_match[1]), int(version_match[2])) != KNOWN_VERSION:
         first = (done.stdout or done.stderr).strip().split("\n")[0]
         raise SfpipeError(f"LilyPond 2.24 is needed, this is '{first}'", file=path, remedy=REMEDY)
-    version = ".".join(found.groups())
+    version = ".".join(version_match.groups())
     return LilyPond(path, path.with_name("convert-ly"), path.parent.parent, version)
 
 

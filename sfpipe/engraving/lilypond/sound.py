@@ -83,11 +83,11 @@ def find_heads(placement: Placement, sound: LilyPondSound) -> list[list[PlayedHe
                 continue
             tick = head.moment.ticks_after(placement.start)
             near = (tick + dt for dt in ROUNDING)
-            found = next((t for t in near if (t, head.midi_pitch) in struck), None)
-            if head.tied or found is None:
+            struck_at = next((t for t in near if (t, head.midi_pitch) in struck), None)
+            if head.tied or struck_at is None:
                 played.append(PlayedHead(head, tick, False))
             else:
-                played.append(PlayedHead(head, found, True))
+                played.append(PlayedHead(head, struck_at, True))
         systems.append(played)
     return systems
 

@@ -91,8 +91,8 @@ def _walk(
 ) -> None:
     """Collect head centres and staff lines, adding up the translations on the way down."""
     shift = element.get("transform")
-    if shift and element.tag != _SVG + "use" and (found := _TRANSLATE.search(shift)):
-        x, y = x + float(found[1]), y + float(found[2])
+    if shift and element.tag != _SVG + "use" and (translate := _TRANSLATE.search(shift)):
+        x, y = x + float(translate[1]), y + float(translate[2])
     kind = (element.get("class") or "").split()
     if "system" in kind:
         systems.append(DrawnSystem())
