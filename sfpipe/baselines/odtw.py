@@ -63,7 +63,7 @@ class OdtwFollower:
         self._chroma.reset()
         self._heard: np.ndarray | None = None
 
-    def hear(self, frame: np.ndarray) -> None:
+    def prime(self, frame: np.ndarray) -> None:
         """Take in a frame before the music; the last one is taken for the first onset's.
 
         Raises
@@ -79,7 +79,7 @@ class OdtwFollower:
         Raises
         ------
         SfpipeError
-            As `hear`.
+            As `prime`.
         """
         dtw, features = self._take(frame)
         if self._heard is not None:
@@ -134,11 +134,11 @@ class OdtwChoice:
         for follower in self._followers:
             follower.reset(score)
 
-    def hear(self, frame: np.ndarray) -> None:
-        """As `OdtwFollower.hear`."""
+    def prime(self, frame: np.ndarray) -> None:
+        """As `OdtwFollower.prime`."""
         check_frame(frame, ready=bool(self._followers))
         for follower in self._followers:
-            follower.hear(frame)
+            follower.prime(frame)
 
     def step(self, frame: np.ndarray) -> float:
         """As `OdtwFollower.step`."""

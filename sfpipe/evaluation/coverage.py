@@ -31,7 +31,7 @@ class Coverage:
 def cover(
     follower: Follower, score: ScoreRecord, performance: PerformanceRecord, threshold_px: float
 ) -> Coverage:
-    """Let a follower hear a recording from its first sound to its last.
+    """Play a follower a recording from its first sound to its last.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class AgentFollower:
         self._audio.reset()
         self._read()
 
-    def hear(self, frame: np.ndarray) -> None:
+    def prime(self, frame: np.ndarray) -> None:
         """Take in a frame without moving: what sounds before the music begins.
 
         Raises
@@ -105,11 +105,11 @@ class AgentFollower:
         SfpipeError
             If the frame has another shape, or `reset` was not called.
         """
-        self.hear(frame)
+        self.prime(frame)
         # The first state of a game has no previous one: nothing has changed in it.
         audio = self._audio.vector() if self._moved else self._first_vector()
         self._moved = True
-        hidden = elu(self._look(self._position, self._previous) + audio + self._bias)
+        hidden = elu(self._observe(self._position, self._previous) + audio + self._bias)
         (weight, bias), (out, out_bias) = self._policy
         logits = out @ elu(weight @ hidden + bias) + out_bias
         self._speed += ACTIONS[self._choose(logits)]
@@ -124,7 +124,7 @@ class AgentFollower:
         drawn = float(torch.rand(1, generator=self.generator)) * share[-1]
         return min(int(np.searchsorted(share, drawn, side="right")), len(share) - 1)
 
-    def _look(self, position: float, previous: float) -> np.ndarray:
+    def _observe(self, position: float, previous: float) -> np.ndarray:
         """What the score branch contributes to the joint layer at a position."""
         assert self._branch is not None
         now, before = (self._place.column(p, self.window) for p in (position, previous))

@@ -214,8 +214,8 @@ class BeliefFollower:
         self._encoder.reset()
         self._steps = 0
 
-    def hear(self, frame: np.ndarray) -> None:
-        """Take in a frame without moving: as `AgentFollower.hear`."""
+    def prime(self, frame: np.ndarray) -> None:
+        """Take in a frame without moving: as `AgentFollower.prime`."""
         self.encode(frame)
 
     def step(self, frame: np.ndarray) -> float:
@@ -224,7 +224,7 @@ class BeliefFollower:
         Raises
         ------
         SfpipeError
-            As `hear`.
+            As `prime`.
         """
         vector = self.encode(frame)
         assert self._game is not None
@@ -239,7 +239,7 @@ class BeliefFollower:
         Raises
         ------
         SfpipeError
-            As `hear`.
+            As `prime`.
         """
         check_frame(frame, ready=self._game is not None)
         return self._encoder.add(frame)

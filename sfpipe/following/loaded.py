@@ -22,11 +22,11 @@ from sfpipe.store.window import Window
 
 @runtime_checkable
 class _Placeable(Protocol):
-    """A follower that can begin anywhere, which is what has `hear`: the agents."""
+    """A follower that can begin anywhere, which is what has `prime`: the agents."""
 
     def reset(self, score: ScoreRecord, start_px: float | None = None) -> None: ...
 
-    def hear(self, frame: np.ndarray) -> None: ...
+    def prime(self, frame: np.ndarray) -> None: ...
 
 
 @dataclass
@@ -136,10 +136,10 @@ class LoadedFollower:
         else:
             raise SfpipeError(f"{self.label} begins at the first note", remedy="name an agent")
 
-    def hear(self, frame: np.ndarray) -> None:
+    def prime(self, frame: np.ndarray) -> None:
         """Take in a frame that sounds before the music begins."""
-        if hasattr(self.frames, "hear"):
-            self.frames.hear(frame)
+        if hasattr(self.frames, "prime"):
+            self.frames.prime(frame)
 
     def step(self, frame: np.ndarray) -> float:
         """Take in one frame, float32 [shape=(78,)]; returns the position, px of the strip."""

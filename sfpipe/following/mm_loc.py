@@ -46,8 +46,8 @@ class MmLocFollower:
         self._position = float(score.onset_x_px[0]) + window.width
         self._sound.forget()
 
-    def hear(self, frame: np.ndarray) -> None:
-        """Take in a frame without moving: as `AgentFollower.hear`."""
+    def prime(self, frame: np.ndarray) -> None:
+        """Take in a frame without moving: as `AgentFollower.prime`."""
         check_frame(frame, ready=self._branch is not None)
         self._sound.add(frame)
 
@@ -58,9 +58,9 @@ class MmLocFollower:
         Raises
         ------
         SfpipeError
-            As `hear`.
+            As `prime`.
         """
-        self.hear(frame)
+        self.prime(frame)
         assert self._branch is not None
         column = self._place.column(self._position, self.window)
         score = torch.from_numpy(self._branch.at(column, column))

@@ -126,10 +126,10 @@ class ScoreFollowingEnv(gym.Env):
         self._score_so_far, self._reward, self._terminated = 0.0, 0.0, False
         if self.render_mode == "human":
             self.render()
-        return self._look(), self._info(lost=False)
+        return self._observe(), self._info(lost=False)
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Change the speed, move, hear one more frame."""
+        """Change the speed, move, go on by one frame."""
         if self.game is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         if self._terminated:
@@ -140,7 +140,7 @@ class ScoreFollowingEnv(gym.Env):
         over = self._terminated = out.lost or out.finished
         if self.render_mode == "human":
             self.render()
-        return self._look(), self._reward, over, False, self._info(lost=out.lost)
+        return self._observe(), self._reward, over, False, self._info(lost=out.lost)
 
     @naming_extra()
     def render(self) -> np.ndarray | None:
@@ -156,7 +156,7 @@ class ScoreFollowingEnv(gym.Env):
             return None
         from sfpipe.game.render import render_state
 
-        observed, info = self._look(), self._info(lost=False)
+        observed, info = self._observe(), self._info(lost=False)
         picture = render_state(
             score=observed["score"][0],
             spectrogram=observed["spectrogram"][0],
@@ -181,7 +181,7 @@ class ScoreFollowingEnv(gym.Env):
             self._screen.close()
             self._screen = None
 
-    def _look(self) -> dict[str, np.ndarray]:
+    def _observe(self) -> dict[str, np.ndarray]:
         assert self.game is not None
         score, spectrogram = self.game.observe()
         return {"score": score, "spectrogram": spectrogram}
@@ -284,7 +284,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
             self._start(self._game, mask)
         self._ended &= ~mask
         lost = np.zeros(self.num_envs, bool)
-        return self._look(self._game.state), self._infos(self._game.state, lost, mask)
+        return self._observe(self._game.state), self._infos(self._game.state, lost, mask)
 
     def step(
         self, actions: np.ndarray
@@ -316,7 +316,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
         else:
             self._ended = over.copy()  # the caller may keep the other
         infos = self._infos(game.state, lost, np.ones(self.num_envs, bool)) | final
-        return self._look(game.state), reward, over, np.zeros(self.num_envs, bool), infos
+        return self._observe(game.state), reward, over, np.zeros(self.num_envs, bool), infos
 
     def _mask(self, options: dict[str, Any] | None) -> np.ndarray:
         """Which games `reset` begins anew."""
@@ -345,7 +345,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
     def _final(self, state: GameState, over: np.ndarray, lost: np.ndarray) -> dict[str, Any]:
         """The last observations and information of the games that are over."""
         ended = dynamics.select(state, self._indices(over))
-        observed, info = self._look(ended), information(self.bank, ended, lost[over])
+        observed, info = self._observe(ended), information(self.bank, ended, lost[over])
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: dict[str, Any] = {}
         for j, i in enumerate(np.flatnonzero(over)):
@@ -358,7 +358,7 @@ class ScoreFollowingVectorEnv(VectorEnv):
             "_final_info": over,
         }
 
-    def _look(self, state: GameState) -> dict[str, np.ndarray]:
+    def _observe(self, state: GameState) -> dict[str, np.ndarray]:
         observed = dynamics.observe(self.bank, dynamics.observation_index(self.bank, state))
         return {
             "score": observed.score.cpu().numpy(),

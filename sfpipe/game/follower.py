@@ -21,9 +21,9 @@ class Follower(Protocol):
 
     That is all that one needs. One may also have
 
-    ``hear(frame)``
+    ``prime(frame)``
         which takes in a frame that sounds before the first one that `step` is given, which is the
-        one after the first onset's (for followers without a lead); without it they are not heard.
+        one after the first onset's (for followers without a lead); without it they are left out.
     ``lead_frames``
         of which the position that `step` returns is ahead of the frame it was given, by default 0:
         it is that of the newest frame itself. The game asks an agent where the music will be two
@@ -36,7 +36,7 @@ class Follower(Protocol):
         ...
 
     def step(self, frame: np.ndarray) -> float:
-        """Hear one frame, float32 [shape=(78,)]; returns the position, px of the strip."""
+        """Take one frame, float32 [shape=(78,)]; returns the position, px of the strip."""
         ...
 
 
@@ -100,7 +100,7 @@ def until_lost(step: Callable[[int], float], aims: np.ndarray, window: Window) -
 
 
 def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int) -> int:
-    """Let a follower read a score, and hear what comes before its first step; returns its lead.
+    """Give a follower its score and what sounds before its first step; returns its lead.
 
     Parameters
     ----------
@@ -111,14 +111,14 @@ def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int
     """
     follower.reset(score)
     lead: int = getattr(follower, "lead_frames", 0)
-    hear = getattr(follower, "hear", _ignore)
+    prime = getattr(follower, "prime", _ignore)
     for index in range(first + 1 - lead):
-        hear(frames[index] if index < len(frames) else np.zeros_like(frames[0]))
+        prime(frames[index] if index < len(frames) else np.zeros_like(frames[0]))
     return lead
 
 
 def _ignore(frame: np.ndarray) -> None:
-    """What a follower does before the music that has no `hear`."""
+    """What a follower does before the music that has no `prime`."""
 
 
 class LatestFrames:
@@ -144,7 +144,7 @@ class LatestFrames:
 
 
 def check_frame(frame: np.ndarray, *, ready: bool) -> None:
-    """Refuse what a follower cannot hear.
+    """Refuse frames that no follower takes.
 
     Parameters
     ----------

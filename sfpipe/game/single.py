@@ -64,7 +64,7 @@ class SingleGame:
         return self._targets[min(self.frame, self._end_frame)]
 
     def step(self, acceleration: float) -> Step:
-        """Change the speed, move, hear one more frame (`dynamics.step`)."""
+        """Change the speed, move, go on by one frame (`dynamics.step`)."""
         self.speed += acceleration
         self.previous_position, self.previous_frame = self.position, self.frame
         self.frame += 1

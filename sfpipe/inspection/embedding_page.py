@@ -21,7 +21,7 @@ from sfpipe.store.bank import Bank
 from sfpipe.store.schema import EXCERPT
 
 MOST_BYTES = 14 << 20  # of pictures, in base64; states of further performances are left out
-TEMPLATE = Path(__file__).with_name("hover.html")
+TEMPLATE = Path(__file__).with_name("embedding_page.html")
 _GREYS = 16
 
 

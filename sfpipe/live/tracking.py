@@ -126,7 +126,7 @@ class PlainTracker:
             if self._ending.push(self._x_px, sounds=loudness.sounds):
                 self._state = "finished"
         else:
-            self.follower.hear(frame)
+            self.follower.prime(frame)
         return Tracking(self._x_px, self._state)
 
     def _begin(self, x_px: float) -> None:

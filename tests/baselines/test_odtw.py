@@ -131,9 +131,9 @@ def test_deaf_to_what_sounds_before_but_for_the_frame_of_the_first_onset(followe
     said = []
     for noise in (0.0, 1.0):
         follower.reset(score)
-        follower.hear(np.full(78, noise, np.float32))
+        follower.prime(np.full(78, noise, np.float32))
         for frame in frames[:7]:
-            follower.hear(frame)
+            follower.prime(frame)
         said.append([follower.step(frame) for frame in frames[7:60]])
     assert said[0] == said[1]
 
@@ -150,7 +150,7 @@ def test_misuse_is_said(score, plain):
         follower.step(np.zeros(78, np.float32))
     follower.reset(score)
     with pytest.raises(SfpipeError, match="a frame has 78 bins"):
-        follower.hear(np.zeros(77, np.float32))
+        follower.prime(np.zeros(77, np.float32))
 
 
 def test_onsets_of_a_score_are_merged_and_cut_as_in_the_game():

@@ -127,7 +127,7 @@ class Runner:
     def reset(self, score):
         self.at = float(score.onset_x_px[0])
 
-    def hear(self, frame):
+    def prime(self, frame):
         pass
 
     def step(self, frame):

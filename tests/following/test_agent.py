@@ -34,7 +34,7 @@ def test_the_same_positions_as_in_the_game(name):
         follower.reset(score)
         heard = performance.spectrogram.T
         for frame in heard[: game.start_frame - 1]:
-            follower.hear(frame)
+            follower.prime(frame)
         positions = [follower.step(frame) for frame in heard[game.start_frame - 1 :]]
         n = len(game.position_px)
         assert n > 3
@@ -111,7 +111,7 @@ def test_however_long_it_was_silent_before(name):
 
     def hear(n: int) -> None:
         for _ in range(n):
-            follower.hear(silence)
+            follower.prime(silence)
 
     def positions() -> list[float]:
         """From here; the follower itself goes on as if it had not been asked."""

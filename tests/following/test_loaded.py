@@ -35,7 +35,7 @@ class Steady:
     def reset(self, score):
         self.x = float(score.onset_x_px[0])
 
-    def hear(self, frame):
+    def prime(self, frame):
         pass
 
     def step(self, frame):

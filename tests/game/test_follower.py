@@ -24,11 +24,11 @@ class Clock:
     def reset(self, score):
         self.x, self.heard = float(score.onset_x_px[0]), []
 
-    def hear(self, frame):
+    def prime(self, frame):
         self.heard.append(frame)
 
     def step(self, frame):
-        self.hear(frame)
+        self.prime(frame)
         self.x += self.speed
         return self.x
 
