@@ -14,7 +14,7 @@ command = in_group("train")
 
 @command()
 def train_params(data: DataSet) -> None:
-    """List what of the parameters a training uses: models/train-params.json."""
+    """List what a training uses: models/train-params.json."""
     from sfpipe.params.training_file import write_training_params as stage
 
     p, _, _ = data.load()
