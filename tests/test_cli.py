@@ -14,6 +14,7 @@ COMMANDS = (
     *MAKING_DATA,
     "performances",
     "train",
+    "train-params",
     "evaluate",
     "baseline",
     "omr-accuracy",
@@ -78,7 +79,7 @@ def test_help_has_the_commands_in_groups(sfpipe):
         block.partition(":\n")[0]: re.findall(r"^  ([a-z-]+)  ", block, re.M) for block in blocks
     }
     assert list(titles)[-7:] == list(GROUPS.values())
-    assert titles["Train"] == ["train", "publish"]
+    assert titles["Train"] == ["train-params", "train", "publish"]
     assert titles["Follow a piece"] == ["follow", "serve", "page", "watch", "play"]
 
 
