@@ -11,7 +11,8 @@ from sfpipe.pages.page_set import PageSet
 _INKED = 0.92  # of the rows from the first line of a system to its last
 _DARK = 90  # grey values below paper
 _NARROWEST = 3.0  # staff spaces of a bar
-_CLEF = 4.5  # staff spaces from the left end of a system; no first note is so near
+_CLEF, _CLEF_AND_KEY = 4.5, 6.5  # staff spaces from the left end of a system
+_TIME = 3.5  # of them a time signature and half a head take, which is in the first system alone
 
 
 def find_bars(page_set: PageSet) -> list[tuple[float, float]]:
@@ -39,6 +40,12 @@ def find_bars(page_set: PageSet) -> list[tuple[float, float]]:
 
 
 def find_clefs(page_set: PageSet) -> list[tuple[float, float]]:
-    """Begin and end of the clef of each system but the first, px of the strip."""
-    wide = _CLEF * page_set.staff_space_px
+    """Begin and end of the clef and key of each system but the first, px of the strip.
+
+    How wide they are the first system tells: its first note is after them and after the time
+    signature.
+    """
+    space, first = page_set.staff_space_px, page_set.systems[0]
+    known = (page_set.start_px - first.strip_start) / space - _TIME
+    wide = min(max(known, _CLEF), _CLEF_AND_KEY) * space
     return [(s.strip_start, s.strip_start + wide) for s in page_set.systems[1:]]

@@ -24,7 +24,7 @@ _RIGHT = 2.4  # about how well it matches while it is followed (`BeliefGame.matc
 _WRONG_BELOW, _LOST_BELOW, _SURE_ABOVE = 0.2, 0.5, 0.6  # confidence
 _WRONG_S = 2.0  # so long below, until a guess is dropped
 _LOST_S = 4.0  # so long below, until the music is lost
-_CONVINCED_S = 1.0  # so long a guess that began in noise must be sure, until it is shown
+_CONVINCED_S = 1.5  # so long a guess that began in noise must be sure, until it is shown
 _PROVEN_S = 6.0  # so long a guess must be sure, until no other one is taken
 _BETTER = 0.1  # so much better a new guess must match than the one that is shown
 _REST_S = 0.15  # before a note that may be the first one
@@ -283,8 +283,10 @@ class BeliefTracker:
 
     def _tracking(self, *, sounds: bool) -> Tracking:
         guess = self._shown
-        # What begins with noise is taken for music only once it has matched for a while.
-        if guess is None or (self._noise and not self._convinced):
+        # What begins with noise is taken for music only once it has matched for a while; whether
+        # it is noise is known after half a second.
+        noise = self._noise or (self._frames < FPS // 2 and not self._proven)
+        if guess is None or (noise and not self._convinced):
             return Tracking(self._start_px, "waiting", None, 0.0)
         x_px = guess.game.expected(self.lead_frames)
         state: State = "following"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def performed(tmp_path_factory, soundfont) -> Performed:
-    """A melody on two pages and its performance."""
+    """A melody of three lines and its performance."""
     return perform(Path(tmp_path_factory.mktemp("live")), soundfont)
 
 
