@@ -1,6 +1,10 @@
 """The engine with a real agent on a real performance."""
 
 import csv
+import sys
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +15,7 @@ from sfpipe.audio.files import resample
 from sfpipe.audio.pitch import PitchOffset
 from sfpipe.live.bars import find_clefs
 from sfpipe.live.follow import describe, follow_sound, write_positions
-from sfpipe.live.sources import NewestSound, recording
+from sfpipe.live.sources import NewestSound, microphone, recording
 from sfpipe.store.schema import SAMPLE_RATE
 
 HEAD_PX = 1.3 * 3.5  # a note head's width in the strip
@@ -100,6 +104,71 @@ def test_file_and_queue_give_the_same_positions(engine, performed, tmp_path):
     assert list(follow_sound(engine, queue)) == expected
 
 
+class SoundCard:
+    """Stands in for the library that records: this machine may have no microphone.
+
+    The microphone's callback is called from another thread, in blocks that are used again.
+    """
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, sound, pause_s):
+        self.sound, self.rate, self.pause_s = sound, SAMPLE_RATE, pause_s
+        self.played = threading.Event()
+
+    def query_devices(self, kind):
+        return {"default_samplerate": float(self.rate)}
+
+    def InputStream(self, rate, channels, dtype, callback):
+        assert (rate, channels, dtype) == (self.rate, 1, "float32")
+        return self._recording(callback)
+
+    @contextmanager
+    def _recording(self, callback):
+        def play():
+            block = np.empty((441, 1), np.float32)
+            for start in range(0, len(self.sound) - 440, 441):
+                block[:, 0] = self.sound[start : start + 441]
+                callback(block, 441, None, None)
+                time.sleep(self.pause_s)
+            self.played.set()
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        yield
+        thread.join()
+
+
+def test_a_microphone_gives_the_same_positions_as_a_file(engine, performed, monkeypatch):
+    sound = performed.samples[: 2 * SAMPLE_RATE]
+    expected = push_all(engine, sound)[:-3]
+    monkeypatch.setitem(sys.modules, "sounddevice", SoundCard(sound, 0.02))
+    found = []
+    with microphone() as source:
+        for position in follow_sound(engine, source):
+            found.append(position)
+            if len(found) == len(expected):
+                break
+    assert found == expected
+
+
+def test_of_a_microphone_that_is_too_fast_the_newest_sound_is_followed(
+    engine, performed, monkeypatch
+):
+    """Nobody takes its blocks for a while: what is lost is counted, and the clock goes on."""
+    sound = performed.samples[: 4 * SAMPLE_RATE]
+    card = SoundCard(sound, 0)
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    with microphone() as source:
+        assert card.played.wait(30)
+        positions = follow_sound(engine, source)
+        found = [next(positions) for _ in range(15)]
+    # Of the last second, but for what the first frame holds.
+    assert found[0].time_s == pytest.approx(3.0 + 0.0875, abs=0.07)
+    assert np.allclose(np.diff([p.time_s for p in found]), 0.05)
+
+
 def test_a_click_puts_it_right(engine, performed):
     """It is told the music is at bar 9, where the music is: it goes on from there."""
     at = int(np.searchsorted(performed.onset_s, 16.0))
@@ -134,8 +203,6 @@ def test_sound_that_was_lost_moves_the_clock(engine, performed):
 
 
 def test_the_first_blocks_are_as_quick_as_the_others(performed):
-    import time
-
     from sfpipe.live.engine import LiveEngine
 
     engine = LiveEngine(performed.page_set)

@@ -1,6 +1,7 @@
 """A real server: scores sent to it, sound in, positions out, and what it refuses."""
 
 import http.client
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from urllib.parse import quote, urlsplit
 
@@ -221,9 +223,29 @@ def png(width, height):
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(10_000)))
 
 
+def mxl(megabytes):
+    """A compressed score whose document is so many MiB of spaces: a thousandth of it as a file."""
+    container = '<container><rootfiles><rootfile full-path="a.musicxml"/></rootfiles></container>'
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", container)
+        archive.writestr("a.musicxml", b" " * (megabytes << 20))
+    return content.getvalue()
+
+
+# Ten entities that each are ten of the one before: 10 GB, if they were written out.
+ENTITIES = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(10))
+LAUGHS = f'<!DOCTYPE score-partwise [<!ENTITY e0 "ha">{ENTITIES}]><score-partwise>&e10;'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
+        ("bomb.mxl", mxl(400), "bomb.mxl"),
+        ("laughs.musicxml", f"{LAUGHS}</score-partwise>".encode(), "laughs.musicxml"),
+        ("deep.musicxml", b"<a>" * 200_000, "deep.musicxml"),
+        ("deep.mei", b"<mei>" * 200_000, "deep.mei"),
+        ("long.abc", b"X:1\nK:C\n" + b"[C" * 400_000, "long.abc"),
         ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>x()</script></svg>', "svg"),
         ("cut.pdf", b"%PDF-1.7\n1 0 obj << /Type /Catalog", "cut.pdf"),
         ("large.png", png(60_000, 60_000), "large.png"),
@@ -244,6 +266,19 @@ def test_what_is_no_score_is_refused_in_a_line(served, name, content, said):
     assert ".." not in answer["error"] and str(temporary) not in answer["error"]
     assert time.monotonic() - began < 20
     assert not [p for p in temporary.iterdir() if p.name.startswith("sfpipe-")]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(served):
+    address, temporary, _ = served
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+    connection.putrequest("POST", "/scores?name=half.pdf")
+    connection.putheader("Content-Length", "1000000")
+    connection.endheaders(b"%PDF-1.7 half of it")
+    connection.close()
+    time.sleep(0.5)
+    assert not [p for p in temporary.iterdir() if p.name.startswith("sfpipe-")]
+    assert post(address, "scores/example", b"")[0] == 200  # and others are served
 
 
 def test_a_gigabyte_is_refused_before_it_is_sent(served):
