@@ -145,6 +145,9 @@ def import_recordings(
             file=folder,
             remedy="mend what the lines above say",
         )
+    # A score that nobody plays may be of another kind than the rest, and no agent reads both.
+    played = {piece for piece, _ in performances}
+    scores = {name: drawn for name, drawn in scores.items() if name in played}
     _write_scores(paths, scores, skipped, keep=bool(pieces))
     _write_performances(paths, scores, performances, skipped, keep=bool(pieces))
     tell(

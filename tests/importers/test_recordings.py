@@ -106,6 +106,9 @@ def imported(tiny, soundfont, params, tmp_path_factory):
     (piece / "notes.pdf").write_bytes(b"?")
     (piece / "broken.wav").write_bytes(b"RIFF")
     touch(root / "in" / "bad", "bad.musicxml", "a.wav", "b.wav")
+    (root / "in" / "unheard").mkdir()
+    (root / "in" / "unheard" / "tune.abc").write_text(ABC)
+    shutil.copy(piece / "silent.wav", root / "in" / "unheard")
     (root / "in" / "notes.txt").write_text("no piece")
     paths, told = Paths("mine", root / "data"), []
     import_recordings(root / "in", params, paths, tell=told.append)
@@ -135,9 +138,11 @@ def test_a_folder_of_ones_own(imported, tiny):
     assert line_of(told, "bad").startswith("bad: left out with 2 recordings: ")
     assert "it is in no folder of a piece" in line_of(told, "notes.txt")
     assert told[-1] == (
-        "5 of 9 recordings imported, of 1 of 2 pieces; other files and folders left out: 2"
+        "5 of 10 recordings imported, of 1 of 3 pieces; other files and folders left out: 2"
     )
-    score = read_scores(paths.scores)["tiny"]
+    scores = read_scores(paths.scores)
+    assert set(scores) == {"tiny"}  # nobody plays the others
+    score = scores["tiny"]
     assert score.strip.shape[0] == 200 and len(score.onset_x_px) == 13
     records = {r.performance: r for r in read_performances(paths.performances)}
     aligned, other = records["with-room"], records["without-recording"]
