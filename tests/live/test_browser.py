@@ -226,6 +226,8 @@ def test_pages_turn_ahead_of_the_last_system(browser, served, tune):
     ):
         place_at(tab, system, share)
         assert tab.evaluate(shown) == expected, (system, share)
+    # The halves meet between two systems: of those at 10, 40 and 80 % the first two.
+    assert 0.4 > tab.evaluate("window.sfpipe.view.cut(1)") >= 0.3
     # A pedal turns, and for a while nothing turns back.
     tab.evaluate("document.activeElement.blur()")
     tab.keyboard.press("PageUp")

@@ -132,7 +132,16 @@ export class ScoreView {
     this.pages.forEach((box, i) => {
       box.classList.toggle("shown", i === this.shown);
       box.classList.toggle("ahead", half && i === this.shown + 1);
+      box.style.setProperty("--cut", 100 * this.cut(i) + "%");
     });
+  }
+
+  // Where the upper half of a page ends: between two systems, as share of its height.
+  cut(page) {
+    const {height} = this.score.pages[page];
+    const systems = this.score.systems.filter(system => system.page === page);
+    const gaps = systems.slice(1).map((system, i) => (systems[i].bottom + system.top) / 2 / height);
+    return Math.max(0.3, ...gaps.filter(gap => gap <= 0.52));
   }
 
   // A foot pedal, an arrow key.
