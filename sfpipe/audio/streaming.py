@@ -72,12 +72,7 @@ class StreamingSpectrogram:
             If the samples are not mono or hold NaN or infinity (they are not taken in then), or
             if the stream was flushed.
         """
-        if self._ended:
-            raise SfpipeError("the stream has ended", remedy="call reset() to begin another one")
-        audio = as_float(samples)
-        self._received += len(audio)
-        self._buffer = np.concatenate([self._buffer, audio])
-        return self._take(self._complete())
+        return self._transform(self.cut(samples))
 
     def flush(self) -> np.ndarray:
         """End the stream: the remaining frames, with silence after the last sample.
@@ -86,12 +81,24 @@ class StreamingSpectrogram:
         -------
         np.ndarray [shape=(78, k), dtype=float32]
         """
+        return self._transform(self.cut_rest())
+
+    def cut(self, samples: np.ndarray) -> np.ndarray:
+        """As `push`, but the frames' samples: float32 [shape=(k, 2048)], for `transform`."""
+        if self._ended:
+            raise SfpipeError("the stream has ended", remedy="call reset() to begin another one")
+        audio = as_float(samples)
+        self._received += len(audio)
+        self._buffer = np.concatenate([self._buffer, audio])
+        return self._take(self._complete())
+
+    def cut_rest(self) -> np.ndarray:
+        """As `flush`, but the frames' samples."""
         self._ended = True
-        count = n_frames(self._received) - self._frame
-        if count <= 0:
-            return np.empty((BINS, 0), dtype=np.float32)
-        silence = np.zeros(FFT_SIZE, dtype=np.float32)
-        self._buffer = np.concatenate([self._buffer, silence])
+        count = max(n_frames(self._received) - self._frame, 0)
+        if count:
+            silence = np.zeros(FFT_SIZE, dtype=np.float32)
+            self._buffer = np.concatenate([self._buffer, silence])
         return self._take(count)
 
     def _complete(self) -> int:
@@ -101,13 +108,18 @@ class StreamingSpectrogram:
             count += 1
         return count
 
+    def _transform(self, frames: np.ndarray) -> np.ndarray:
+        if not len(frames):
+            return np.empty((BINS, 0), dtype=np.float32)
+        return transform(frames, self.offset)
+
     def _take(self, count: int) -> np.ndarray:
         if count == 0:
-            return np.empty((BINS, 0), dtype=np.float32)
+            return np.empty((0, FFT_SIZE), dtype=np.float32)
         starts = first_sample(np.arange(self._frame, self._frame + count)) - self._start
         frames = np.stack([self._buffer[start : start + FFT_SIZE] for start in starts])
         self._frame += count
         keep = first_sample(self._frame) - self._start
         self._buffer = self._buffer[keep:].copy()
         self._start += keep
-        return transform(frames, self.offset)
+        return frames

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.audio.pitch import NOTHING_TOLD, ToldPitch
+from sfpipe.audio.pitch import NOTHING_TOLD, PitchOffset, ToldPitch
+from sfpipe.audio.spectrogram import transform
 from sfpipe.audio.streaming import StreamingSpectrogram
+from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import load_follower
 from sfpipe.live.bars import find_clefs
 from sfpipe.live.mono import MonoStream
+from sfpipe.live.pitch_search import PitchSearch, PitchState
 from sfpipe.live.tracking import State, Tracking, make_tracker
 from sfpipe.pages.page_set import PageSet
 from sfpipe.store.schema import FPS, SAMPLE_RATE
@@ -39,6 +42,13 @@ class LivePosition:
         Quarter notes a minute; None: the follower does not say.
     confidence:
         From 0 to 1; None: the follower does not say.
+    semitones, cents:
+        How much higher the music sounds than it is written.
+    pitch:
+        Whether that was ``told`` (or read from the notation), is being looked for (``finding``), or
+        is ``found``.
+    pitch_confidence:
+        From 0 to 1.
     """
 
     time_s: float
@@ -51,6 +61,10 @@ class LivePosition:
     y_bottom: float
     tempo: float | None
     confidence: float | None
+    semitones: int = 0
+    cents: float = 0.0
+    pitch: PitchState = "told"
+    pitch_confidence: float = 1.0
 
     def rounded(self) -> dict[str, Any]:
         """Plain data for JSON and tables."""
@@ -73,11 +87,6 @@ class LiveEngine:
     told:
         How much higher the music sounds than it is written; what is not told, the score may say.
 
-    Attributes
-    ----------
-    offset:
-        So much higher; what is set here holds for the streams to come.
-
     Raises
     ------
     SfpipeError
@@ -91,10 +100,10 @@ class LiveEngine:
         told: ToldPitch = NOTHING_TOLD,
     ):
         self.page_set = page_set
-        self.offset = told.over(page_set.transposition)
         self.follower = follower or load_follower(page_set.agent, deterministic=True)
         self._tracker = make_tracker(self.follower, page_set.score_record(), find_clefs(page_set))
         self._lead = self._tracker.lead_frames
+        self._search = PitchSearch(self._listener(), told, page_set.transposition)
         self.open(SAMPLE_RATE)
         self._warm_up()
 
@@ -107,9 +116,10 @@ class LiveEngine:
             As `MonoStream`.
         """
         self._mono = MonoStream(rate, channels)
-        self._spectrogram = StreamingSpectrogram(offset=self.offset)
+        self._stream = StreamingSpectrogram()
         self._frames = 0
         self._tracker.restart()
+        self._search.reset(float(self.page_set.start_px))
 
     def push(self, samples: np.ndarray) -> list[LivePosition]:
         """Take in a block of any size; a position for each frame that it completes.
@@ -124,34 +134,60 @@ class LiveEngine:
         SfpipeError
             As `MonoStream.push`.
         """
-        return self._track(self._spectrogram.push(self._mono.push(samples)))
+        return self._track(self._stream.cut(self._mono.push(samples)))
 
     def flush(self) -> list[LivePosition]:
         """End the stream: the positions of the last frames."""
-        rest = self._spectrogram.push(self._mono.flush())
-        return self._track(np.concatenate([rest, self._spectrogram.flush()], axis=1))
+        rest = self._stream.cut(self._mono.flush())
+        return self._track(np.concatenate([rest, self._stream.cut_rest()]))
 
     def skip(self, seconds: float) -> None:
         """So much sound was lost: the next sample is so much later."""
         self._frames += round(seconds * FPS)
 
+    @property
+    def offset(self) -> PitchOffset:
+        """How much higher the music sounds than it is written, as far as that is known."""
+        return self._search.offset
+
+    def tell(self, told: ToldPitch) -> None:
+        """How much higher it sounds, in place of what was told, read or found."""
+        self._search = PitchSearch(self._search.listener, told, self.page_set.transposition)
+        self._search.reset(float(self.page_set.start_px))
+
     def place(self, strip_x: float) -> LivePosition:
         """The music is at this column of the strip now; follow from there."""
         self._tracker.place(strip_x)
+        self._search.restart(strip_x)
         return self._position(Tracking(strip_x, "following"))
 
     def restart(self) -> LivePosition:
         """Wait at the first note."""
         self._tracker.restart()
+        self._search.restart(float(self.page_set.start_px))
         return self._position(Tracking(float(self.page_set.start_px), "waiting"))
 
     def _track(self, frames: np.ndarray) -> list[LivePosition]:
+        """Positions of frames of samples [shape=(n, 2048)], one after the other."""
         positions = []
-        for frame in frames.T:
-            tracking = self._tracker.push(np.ascontiguousarray(frame))
+        for samples in frames:
+            frame = transform(samples[None], self._search.offset)[:, 0]
+            tracking = self._tracker.push(frame)
             positions.append(self._position(tracking))
             self._frames += 1
+            if self._search.push(samples, self._tracker.began):
+                self._tracker.retune(self._search.spectrogram(), self._search.start_px)
+            self._tracker.patient = self._search.looking
         return positions
+
+    def _listener(self) -> BeliefFollower:
+        """Who looks for the pitch: the follower, or the agent with a memory for such pages."""
+        if isinstance(self.follower.frames, BeliefFollower):
+            return self.follower.frames
+        listener = load_follower(self.page_set.agent).frames
+        assert isinstance(listener, BeliefFollower)
+        listener.reset(self.page_set.score_record())
+        return listener
 
     def _position(self, tracking: Tracking) -> LivePosition:
         strip_x = min(max(tracking.x_px, 0.0), float(self.page_set.strip.shape[1]))
@@ -167,6 +203,10 @@ class LiveEngine:
             place.y_bottom,
             tracking.tempo,
             tracking.confidence,
+            self._search.offset.semitones,
+            self._search.offset.cents,
+            self._search.state,
+            self._search.confidence,
         )
 
     def _warm_up(self) -> None:

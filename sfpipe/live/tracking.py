@@ -52,6 +52,12 @@ class Tracker(Protocol):
     """Follows one performance of one score."""
 
     lead_frames: float
+    patient: bool  # whether what does not match the page may still do, at another pitch
+
+    @property
+    def began(self) -> int | None:
+        """Frame with which the music began, as far as it is known."""
+        ...
 
     def push(self, frame: np.ndarray) -> Tracking:
         """Take in one frame, float32 [shape=(78,)]."""
@@ -63,6 +69,16 @@ class Tracker(Protocol):
 
     def restart(self) -> None:
         """Forget the sound so far, and wait at the beginning."""
+        ...
+
+    def retune(self, frames: np.ndarray, start_px: float) -> None:
+        """Hear otherwise what sounded since the music began at `start_px`.
+
+        Parameters
+        ----------
+        frames:
+            float32 [shape=(78, n)], up to the newest.
+        """
         ...
 
 
@@ -104,6 +120,8 @@ class PlainTracker:
     def __init__(self, follower: LoadedFollower, score: ScoreRecord):
         self.follower, self.score = follower, score
         self.lead_frames: float = follower.lead_frames
+        self.patient = False
+        self._began: int | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -115,12 +133,25 @@ class PlainTracker:
         """As `Tracker.place`."""
         self._begin(x_px)
         self._state = "following"
+        self._began = 0
+
+    @property
+    def began(self) -> int | None:
+        """As `Tracker.began`."""
+        return self._began
+
+    def retune(self, frames: np.ndarray, start_px: float) -> None:
+        """As `Tracker.retune`: it follows once more from where the music began."""
+        self.follower.reset(self.score, start_px)
+        for frame in frames.T:
+            self._x_px = self.follower.step(np.ascontiguousarray(frame))
 
     def push(self, frame: np.ndarray) -> Tracking:
         """As `Tracker.push`."""
         loudness = self._meter.push(frame, playing=self._state == "following")
         if self._state == "waiting" and loudness.begins:
-            self._state = "following"
+            self._state, self._began = "following", self._frames
+        self._frames += 1
         if self._state == "following":
             self._x_px = self.follower.step(frame)
             if self._ending.push(self._x_px, sounds=loudness.sounds):
@@ -132,6 +163,8 @@ class PlainTracker:
     def _begin(self, x_px: float) -> None:
         self.follower.reset(self.score, x_px)
         self._x_px = x_px
+        self._frames = 0
+        self._began = None
         self._meter: LoudnessMeter = LoudnessMeter()
         self._ending: _Ending = _Ending(self.score.strip.shape[1], self.follower.window.width)
 
@@ -145,6 +178,7 @@ class _Guess:
 
     game: BeliefGame
     encoder: StreamingEncoder
+    born: int  # frame
     match: float = 0.5 * _RIGHT
     age: int = 0
     sounding: int = 0  # frames that sounded
@@ -200,6 +234,7 @@ class BeliefTracker:
         # One for each guess, and one that hears what nobody follows.
         self._encoders = [follower.new_encoder() for _ in range(_MOST + 2)]
         self._start_px = float(score.onset_x_px[0])
+        self.patient = False
         self.restart()
 
     def restart(self) -> None:
@@ -218,8 +253,24 @@ class BeliefTracker:
     def place(self, x_px: float) -> None:
         """As `Tracker.place`."""
         encoder = self._shown.encoder if self._shown else self._idle
-        self._shown = _Guess(self.follower.new_game(x_px), encoder)
+        self._shown = _Guess(self.follower.new_game(x_px), encoder, self._frames)
         self._guesses, self._proven, self._noise = [self._shown], True, False
+
+    @property
+    def began(self) -> int | None:
+        """As `Tracker.began`."""
+        return None if self._shown is None else self._shown.born
+
+    def retune(self, frames: np.ndarray, start_px: float) -> None:
+        """As `Tracker.retune`: the other guesses of when the music began are dropped."""
+        game = self.follower.new_game(start_px)
+        game.step(None)
+        born = self._frames - frames.shape[1]
+        self._guesses = []
+        self._shown = _Guess(game, self._free_encoder(), born)
+        self._guesses = [self._shown]
+        for frame in frames.T:
+            self._shown.step(np.ascontiguousarray(frame), sounds=True, moves=True)
 
     def push(self, frame: np.ndarray) -> Tracking:
         """As `Tracker.push`."""
@@ -232,7 +283,8 @@ class BeliefTracker:
             if self._noise and loudness.rest_s >= _LONG_REST_S:
                 self._guesses, self._shown = [], None
                 self._noise = self._convinced = False
-            if loudness.rest_s >= _REST_S or not self._guesses:
+            rest_s = _LONG_REST_S if self.patient else _REST_S
+            if loudness.rest_s >= rest_s or not self._guesses:
                 self._guess(loudness.rest_s)
         self._frames += 1
         if self._frames == FPS // 2:
@@ -251,7 +303,7 @@ class BeliefTracker:
         """The music begins with this frame; that is shown unless what is shown is likelier."""
         game = self.follower.new_game(self._start_px)
         game.step(None)
-        self._guesses.append(_Guess(game, self._free_encoder()))
+        self._guesses.append(_Guess(game, self._free_encoder(), self._frames))
         sure = self._shown is not None and self._shown.sure >= _CONVINCED_S * FPS
         if not sure or rest_s >= _LONG_REST_S:
             self._shown = self._guesses[-1]
@@ -267,6 +319,8 @@ class BeliefTracker:
         return encoder
 
     def _choose(self) -> None:
+        if self.patient and self._shown is not None:
+            return
         self._guesses = [g for g in self._guesses if g.wrong < _WRONG_S * FPS]
         if self._shown not in self._guesses:
             self._shown = None

@@ -173,7 +173,8 @@ class PageSet:
     notes:
         What a user should know of how it was read, a sentence each.
     transposition:
-        Semitones from where the notes stand to what sounds, as the notation says; pictures do not.
+        Semitones from where the notes stand to what sounds, as the notation says; None: a picture,
+        which does not.
     """
 
     pages: tuple[Page, ...]
@@ -185,7 +186,7 @@ class PageSet:
     source: str = ""
     notes: tuple[str, ...] = ()
     onsets: KnownOnsets | None = None
-    transposition: int = 0
+    transposition: int | None = None
 
     def __post_init__(self) -> None:
         if not self.pages or not self.systems:

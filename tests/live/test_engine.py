@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from sfpipe.audio.files import resample
-from sfpipe.audio.pitch import PitchOffset
+from sfpipe.audio.pitch import NOTHING_TOLD, PitchOffset, ToldPitch
 from sfpipe.live.bars import find_clefs
 from sfpipe.live.follow import describe, follow_sound, write_positions
 from sfpipe.live.sources import NewestSound, microphone, recording
@@ -245,12 +245,11 @@ def test_it_follows_what_sounds_higher_or_lower_than_it_is_written(engine, perfo
     """Played on slower or faster, as an old tape machine does, so that pitch and time change."""
     samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)
     slower = performed._replace(samples=samples, onset_s=performed.onset_s / offset.factor)
-    as_written = engine.offset
+    engine.tell(ToldPitch(offset.a4_hz, offset.semitones))
     try:
-        engine.offset = offset
         error = errors_px(slower, push_all(engine, samples))
     finally:
-        engine.offset = as_written
+        engine.tell(NOTHING_TOLD)
     assert np.mean(error < 2 * HEAD_PX) > 0.9
 
 
@@ -261,3 +260,28 @@ def test_clefs_are_at_the_left_end_of_systems(performed, first_px, wide):
     starts = [system.strip_start for system in pages.systems]
     expected = [(start, pytest.approx(start + 3.5 * wide)) for start in starts[1:]]
     assert find_clefs(pages) == expected and len(expected) == 2
+
+
+@pytest.mark.parametrize("semitones, a4_hz", [(0, 440), (-2, 440), (0, 415), (-12, 443), (5, 430)])
+def test_the_pitch_of_what_is_played_from_a_picture_is_found(engine, performed, semitones, a4_hz):
+    offset = PitchOffset.at(a4_hz, semitones)
+    samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)
+    slower = performed._replace(samples=samples, onset_s=performed.onset_s / offset.factor)
+    positions = push_all(engine, samples)
+    after = [p for p in positions if p.time_s > 12]
+    assert {p.pitch for p in after[-20:]} == {"found"}
+    cents = [100 * (p.semitones - semitones) + p.cents - offset.cents for p in after]
+    assert np.abs(cents).max() < 12
+    late = slower.onset_s > 12
+    error = errors_px(slower, positions)
+    assert np.mean(error[late] < 2 * HEAD_PX) > 0.9
+    blocks = push_all(engine, samples, size=4001)  # whatever the size of the blocks
+    assert [p.strip_x for p in blocks] == [p.strip_x for p in positions]
+
+
+def test_a_pitch_that_is_told_is_not_looked_for(engine, performed):
+    engine.tell(ToldPitch(440, 0))
+    try:
+        assert {p.pitch for p in push_all(engine, performed.samples[: 5 * SAMPLE_RATE])} == {"told"}
+    finally:
+        engine.tell(NOTHING_TOLD)
