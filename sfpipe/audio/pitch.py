@@ -160,21 +160,35 @@ class ToldPitch:
         Frequency of a' in Hz.
     semitones:
         How much higher the music sounds than it is written.
+    find:
+        Whether to look for the semitones in the sound. (The tuning is always looked for.)
 
     Raises
     ------
     SfpipeError
-        If one is out of range.
+        If one is out of range, or what is told is to be found.
     """
 
     a4_hz: float | None = None
     semitones: int | None = None
+    find: bool = False
 
     def __post_init__(self) -> None:
         self.over(0)
+        if self.find and self.semitones is not None:
+            raise SfpipeError(
+                "a transposition that is told need not be found", remedy="leave out --find-pitch"
+            )
 
     @classmethod
-    def by(cls, a4_hz: float | None, semitones: int | None, instrument: str | None) -> ToldPitch:
+    def by(
+        cls,
+        a4_hz: float | None,
+        semitones: int | None,
+        instrument: str | None,
+        *,
+        find: bool = False,
+    ) -> ToldPitch:
         """The semitones may be told by the name of an instrument instead.
 
         Raises
@@ -183,13 +197,13 @@ class ToldPitch:
             If both are told, or the instrument is not known.
         """
         if instrument is None:
-            return cls(a4_hz, semitones)
+            return cls(a4_hz, semitones, find)
         if semitones is not None:
             raise SfpipeError(
                 "--transpose and --instrument both say how much higher the music sounds",
                 remedy="give one of them",
             )
-        return cls(a4_hz, transposition_of(instrument))
+        return cls(a4_hz, transposition_of(instrument), find)
 
     def over(self, read: int) -> PitchOffset:
         """The offset, where the notation says that it sounds `read` semitones higher."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import A4, Instrument, Transpose, in_group
+from sfpipe.commands.options import A4, FindPitch, Instrument, Transpose, in_group
 from sfpipe.errors import SfpipeError
 
 command = in_group("follow")
@@ -34,6 +34,7 @@ def follow(
     a4: A4 = None,
     transpose: Transpose = None,
     instrument: Instrument = None,
+    find_pitch: FindPitch = False,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
     page: Annotated[
         Path | None, typer.Option(help="A page (HTML) with the score, the sound and the cursor.")
@@ -55,7 +56,7 @@ def follow(
     if score.suffix.lower() in AUDIO_SUFFIXES:
         remedy = "name the score first, and the recording after --audio"
         raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
-    told = ToldPitch.by(a4, transpose, instrument)
+    told = ToldPitch.by(a4, transpose, instrument, find=find_pitch)
     page_set = read_pages(score, staves=staves)
     follower = load_follower(agent, deterministic=True) if agent else None
     engine = LiveEngine(page_set, follower, told)
@@ -63,10 +64,14 @@ def follow(
         print(f"sounds {engine.offset}", flush=True)
     positions = []
     said: tuple[int, str] | None = None
+    pitch = engine.offset
     with recording(audio) if audio else microphone() as sound:
         try:
             for position in follow_sound(engine, sound):
                 positions.append(position)
+                if position.semitones != pitch.semitones:
+                    pitch = engine.offset
+                    print(f"sounds {pitch}", flush=True)
                 if (position.system, position.state) != said:
                     said = position.system, position.state
                     print(describe(position, len(page_set.systems)), flush=True)
@@ -90,6 +95,7 @@ def serve(
     a4: A4 = None,
     transpose: Transpose = None,
     instrument: Instrument = None,
+    find_pitch: FindPitch = False,
     example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
@@ -107,7 +113,7 @@ def serve(
         if browser:
             _open_browser(address)
 
-    told = ToldPitch.by(a4, transpose, instrument)
+    told = ToldPitch.by(a4, transpose, instrument, find=find_pitch)
     served = Served(score, example, agent, staves, host, told)
     serve(served, port, certificate=certificate, key=key, ready=ready)
 

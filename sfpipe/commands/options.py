@@ -92,6 +92,9 @@ A4 = Annotated[float | None, typer.Option("--a4", help="Frequency of a' in Hz; d
 Transpose = Annotated[
     int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
 ]
+FindPitch = Annotated[
+    bool, typer.Option("--find-pitch", help="Look for the transposition in the sound.")
+]
 Instrument = Annotated[
     str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
 ]

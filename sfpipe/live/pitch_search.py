@@ -21,10 +21,10 @@ PitchState = Literal["told", "finding", "found"]
 
 _CHECKS = (40, 80, 140, 200, 300, 400)  # frames since the music began: hypotheses are compared
 _KEEP = (0.6, 0.4, 0.3, 0.3, 0.2, 0.0)  # in match, so much worse than the best and not yet dropped
-_SWITCH = (0.25, 0.15, 0.1, 0.05, 0.0, 0.0)  # so much better must a new one be than the present one
+_SWITCH = (0.25, 0.1, 0.05, 0.0, 0.0, 0.0)  # so much better must a new one be than the present one
 _USUAL = 0.05  # in match, so much better must another offset be than the one that is expected
 _AT_ONCE = 2  # hypotheses followed per frame
-_LEAST = 1.2  # match of any music with its page; right ones have 1.9 to 2.9
+_LEAST = (1.5, 1.8, 1.9, 2.0, 2.0, 2.0)  # match of music with its page, at the right offset
 _AGREEMENT = 0.35  # of the peaks, to have a tuning
 _FINE = 3.0  # cents, from which on the tuning is corrected
 _RETUNE = 100  # frames between corrections afterwards
@@ -39,7 +39,7 @@ class _Hypothesis:
 
 
 class PitchSearch:
-    """Finds the offset between page and sound.
+    """Finds the offset between page and sound: the tuning, and the semitones where that is told.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ class PitchSearch:
     def __init__(self, listener: BeliefFollower, told: ToldPitch, read: int | None):
         self.listener, self.told = listener, told
         self._expected = told.over(read or 0)
-        if told.semitones is not None or read is not None:
-            low, high = _TUNINGS if told.a4_hz is None else (0, 0)
-        else:
-            low, high = -_OCTAVE, _OCTAVE
+        low = high = 0
+        if told.find:
+            tunings = _TUNINGS if told.a4_hz is None else (0, 0)
+            low, high = (-_OCTAVE, _OCTAVE) if read is None else tunings
         middle = self._expected.semitones
         self._candidates = range(middle + low, middle + high + 1)
         self.reset(0.0)
@@ -77,8 +77,9 @@ class PitchSearch:
     def reset(self, start_px: float) -> None:
         """Forget everything: a performance is to begin at `start_px` of the strip."""
         self.offset, self._meter = self._expected, TuningMeter()
-        known = self.told.a4_hz is not None and len(self._candidates) == 1
-        self.state: PitchState = "told" if known else "finding"
+        known = len(self._candidates) == 1
+        told = known and self.told.a4_hz is not None
+        self.state: PitchState = "told" if told else "finding"
         self.confidence = 1.0 if known else 0.0
         self.restart(start_px)
 
@@ -88,7 +89,7 @@ class PitchSearch:
         self._began: int | None = None
         self._frames: list[np.ndarray] = []  # since then, while it is looked for
         self._playing = 0
-        self.looking = self.state == "finding"
+        self.looking = self.state == "finding" and len(self._candidates) > 1
         self._hypotheses = [_Hypothesis(n) for n in self._candidates]
         self._pending: list[_Hypothesis] = []
         self._check = 0
@@ -121,9 +122,10 @@ class PitchSearch:
         self._playing += 1
         if self.told.a4_hz is None:
             self._meter.push(frame)
-        if self.state == "found":
-            if self._playing % _RETUNE == 0:
+        if self.state == "found" or len(self._candidates) == 1:
+            if self._playing == _CHECKS[0] or self._playing % _RETUNE == 0:
                 self._correct()
+                self.state = "found"
             return False
         if not self.looking:
             return False
@@ -154,7 +156,7 @@ class PitchSearch:
         margin = merit(best) - merit(ranked[1]) if len(ranked) > 1 else _KEEP[0]
         check, self._check = self._check, self._check + 1
         self._hypotheses = [h for h in ranked if merit(h) >= merit(best) - _KEEP[check]]
-        if best.match < _LEAST:
+        if best.match < _LEAST[check]:
             self.looking = False  # no music of this page, until the music begins anew
             return False
         if self._check == len(_CHECKS) or len(self._hypotheses) == 1:
@@ -162,7 +164,7 @@ class PitchSearch:
         self.confidence = min(max(margin / _KEEP[1], 0.0), 1.0)
         present = [merit(h) for h in ranked if h.semitones == self.offset.semitones]
         better = merit(best) - present[0] if present else np.inf
-        if best.semitones == self.offset.semitones or better < _SWITCH[check]:
+        if best.semitones == self.offset.semitones or (self.looking and better < _SWITCH[check]):
             return False
         self.offset = PitchOffset(best.semitones, self.offset.cents)
         return True

@@ -319,16 +319,18 @@ class BeliefTracker:
         return encoder
 
     def _choose(self) -> None:
-        if self.patient and self._shown is not None:
-            return
+        if self._shown is None or not self.patient:
+            self._drop_and_replace()
+        if self._shown and not self._noise and self._shown.sure >= _PROVEN_S * FPS:
+            self._guesses, self._proven = [self._shown], True
+
+    def _drop_and_replace(self) -> None:
         self._guesses = [g for g in self._guesses if g.wrong < _WRONG_S * FPS]
         if self._shown not in self._guesses:
             self._shown = None
         for guess in self._guesses:
             if self._shown is None or self._replaces(guess, self._shown):
                 self._shown = guess
-        if self._shown and not self._noise and self._shown.sure >= _PROVEN_S * FPS:
-            self._guesses, self._proven = [self._shown], True
 
     @staticmethod
     def _replaces(guess: _Guess, shown: _Guess) -> bool:
