@@ -11,6 +11,7 @@ from sfpipe.store.schema import SAMPLE_RATE
 LOWEST_HZ, HIGHEST_HZ = 150.0, 2500.0  # below, semitones share a peak; above, partials are sharp
 _SURE_HZ = 400.0  # peaks below it count less: the same error in Hz is more cents
 _LEAST = 0.1  # of a frame's largest magnitude, that a peak has
+_MEMORY = 0.998  # of what was measured, per frame with sound: 25 s
 _SILENT = 1.0  # magnitude: about -60 dB below a full sine
 
 
@@ -48,8 +49,9 @@ class TuningMeter:
         hz = top * SAMPLE_RATE / FFT_SIZE
         weight = np.sqrt(middle[peak]) * np.minimum(hz / _SURE_HZ, 1)
         semitone = 12 * np.log2(hz / A4_HZ)
-        self._sum += complex((weight * np.exp(2j * np.pi * semitone)).sum())
-        self._weight += float(weight.sum())
+        heard = complex((weight * np.exp(2j * np.pi * semitone)).sum())
+        self._sum = _MEMORY * self._sum + heard
+        self._weight = _MEMORY * self._weight + float(weight.sum())
 
     @property
     def cents(self) -> float:

@@ -77,6 +77,7 @@ class PitchSearch:
     def reset(self, start_px: float) -> None:
         """Forget everything: a performance is to begin at `start_px` of the strip."""
         self.offset, self._meter = self._expected, TuningMeter()
+        self._measured = 0  # frames of music, whenever it was taken to begin
         known = len(self._candidates) == 1
         told = known and self.told.a4_hz is not None
         self.state: PitchState = "told" if told else "finding"
@@ -122,8 +123,9 @@ class PitchSearch:
         self._playing += 1
         if self.told.a4_hz is None:
             self._meter.push(frame)
+        self._measured += 1
         if self.state == "found" or len(self._candidates) == 1:
-            if self._playing == _CHECKS[0] or self._playing % _RETUNE == 0:
+            if self._measured == _CHECKS[0] or self._measured % _RETUNE == 0:
                 self._correct()
                 self.state = "found"
             return False

@@ -14,6 +14,7 @@ import soundfile
 from sfpipe.audio.files import resample
 from sfpipe.audio.pitch import NOTHING_TOLD, PitchOffset, ToldPitch
 from sfpipe.live.bars import find_clefs
+from sfpipe.live.engine import LiveEngine
 from sfpipe.live.follow import describe, follow_sound, write_positions
 from sfpipe.live.sources import NewestSound, microphone, recording
 from sfpipe.store.schema import SAMPLE_RATE
@@ -262,17 +263,19 @@ def test_clefs_are_at_the_left_end_of_systems(performed, first_px, wide):
     assert find_clefs(pages) == expected and len(expected) == 2
 
 
+@pytest.fixture(scope="module")
+def listener(performed):
+    """An engine on the same page as a picture, which says nothing of transposition."""
+    return LiveEngine(replace(performed.page_set, transposition=None), told=ToldPitch(find=True))
+
+
 @pytest.mark.parametrize("semitones, a4_hz", [(0, 440), (-2, 440), (0, 415), (-12, 443), (5, 430)])
-def test_the_pitch_of_what_is_played_from_a_picture_is_found(engine, performed, semitones, a4_hz):
+def test_the_pitch_of_what_is_played_from_a_picture_is_found(listener, performed, semitones, a4_hz):
     offset = PitchOffset.at(a4_hz, semitones)
     samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)
     slower = performed._replace(samples=samples, onset_s=performed.onset_s / offset.factor)
-    engine.tell(ToldPitch(find=True))
-    try:
-        positions = push_all(engine, samples)
-        blocks = push_all(engine, samples, size=4001)  # whatever the size of the blocks
-    finally:
-        engine.tell(NOTHING_TOLD)
+    positions = push_all(listener, samples)
+    blocks = push_all(listener, samples, size=4001)  # whatever the size of the blocks
     assert [p.strip_x for p in blocks] == [p.strip_x for p in positions]
     after = [p for p in positions if p.time_s > 12]
     assert after[-1].pitch == "found"
@@ -288,7 +291,8 @@ def test_a_tuning_is_found_without_being_asked_for(engine, performed):
     positions = push_all(engine, samples)
     assert {p.semitones for p in positions} == {0}
     assert positions[0].pitch == "finding" and positions[-1].pitch == "found"
-    assert all(abs(p.cents + 35) < 8 for p in positions if p.time_s > 3)
+    late = [p.cents for p in positions if p.time_s > 3]
+    assert np.abs(np.array(late) + 35).max() < 8
 
 
 def test_a_pitch_that_is_told_is_not_looked_for(engine, performed):
