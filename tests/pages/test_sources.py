@@ -122,7 +122,7 @@ def test_names_are_no_paths_and_files_of_the_system_are_no_scores(picture, tmp_p
     picture.save(tmp_path / "page.png")
     assert read_pages(tmp_path / "." / "page.png").source == "page.png"
     (tmp_path / "folder.png").mkdir()
-    assert "no such file" in error(tmp_path / "folder.png")
+    assert "is a folder" in error(tmp_path / "folder.png")
 
 
 def test_zeros_and_text_that_say_that_they_are_pages(tmp_path):
