@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfpipe.commands.options import (
-    A4,
     REAL,
     Agent,
     Baselines,
     DataSet,
-    Instrument,
     Packed,
+    Pitch,
     PlayedSet,
-    Transpose,
     in_group,
 )
 from sfpipe.errors import SfpipeError
@@ -43,9 +41,6 @@ def evaluate(
         bool, typer.Option("--real-performances", help="Human performances, four conditions.")
     ] = False,
     baseline: Baselines = None,
-    a4: A4 = None,
-    transpose: Transpose = None,
-    instrument: Instrument = None,
     program: Annotated[
         int | None, typer.Option(min=0, max=127, help="General MIDI program to play them on.")
     ] = None,
@@ -53,16 +48,17 @@ def evaluate(
         bool, typer.Option("--told/--untold", help="Whether followers know the pitch.")
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
+    *,
+    pitch: Pitch,
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
-    from sfpipe.audio.pitch import ToldPitch
     from sfpipe.evaluation.other_sound import OtherSound
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.params import override
 
     p, _, paths = data.load()
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    otherwise = any(option is not None for option in (a4, transpose, instrument, program))
+    otherwise = pitch != Pitch() or program is not None
     if otherwise and (real or packed):
         raise SfpipeError(
             "--a4, --transpose, --instrument and --program synthesise a split again",
@@ -76,8 +72,8 @@ def evaluate(
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
     if otherwise:
-        offset = ToldPitch.by(a4, transpose, instrument).over(0)
-        _evaluate_otherwise(p, paths, chosen, agent, OtherSound(offset, program, told=told), out)
+        sound = OtherSound(pitch.told().over(0), program, told=told)
+        _evaluate_otherwise(p, paths, chosen, agent, sound, out)
         return None
     stage(chosen, scores, spectrograms, agent, out, seed=p.seed)
     return None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sfpipe.commands.options import A4, FindPitch, Instrument, Transpose, in_group
+from sfpipe.commands.options import LivePitch, in_group
 from sfpipe.errors import SfpipeError
 
 command = in_group("follow")
@@ -31,18 +31,16 @@ def follow(
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone.")] = False,
     agent: LiveAgent = None,
     staves: Staves = None,
-    a4: A4 = None,
-    transpose: Transpose = None,
-    instrument: Instrument = None,
-    find_pitch: FindPitch = False,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
     page: Annotated[
         Path | None, typer.Option(help="A page (HTML) with the score, the sound and the cursor.")
     ] = None,
+    *,
+    pitch: LivePitch,
 ) -> None:
     """Follow any score through a recording or a microphone."""
     from sfpipe.audio.decoding import AUDIO_SUFFIXES
-    from sfpipe.audio.pitch import AS_WRITTEN, ToldPitch
+    from sfpipe.audio.pitch import AS_WRITTEN
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
@@ -56,7 +54,7 @@ def follow(
     if score.suffix.lower() in AUDIO_SUFFIXES:
         remedy = "name the score first, and the recording after --audio"
         raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
-    told = ToldPitch.by(a4, transpose, instrument, find=find_pitch)
+    told = pitch.told()
     page_set = read_pages(score, staves=staves)
     follower = load_follower(agent, deterministic=True) if agent else None
     engine = LiveEngine(page_set, follower, told)
@@ -64,14 +62,14 @@ def follow(
         print(f"sounds {engine.offset}", flush=True)
     positions = []
     said: tuple[int, str] | None = None
-    pitch = engine.offset
+    sounding = engine.offset
     with recording(audio) if audio else microphone() as sound:
         try:
             for position in follow_sound(engine, sound):
                 positions.append(position)
-                if position.semitones != pitch.semitones:
-                    pitch = engine.offset
-                    print(f"sounds {pitch}", flush=True)
+                if position.semitones != sounding.semitones:
+                    sounding = engine.offset
+                    print(f"sounds {sounding}", flush=True)
                 if (position.system, position.state) != said:
                     said = position.system, position.state
                     print(describe(position, len(page_set.systems)), flush=True)
@@ -92,17 +90,14 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0: other machines, too.")] = "127.0.0.1",
     agent: LiveAgent = None,
     staves: Staves = None,
-    a4: A4 = None,
-    transpose: Transpose = None,
-    instrument: Instrument = None,
-    find_pitch: FindPitch = False,
     example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key, PEM file.")] = None,
+    *,
+    pitch: LivePitch,
 ) -> None:
     """Follow any score in a browser: prints the address."""
-    from sfpipe.audio.pitch import ToldPitch
     from sfpipe.errors import optional
 
     optional("uvicorn", "live"), optional("starlette", "live"), optional("websockets", "live")
@@ -113,8 +108,7 @@ def serve(
         if browser:
             _open_browser(address)
 
-    told = ToldPitch.by(a4, transpose, instrument, find=find_pitch)
-    served = Served(score, example, agent, staves, host, told)
+    served = Served(score, example, agent, staves, host, pitch.told())
     serve(served, port, certificate=certificate, key=key, ready=ready)
 
 

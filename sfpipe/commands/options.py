@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from sfpipe.audio.pitch import ToldPitch
     from sfpipe.params import Params
     from sfpipe.paths import Paths
     from sfpipe.viewing.select_performance import Selection
@@ -88,16 +89,6 @@ Deterministic = Annotated[
     bool, typer.Option("--deterministic/--stochastic", help="Argmax or sampled.")
 ]
 File = Annotated[Path | None, typer.Option("--out", help="The file.")]
-A4 = Annotated[float | None, typer.Option("--a4", help="Frequency of a' in Hz; default: 440.")]
-Transpose = Annotated[
-    int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
-]
-FindPitch = Annotated[
-    bool, typer.Option("--find-pitch", help="Look for the transposition in the sound.")
-]
-Instrument = Annotated[
-    str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
-]
 
 
 @dataclass(frozen=True)
@@ -186,6 +177,40 @@ class Work:
         from sfpipe.parallel import cluster
 
         return cluster(self.scheduler)
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """Options that say how much higher music sounds than it is written."""
+
+    a4: Annotated[
+        float | None, typer.Option("--a4", help="Frequency of a' in Hz; default: 440.")
+    ] = None
+    transpose: Annotated[
+        int | None, typer.Option(help="Semitones by which it sounds higher than written, e.g. -2.")
+    ] = None
+    instrument: Annotated[
+        str | None, typer.Option(help='Instead of --transpose: e.g. "clarinet in B flat".')
+    ] = None
+
+    def told(self) -> ToldPitch:
+        """What they say."""
+        from sfpipe.audio.pitch import ToldPitch
+
+        return ToldPitch.by(self.a4, self.transpose, self.instrument)
+
+
+@dataclass(frozen=True)
+class LivePitch(Pitch):
+    """The same, for music that is being followed."""
+
+    find_pitch: Annotated[
+        bool, typer.Option("--find-pitch", help="Look for the transposition in the sound.")
+    ] = False
+
+    def told(self) -> ToldPitch:
+        """What they say."""
+        return replace(super().told(), find=self.find_pitch)
 
 
 def in_group(group: str) -> Callable[..., Any]:
