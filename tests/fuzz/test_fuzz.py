@@ -13,7 +13,9 @@ from tests.fuzz.run import run_reader
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="limits of memory are those of Linux"
 )
-INPUTS, MANY = 30, 300  # per reader of share 1
+# Per reader of share 1. With more than 300 of seed 2, one damaged store makes HDF5 2.0 itself loop
+# without end in an attribute, which nothing in Python can interrupt: that input is not reached.
+INPUTS, MANY = 30, 300
 
 
 @pytest.mark.parametrize("name", READERS)
