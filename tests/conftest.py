@@ -87,3 +87,24 @@ def lilypond():
         return find_lilypond()
     except SfpipeError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Launch a Chromium that is on this machine, with more options if need be."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    with api.sync_playwright() as playwright:
+
+        def launch(*more):
+            try:
+                return playwright.chromium.launch(
+                    executable_path=program,
+                    args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", *more],
+                )
+            except api.Error as error:
+                pytest.skip(f"no Chromium on this machine ({str(error).splitlines()[0]})")
+
+        yield launch

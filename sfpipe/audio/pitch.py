@@ -181,14 +181,7 @@ class ToldPitch:
             )
 
     @classmethod
-    def by(
-        cls,
-        a4_hz: float | None,
-        semitones: int | None,
-        instrument: str | None,
-        *,
-        find: bool = False,
-    ) -> ToldPitch:
+    def by(cls, a4_hz: float | None, semitones: int | None, instrument: str | None) -> ToldPitch:
         """The semitones may be told by the name of an instrument instead.
 
         Raises
@@ -197,13 +190,13 @@ class ToldPitch:
             If both are told, or the instrument is not known.
         """
         if instrument is None:
-            return cls(a4_hz, semitones, find)
+            return cls(a4_hz, semitones)
         if semitones is not None:
             raise SfpipeError(
                 "--transpose and --instrument both say how much higher the music sounds",
                 remedy="give one of them",
             )
-        return cls(a4_hz, transposition_of(instrument), find)
+        return cls(a4_hz, transposition_of(instrument))
 
     def over(self, read: int) -> PitchOffset:
         """The offset, where the notation says that it sounds `read` semitones higher."""

@@ -84,11 +84,32 @@ def transform(frames: np.ndarray, offset: PitchOffset = AS_WRITTEN) -> np.ndarra
     -------
     np.ndarray [shape=(78, n), dtype=float32]
     """
+    return filtered(magnitudes(frames, _tables(offset.factor)[1]), offset)
+
+
+def magnitudes(frames: np.ndarray, bins: int = FFT_BINS) -> np.ndarray:
+    """Of the first `bins` FFT bins of frames [shape=(n, 2048)]: float32 [shape=(n, bins)]."""
     from scipy.fft import rfft
 
-    window, bank, top = _tables(offset.factor)
-    magnitude = np.abs(rfft(frames * window, axis=1)[:, :top])
-    return np.log10(np.float32(1) + bank @ magnitude.T)
+    return np.abs(rfft(frames * _window(), axis=1)[:, :bins])
+
+
+def filtered(magnitude: np.ndarray, offset: PitchOffset = AS_WRITTEN) -> np.ndarray:
+    """Spectrogram columns of frames whose magnitudes are known.
+
+    Parameters
+    ----------
+    magnitude:
+        float32 [shape=(n, bins)], as `magnitudes` gives them.
+    offset:
+        As of `spectrogram`.
+
+    Returns
+    -------
+    np.ndarray [shape=(78, n), dtype=float32]
+    """
+    bank, top = _tables(offset.factor)
+    return np.log10(np.float32(1) + bank @ magnitude[:, :top].T)
 
 
 def check_rate(sample_rate: int) -> None:
@@ -129,8 +150,8 @@ def as_float(samples: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _tables(factor: float) -> tuple[np.ndarray, Any, int]:
-    """Window, filters and number of FFT bins in use.
+def _tables(factor: float) -> tuple[Any, int]:
+    """Filters and number of FFT bins in use.
 
     The filters are sparse, and not only for speed: a sparse product adds each bin's few terms in
     the same order however many frames there are, so streaming gives the offline numbers exactly.
@@ -140,4 +161,9 @@ def _tables(factor: float) -> tuple[np.ndarray, Any, int]:
     bank = filterbank(factor)
     top = int(np.flatnonzero(bank.any(axis=1)).max()) + 1
     assert top <= FFT_BINS
-    return np.hanning(FFT_SIZE).astype(np.float32), csr_array(bank[:top].T), top
+    return csr_array(bank[:top].T), top
+
+
+@lru_cache(maxsize=1)
+def _window() -> np.ndarray:
+    return np.hanning(FFT_SIZE).astype(np.float32)

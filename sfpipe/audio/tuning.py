@@ -23,7 +23,6 @@ class TuningMeter:
     """
 
     def __init__(self) -> None:
-        self._window = np.hanning(FFT_SIZE).astype(np.float32)
         self._low, self._high = (
             round(hz * FFT_SIZE / SAMPLE_RATE) for hz in (LOWEST_HZ, HIGHEST_HZ)
         )
@@ -33,11 +32,9 @@ class TuningMeter:
         """Forget what was heard."""
         self._sum, self._weight = 0j, 0.0
 
-    def push(self, frame: np.ndarray) -> None:
-        """Take in a frame of samples, float32 [shape=(2048,)], in [-1, 1]."""
-        from scipy.fft import rfft
-
-        magnitude = np.abs(rfft(frame * self._window)[: self._high + 1])
+    def push(self, magnitude: np.ndarray) -> None:
+        """Take in a frame, float32 [shape=(1024,)], as `sfpipe.audio.spectrogram.magnitudes`."""
+        magnitude = magnitude[: self._high + 1]
         loudest = float(magnitude.max())
         if loudest < _SILENT:
             return

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sfpipe.audio.pitch import NOTHING_TOLD, PitchOffset, ToldPitch
-from sfpipe.audio.spectrogram import transform
+from sfpipe.audio.spectrogram import filtered, magnitudes
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.loaded import LoadedFollower
@@ -103,7 +103,7 @@ class LiveEngine:
         self.follower = follower or load_follower(page_set.agent, deterministic=True)
         self._tracker = make_tracker(self.follower, page_set.score_record(), find_clefs(page_set))
         self._lead = self._tracker.lead_frames
-        self._search = PitchSearch(self._listener(), told, page_set.transposition)
+        self._search = self._new_search(told)
         self.open(SAMPLE_RATE)
         self._warm_up()
 
@@ -152,7 +152,7 @@ class LiveEngine:
 
     def tell(self, told: ToldPitch) -> None:
         """How much higher it sounds, in place of what was told, read or found."""
-        self._search = PitchSearch(self._search.listener, told, self.page_set.transposition)
+        self._search = self._new_search(told)
         self._search.reset(float(self.page_set.start_px))
 
     def place(self, strip_x: float) -> LivePosition:
@@ -171,14 +171,18 @@ class LiveEngine:
         """Positions of frames of samples [shape=(n, 2048)], one after the other."""
         positions = []
         for samples in frames:
-            frame = transform(samples[None], self._search.offset)[:, 0]
-            tracking = self._tracker.push(frame)
+            magnitude = magnitudes(samples[None])
+            tracking = self._tracker.push(filtered(magnitude, self._search.offset)[:, 0])
             positions.append(self._position(tracking))
             self._frames += 1
-            if self._search.push(samples, self._tracker.began):
+            if self._search.push(magnitude[0], self._tracker.began):
                 self._tracker.retune(self._search.spectrogram(), self._search.start_px)
             self._tracker.patient = self._search.looking
         return positions
+
+    def _new_search(self, told: ToldPitch) -> PitchSearch:
+        listener = self._listener() if told.find else None
+        return PitchSearch(listener, told, self.page_set.transposition)
 
     def _listener(self) -> BeliefFollower:
         """Who looks for the pitch: the follower, or the agent with a memory for such pages."""

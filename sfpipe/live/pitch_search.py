@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from sfpipe.audio.pitch import PitchOffset, ToldPitch
-from sfpipe.audio.spectrogram import transform
+from sfpipe.audio.spectrogram import filtered
 from sfpipe.audio.tuning import TuningMeter
 from sfpipe.following.belief import BeliefFollower, encode_performance
 
@@ -44,7 +44,8 @@ class PitchSearch:
     Parameters
     ----------
     listener:
-        An agent with a memory that has read the score, whatever agent follows.
+        An agent with a memory that has read the score, whatever agent follows; None where no
+        semitones are looked for.
     told:
         By the user: what is told is not looked for.
     read:
@@ -63,7 +64,7 @@ class PitchSearch:
         Whether hypotheses are compared.
     """
 
-    def __init__(self, listener: BeliefFollower, told: ToldPitch, read: int | None):
+    def __init__(self, listener: BeliefFollower | None, told: ToldPitch, read: int | None):
         self.listener, self.told = listener, told
         self._expected = told.over(read or 0)
         low = high = 0
@@ -88,8 +89,7 @@ class PitchSearch:
         """The performance goes on at `start_px`, or is to; what is found stays found."""
         self.start_px = start_px
         self._began: int | None = None
-        self._frames: list[np.ndarray] = []  # since then, while it is looked for
-        self._playing = 0
+        self._frames: list[np.ndarray] = []  # magnitudes since then, while it is looked for
         self.looking = self.state == "finding" and len(self._candidates) > 1
         self._hypotheses = [_Hypothesis(n) for n in self._candidates]
         self._pending: list[_Hypothesis] = []
@@ -97,13 +97,15 @@ class PitchSearch:
 
     def spectrogram(self) -> np.ndarray:
         """All frames since the music began, at the present offset: float32 [shape=(78, n)]."""
-        return transform(np.stack(self._frames), self.offset)
+        return filtered(np.stack(self._frames), self.offset)
 
-    def push(self, frame: np.ndarray, began: int | None) -> bool:
-        """Take in the samples of a frame, float32 [shape=(2048,)].
+    def push(self, magnitude: np.ndarray, began: int | None) -> bool:
+        """Take in a frame.
 
         Parameters
         ----------
+        magnitude:
+            float32 [shape=(1024,)], as `sfpipe.audio.spectrogram.magnitudes`.
         began:
             Number of the frame with which the music began; None: it has not.
 
@@ -120,9 +122,8 @@ class PitchSearch:
             self._began = began
         if began is None:
             return False
-        self._playing += 1
         if self.told.a4_hz is None:
-            self._meter.push(frame)
+            self._meter.push(magnitude)
         self._measured += 1
         if self.state == "found" or len(self._candidates) == 1:
             if self._measured == _CHECKS[0] or self._measured % _RETUNE == 0:
@@ -131,12 +132,12 @@ class PitchSearch:
             return False
         if not self.looking:
             return False
-        self._frames.append(frame)
+        self._frames.append(magnitude)
         return self._look()
 
     def _look(self) -> bool:
         """One frame's share of the search."""
-        if not self._pending and self._playing >= _CHECKS[self._check]:
+        if not self._pending and len(self._frames) >= _CHECKS[self._check]:
             self._correct()
             self._pending = list(self._hypotheses)
             for hypothesis in self._hypotheses:
@@ -181,9 +182,10 @@ class PitchSearch:
 
     def _follow(self, semitones: int, n: int) -> float:
         """How well the first `n` frames match the page at an offset, as `BeliefGame.match`."""
-        heard = np.stack(self._frames[:n])
+        assert self.listener is not None
         offset = PitchOffset(semitones, self.offset.cents)
-        vectors = encode_performance(self.listener.network, transform(heard, offset))
+        frames = filtered(np.stack(self._frames[:n]), offset)
+        vectors = encode_performance(self.listener.network, frames)
         game = self.listener.new_game(self.start_px)
         game.step(None)
         matches = []

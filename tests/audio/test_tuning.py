@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sfpipe.audio.pitch import PitchOffset
+from sfpipe.audio.spectrogram import magnitudes
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.audio.tuning import TuningMeter
 from sfpipe.store.schema import SAMPLE_RATE
@@ -13,7 +14,7 @@ from tests.audio.conftest import write_midi
 def measured(samples: np.ndarray, seconds: float) -> TuningMeter:
     meter = TuningMeter()
     for start in range(0, round(seconds * SAMPLE_RATE) - 2048, 1102):
-        meter.push(samples[start : start + 2048])
+        meter.push(magnitudes(samples[None, start : start + 2048])[0])
     return meter
 
 

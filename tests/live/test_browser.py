@@ -1,7 +1,5 @@
 """The page in a browser: a microphone that plays a performance, keys, clicks, three widths."""
 
-import shutil
-
 import numpy as np
 import pytest
 import soundfile
@@ -30,26 +28,6 @@ WATCH = """() => {
                        (cursor.left + cursor.right) / 2 - there]);
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    with api.sync_playwright() as playwright:
-
-        def launch(*more):
-            try:
-                return playwright.chromium.launch(
-                    executable_path=program,
-                    args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", *more],
-                )
-            except api.Error as error:
-                pytest.skip(f"no Chromium on this machine ({str(error).splitlines()[0]})")
-
-        yield launch
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -62,21 +61,10 @@ def test_nobody_follows(shown):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    with api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(
-                executable_path=program,
-                args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-            )
-        except api.Error as error:
-            pytest.skip(f"no Chromium on this machine ({str(error).splitlines()[0]})")
-        yield started
-        started.close()
+def browser(chromium):
+    started = chromium()
+    yield started
+    started.close()
 
 
 @pytest.fixture
