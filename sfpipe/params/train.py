@@ -63,6 +63,7 @@ class PolicyGradientParams(Section):
     final_ent_coef: float | None = Field(default=None, ge=0)
     vf_coef: float = Field(default=0.5, ge=0)
     max_grad_norm: float = Field(default=0.5, gt=0)
+    normalize_advantage: bool = False  # to mean 0 and deviation 1 over the batch
     max_frames: int | None = Field(default=None, ge=0)  # null: until validation stops it
 
 
@@ -81,6 +82,7 @@ class A2CParams(PolicyGradientParams):
 class PPOParams(A2CParams):
     """Proximal policy optimisation."""
 
+    normalize_advantage: bool = True
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     clip_coef: float = Field(default=0.2, gt=0)
     update_epochs: int = Field(default=1, ge=1)

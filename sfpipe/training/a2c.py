@@ -6,7 +6,7 @@ from typing import Any
 
 from sfpipe.params import A2CParams
 from sfpipe.training.player import PlayingLearner
-from sfpipe.training.returns import n_step_returns
+from sfpipe.training.returns import n_step_returns, normalised
 from sfpipe.training.rollout import collect, entropy_of
 
 
@@ -24,6 +24,8 @@ class A2C(PlayingLearner):
         returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, p.gamma)
         errors = returns - rollout.value
         advantages = errors.detach()
+        if p.normalize_advantage:
+            advantages = normalised(advantages)
         policy_loss = -(advantages * rollout.log_prob).mean()
         value_loss = errors.square().mean()
         entropy = entropy_of(rollout.logits.flatten(0, 1)).mean()

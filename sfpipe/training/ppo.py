@@ -31,7 +31,7 @@ class PPO(PlayingLearner):
             rollout.reward, value, rollout.terminated, rollout.last_value, p.gamma, p.gae_lambda
         )
         returns = (advantages + value).flatten()
-        advantages = normalised(advantages).flatten()
+        advantages = (normalised(advantages) if p.normalize_advantage else advantages).flatten()
         index, action = rollout.flat_index(), rollout.action.flatten()
         old_log_prob = rollout.log_prob.detach().flatten()
         steps: list[dict[str, Any]] = []

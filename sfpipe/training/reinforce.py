@@ -10,6 +10,7 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.params import ReinforceParams
 from sfpipe.training.player import PlayingLearner
+from sfpipe.training.returns import normalised
 from sfpipe.training.rollout import entropy_of, log_prob_of, minibatches
 
 
@@ -22,8 +23,9 @@ class Reinforce(PlayingLearner):
     def learn(self) -> dict[str, Any]:
         """Play whole games and descend once on policy, value and entropy together."""
         p = self.params
-        index, action, reward, returns = self._play_to_the_end()
+        index, (action, reward, value, returns) = self._play_to_the_end()
         n = len(action)
+        scaled = normalised(returns - value) if p.normalize_advantage else None
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
@@ -31,7 +33,7 @@ class Reinforce(PlayingLearner):
             logits, values = self.actor.forward(
                 self.actor.observe(self.bank, select_index(index, which))
             )
-            advantage = returns[which] - values.detach()
+            advantage = returns[which] - values.detach() if scaled is None else scaled[which]
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
             entropy = entropy_of(logits).sum() / n
@@ -43,8 +45,8 @@ class Reinforce(PlayingLearner):
         return {"frames": n, "reward": reward.mean(), "gradient_norm": norm, **sums}
 
     @torch.no_grad()
-    def _play_to_the_end(self) -> tuple[ObservationIndex, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Indices, actions, rewards and returns of all steps of `num_envs` new games, flat."""
+    def _play_to_the_end(self) -> tuple[ObservationIndex, list[torch.Tensor]]:
+        """Indices; actions, rewards, values and returns of all steps of `num_envs` new games."""
         self.network.eval()
         bank, device = self.bank, self.bank.device
         state = dynamics.start(bank, self.game.sampler.sample(self.game.n_games))
@@ -52,11 +54,12 @@ class Reinforce(PlayingLearner):
         steps: list[tuple] = []
         while len(alive):
             at = dynamics.observation_index(bank, state)
-            action = self.actor.sample(self.actor.forward(self.actor.observe(bank, at))[0])
+            logits, value = self.actor.forward(self.actor.observe(bank, at))
+            action = self.actor.sample(logits)
             state, out = dynamics.step(
                 bank, state, (action - 1).to(torch.float64), self.game.window.threshold_px
             )
-            steps.append((alive, *at, action, out.reward))
+            steps.append((alive, *at, action, value, out.reward))
             going = ~(out.terminated)
             alive, state = alive[going], dynamics.select(state, going)
         running = torch.zeros(self.game.n_games, device=device)
@@ -65,4 +68,5 @@ class Reinforce(PlayingLearner):
             running[which] = reward + self.params.gamma * running[which]
             returns.append(running[which])
         columns = [torch.cat(c) for c in zip(*(step[1:] for step in steps), strict=True)]
-        return ObservationIndex(*columns[:4]), columns[4], columns[5], torch.cat(returns[::-1])
+        action, value, reward = columns[4:]
+        return ObservationIndex(*columns[:4]), [action, reward, value, torch.cat(returns[::-1])]

@@ -73,6 +73,15 @@ def test_solves_a_tiny_game(algo):
     assert error < 3 + mean_error(bank, Expert(bank))[1]
 
 
+@pytest.mark.parametrize("algo", ["a2c", "reinforce"])
+def test_normalised_advantages_solve_it_in_sixty_updates(algo):
+    bank = ramp_bank()
+    learner = make(algo, bank, params=changed(**{algo: {"normalize_advantage": True}}))
+    for _ in range(60):
+        learner.update()
+    assert mean_error(bank, AgentPlayer(learner.actor, deterministic=True))[0] == 1.0
+
+
 def test_expected_cost_alone_teaches_where_labels_say_nothing():
     def error_after(coef):
         # At this temperature the three labels are equal whatever they cost.
@@ -132,8 +141,10 @@ def same_gradients(learner, twin):
         torch.testing.assert_close(ours.grad, wanted[name].grad, atol=1e-4 * scale, rtol=1e-3)
 
 
-def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
-    learner, twin = (with_branches(A2C, changed(a2c=PLAYED)) for _ in range(2))
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives(normalize):
+    params = changed(a2c=PLAYED | {"normalize_advantage": normalize})
+    learner, twin = (with_branches(A2C, params) for _ in range(2))
     plan = twin.params
     rollout = collect(twin.game, twin.actor, plan.num_steps)
     assert not rollout.value.requires_grad
@@ -141,6 +152,8 @@ def test_a2c_descends_on_what_a_second_look_at_the_rollout_gives():
     logits, values = twin.actor.forward(seen)
     returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, plan.gamma)
     advantages = (returns - rollout.value).flatten()
+    if normalize:
+        advantages = (advantages - advantages.mean()) / advantages.std(correction=0)
     loss = -(advantages * log_prob_of(logits, rollout.action.flatten())).mean()
     loss = loss + plan.vf_coef * (returns.flatten() - values).square().mean()
     (loss - plan.ent_coef * entropy_of(logits).mean()).backward()
