@@ -80,8 +80,9 @@ def read_midi(path: str | Path) -> Midi:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
         # clip: some old sequencers write velocities above 127.
         file = mido.MidiFile(str(path), clip=True)
-        if file.type == 2 or file.ticks_per_beat <= 0:
-            raise ValueError("asynchronous tracks and SMPTE time are not supported")
+        if file.type == 2 or file.ticks_per_beat == 0:
+            raise ValueError("asynchronous tracks are not supported, nor time without unit")
+        film_tick_s = _film_tick_s(file.ticks_per_beat)
         messages = list(mido.merge_tracks(file.tracks, skip_checks=True))
     except FileNotFoundError:
         raise SfpipeError("no such file", file=path, remedy="run the engrave stage") from None
@@ -92,7 +93,7 @@ def read_midi(path: str | Path) -> Midi:
             file=path,
             remedy="make the file again",
         ) from None
-    midi = _collect(messages, file.ticks_per_beat)
+    midi = _collect(messages, file.ticks_per_beat, film_tick_s)
     if not midi.notes:
         raise SfpipeError("holds no notes", file=path, remedy="make the file again")
     if midi.end_s > LONGEST_S:
@@ -102,8 +103,28 @@ def read_midi(path: str | Path) -> Midi:
     return midi
 
 
-def _collect(messages: list, ticks_per_quarter: int) -> Midi:
+def _film_tick_s(division: int) -> float | None:
+    """Seconds of a tick where a file counts film frames (SMPTE), None where it counts quarters.
+
+    mido 1.3.3 knows no such files and gives the two bytes, frames per second negated and ticks per
+    frame, as one negative number.
+    """
+    if division > 0:
+        return None
+    frames, ticks = -(division >> 8), division & 0xFF
+    if frames not in (24, 25, 29, 30) or not ticks:
+        raise ValueError(f"no film has {frames} frames of {ticks} ticks a second")
+    return 1 / ((30 / 1.001 if frames == 29 else frames) * ticks)
+
+
+def _collect(messages: list, ticks_per_quarter: int, tick_s: float | None) -> Midi:
+    """Notes and controls; `tick_s`: of a file that counts film frames, with 120 quarters a minute.
+
+    Tempo marks change nothing there: a tick stays as long as it is.
+    """
     midi = Midi()
+    if tick_s is not None:
+        ticks_per_quarter = round(0.5 / tick_s)
     sounding: dict[tuple[int, int], _Open] = {}
     ticks, now = 0, 0.0  # now: s
     tempo = 0.5  # s per quarter
@@ -114,7 +135,7 @@ def _collect(messages: list, ticks_per_quarter: int) -> Midi:
 
     for message in messages:
         ticks += message.time
-        now += message.time / ticks_per_quarter * tempo
+        now += message.time * tick_s if tick_s else message.time / ticks_per_quarter * tempo
         if message.type == "set_tempo":
             tempo = message.tempo / 1e6
         elif message.is_meta or getattr(message, "channel", PERCUSSION) == PERCUSSION:

@@ -36,6 +36,18 @@ def test_tempo_changes_are_followed(tmp_path):
     assert [(n.start_s, n.end_s) for n in read_midi(path).notes] == [(0, 0.5), (0.5, 1.5)]
 
 
+@pytest.mark.parametrize(
+    ("frames", "ticks", "tick_s"), [(25, 40, 0.001), (24, 8, 1 / 192), (29, 100, 1.001 / 3000)]
+)
+def test_a_file_that_counts_film_frames(tmp_path, frames, ticks, tick_s):
+    path = save(tmp_path / "film.mid", [on(69, time=200), off(69, time=500)])
+    content = path.read_bytes()
+    path.write_bytes(content[:12] + bytes([256 - frames, ticks]) + content[14:])
+    (note,) = read_midi(path).notes
+    assert note.start_s == pytest.approx(200 * tick_s)
+    assert note.end_s == pytest.approx(700 * tick_s)
+
+
 def test_a_unison_of_two_voices_is_two_notes_and_sounds_to_the_longer_end(tmp_path):
     path = save(
         tmp_path / "a.mid", [on(60), on(60, time=240), off(60, time=240), off(60, time=480)]
