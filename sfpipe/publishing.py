@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from typing_extensions import NotRequired, TypedDict
 from sfpipe.agents.agent import CARD as AGENT
 from sfpipe.agents.agent import PRETRAINED, AgentCard
 from sfpipe.agents.weights import WEIGHTS, load_weights
+from sfpipe.datasets.catalogue import CATALOGUE
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.schema import read_evaluation, read_real
 from sfpipe.evaluation.table import Table, format_number, format_spread, format_within
@@ -37,6 +38,11 @@ AUGMENTED_LIMITS = (
     "of people; rooms and noise where their shares are not 0), and on one engraver's typography,",
     "without repeats to jump back to and without wrong notes: a scanned page or another instrument",
     "is outside of what it has met.",
+)
+PIANISTS_LIMITS = (
+    "Trained on pianists' MIDI and on sequenced scores, both synthesised, some in simulated rooms,",
+    "without repeats to jump back to: another instrument is outside of what it has met. Its data",
+    "are for non-commercial use, and so is it.",
 )
 
 
@@ -85,6 +91,7 @@ class PublishableCard(TypedDict):
     versions: Versions
     augment: NotRequired[dict[str, float | list[float]] | None]
     augmented_performances: NotRequired[int]
+    datasets: NotRequired[list[str]]
     pretraining_frames: NotRequired[int]
     start_from: NotRequired[Origin | None]
 
@@ -237,6 +244,7 @@ def describe_published(
         "trained on": f"{card['training_pieces']} pieces,"
         f" {card['training_performances']} performances"
         f"{f', {augmented:,} of them augmented' if augmented else ''}",
+        **({"data sets": _licences(card["datasets"])} if card.get("datasets") else {}),
         **({"augmented by": _augmentation(card.get("augment"))} if augmented else {}),
         **{store: f"sha256 `{digest}`" for store, digest in card["data"].items()},
         "made with": f"sfpipe {card['versions']['sfpipe']},"
@@ -264,7 +272,7 @@ def describe_published(
         *(_human(card["algo"], human) if human else ()),
         "## Limits",
         "",
-        *(AUGMENTED_LIMITS if augmented else LIMITS),
+        *_limits(card),
         "",
     ]
     return "\n".join(lines)
@@ -298,6 +306,19 @@ def _describe_half(before: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
         f"float16; those trained, in float32, reach R_tue {before['r_tue']:.3f},"
         f" R_on {before['r_on']:.3f}, abs dx {before['abs_dx_cm']:.3f} cm{elsewhere}"
     )
+
+
+def _licences(names: Sequence[str]) -> str:
+    """Data sets, those of the catalogue with their licences."""
+    known = {name: CATALOGUE[name].licence for name in names if name in CATALOGUE}
+    return ", ".join(f"`{n}` ({known[n]})" if n in known else f"`{n}`" for n in names)
+
+
+def _limits(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an agent has not met in its training."""
+    if "asap" in card.get("datasets", ()):
+        return PIANISTS_LIMITS
+    return AUGMENTED_LIMITS if card.get("augmented_performances") else LIMITS
 
 
 def _augmentation(params: Mapping[str, Any] | None) -> str:

@@ -158,6 +158,16 @@ def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
     assert ", noise_share 0, snr_db 10 to 40, room_share 0.5, rt60_s 0.25 to 0.9 |" in augmented
 
 
+def test_the_card_names_data_sets_and_their_licences(trained, tmp_path):
+    agent, results = trained
+    card = json.loads((agent / "agent.json").read_text())
+    card |= {"augmented_performances": 6, "augment": None, "datasets": ["asap", "mine"]}
+    (agent / "agent.json").write_text(json.dumps(card))
+    told = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "| data sets | `asap` (CC BY-NC-SA 4.0), `mine` |" in told
+    assert "for non-commercial use" in told and "one engraver" not in told
+
+
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):
     folder = publish("nottingham-ppo", *trained, out=tmp_path / "pretrained")
     assert (

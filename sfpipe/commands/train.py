@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,11 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the agent.")] = Path("models/agent"),
 ) -> None:
     """Train an agent, or resume a training: models/agent/."""
+    from sfpipe.store.records import StorePair
     from sfpipe.training.stage import train as stage
 
     p, _, paths = data.load()
+    others = [replace(paths, dataset=name) for name in p.train.common.also]
     stage(
         p.train,
         packed or paths.scores,
@@ -41,6 +44,7 @@ def train(
         curves=Path("metrics/train"),
         events=Path("runs"),
         checkpoints=Path("models/checkpoints"),
+        also=[StorePair(other.scores, other.spectrograms) for other in others],
     )
 
 

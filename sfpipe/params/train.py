@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, Field, model_validator
 
 from sfpipe.params.presets import PRESETS
-from sfpipe.params.section import Section
+from sfpipe.params.section import DatasetName, Section
 
 Step = Annotated[int, Field(ge=1, le=64)]
 _MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
@@ -42,6 +42,8 @@ class CommonParams(MachineParams, StoppingRule):
     """What all algorithms share."""
 
     start_from: str | None = None  # an agent's name or folder: begin with its weights
+    # Further data sets to learn from, whose stores are there; e.g. another engraving of it.
+    also: list[DatasetName] = Field(default=[])
     warm_start: Literal["dagger"] | None = None  # imitation before `algo`
     dropout: float = Field(default=0.2, ge=0, lt=1)
     # Frames over which the weights that are validated and kept are averaged; 0: the present ones.
@@ -156,9 +158,11 @@ class BeliefParams(Section):
     noise: float = Field(default=0.02, ge=0)  # greatest deviation added to magnitudes
     reverb_share: float = Field(default=0.0, ge=0, le=1)  # of those
     augmented_weight: float = Field(default=1.0, gt=0)  # of augmented performances, of others 1
+    paper_share: float = Field(default=0.0, ge=0, le=1)  # of the crops, as a bad photo shows them
     average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
     keep: Literal["best", "last"] = "last"
     evaluate_every: int = Field(default=250, ge=1)  # updates
+    validation_performances: int | None = Field(default=None, ge=1)  # drawn; null: all
 
 
 class BeliefFilterParams(Section):

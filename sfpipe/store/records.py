@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store.packing import crop_rows
-from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, read_scores
+from sfpipe.store.reader import (
+    PerformanceRecord,
+    ScoreRecord,
+    list_performances,
+    read_performances,
+    read_scores,
+)
 from sfpipe.store.window import Window
+
+
+@dataclass(frozen=True)
+class StorePair:
+    """Both stores of a data set that is trained on."""
+
+    scores: Path
+    spectrograms: Path
+
+    @property
+    def name(self) -> str:
+        """That of the data set, as the files have it."""
+        return self.scores.stem
+
+
+def load_all_records(
+    first: StorePair, also: Sequence[StorePair], window: Window, *, split: str
+) -> tuple[dict[str, ScoreRecord], list[PerformanceRecord]]:
+    """A split of several data sets as one.
+
+    Pieces of the first keep their names, those of others are called ``<data set>:<piece>``. So
+    one piece may be there in several engravings. Others may lack the split.
+
+    Raises
+    ------
+    SfpipeError
+        As `load_records`.
+    """
+    scores, performances = load_records(first.scores, first.spectrograms, window, split=split)
+    for pair in also:
+        if not list_performances(pair.spectrograms, split):
+            continue
+        theirs, played = load_records(pair.scores, pair.spectrograms, window, split=split)
+        for name, score in theirs.items():
+            scores[f"{pair.name}:{name}"] = replace(score, piece=f"{pair.name}:{name}")
+        performances += [replace(p, piece=f"{pair.name}:{p.piece}") for p in played]
+    return scores, performances
 
 
 def load_records(

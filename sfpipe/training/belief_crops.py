@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, audio_context
 from sfpipe.params import BeliefParams
@@ -107,7 +109,7 @@ class BeliefCropCutter:
         )
         device = bank.device
         return BeliefCrops(
-            self._shift(strip, generator).to(device),
+            self._paper(self._shift(strip, generator), generator).to(device),
             sound.to(device),
             target.to(device),
             played.to(device),
@@ -127,9 +129,7 @@ class BeliefCropCutter:
         some = torch.pow(10.0, sound[changed]) - 1
         m = len(changed)
         knots = p.equaliser_db * torch.randn(m, 6, generator=generator)
-        curve = torch.nn.functional.interpolate(
-            knots[:, None], BINS, mode="linear", align_corners=True
-        )[:, 0]
+        curve = F.interpolate(knots[:, None], BINS, mode="linear", align_corners=True)[:, 0]
         level = p.gain_db * (2 * dice[1, changed] - 1)[:, None] + curve
         some *= torch.pow(10.0, level / 20)[:, None, :, None]
         echoing = (dice[3, changed] < p.reverb_share).nonzero()[:, 0]
@@ -162,6 +162,39 @@ class BeliefCropCutter:
                 image.copy_(moved)
         ink = 0.7 + 0.3 * torch.rand(len(strip), generator=generator)
         return strip * ink[:, None, None, None]
+
+    def _paper(self, strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Some of the strips as an uneven photo of grey paper shows them."""
+        if not self.params.paper_share:
+            return strip
+        dice = torch.rand(len(strip), generator=generator)
+        chosen = (dice < self.params.paper_share).nonzero()[:, 0]
+        if len(chosen):
+            strip[chosen] = photographed(strip[chosen], generator)
+        return strip
+
+
+def photographed(strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Ink [shape=(n, 1, height, width), in 0 to 1] skewed, out of focus, on grey and noisy paper.
+
+    It is turned by up to a degree about its middle. The paper is up to 0.35 dark, and not
+    equally dark on both sides; up to a third of the ink fades; noise has a deviation of up to 0.08.
+    """
+    n, _, height, width = strip.shape
+    dice = torch.rand(6, n, 1, 1, 1, generator=generator)
+    turn = torch.zeros(n, 2, 3)
+    turn[:, 0, 0] = turn[:, 1, 1] = 1
+    slope = math.tan(math.radians(1)) * (2 * dice[0, :, 0, 0, 0] - 1)
+    turn[:, 1, 0] = slope * width / height  # both axes of a grid run from -1 to 1
+    grid = F.affine_grid(turn, list(strip.shape), align_corners=False)
+    image = F.grid_sample(strip, grid, align_corners=False)
+    soft = F.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)
+    image = image + dice[1] * (soft - image)
+    across = torch.linspace(0, 1, width)
+    paper = 0.35 * (dice[2] * across + dice[3] * (1 - across))
+    image = paper + (1 - paper) * (1 - dice[4] / 3) * image
+    noise = torch.randn(image.shape, generator=generator)
+    return (image + 0.08 * dice[5] * noise).clamp_(0, 1)
 
 
 def _reverberate(sound: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,15 @@ from sfpipe import __version__
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.files import sha256
 from sfpipe.params import MachineParams, StoppingRule
-from sfpipe.store.bank import Bank, load_bank
-from sfpipe.store.reader import augmentation, strip_height
+from sfpipe.store.bank import Bank
+from sfpipe.store.reader import (
+    PerformanceRecord,
+    ScoreRecord,
+    augmentation,
+    dataset_of,
+    strip_height,
+)
+from sfpipe.store.records import StorePair, load_all_records
 from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import Window, window_by_name, window_for
 from sfpipe.training.checkpoint import hash_identity, remove_checkpoint
@@ -30,8 +37,14 @@ class Session:
 
     Attributes
     ----------
+    scores:
+        By piece.
+    validation:
+        The performances of `valid_bank`.
     augment:
-        How augmented performances were made, if the store says so.
+        How augmented performances of the first data set were made, if the store says so.
+    datasets:
+        What the pieces are from.
     """
 
     device: torch.device
@@ -39,7 +52,10 @@ class Session:
     window: Window
     train_bank: Bank
     valid_bank: Bank
+    scores: dict[str, ScoreRecord]
+    validation: list[PerformanceRecord]
     augment: dict[str, Any] | None = None
+    datasets: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """What the card of anything trained says of data, machine, versions and revision."""
@@ -50,6 +66,7 @@ class Session:
                 is_augmented(i.performance) for i in self.train_bank.infos
             ),
             "augment": self.augment,
+            "datasets": self.datasets,
             "device": str(self.device),
             "bfloat16": self.bfloat16,
             "versions": {"sfpipe": __version__, "torch": torch.__version__},
@@ -57,8 +74,15 @@ class Session:
         }
 
 
-def open_session(params: MachineParams, scores: Path, spectrograms: Path) -> Session:
+def open_session(
+    params: MachineParams, scores: Path, spectrograms: Path, also: Sequence[StorePair] = ()
+) -> Session:
     """Choose device, arithmetic and window; read the splits to train and to validate on.
+
+    Parameters
+    ----------
+    also:
+        Further data sets to learn from (`load_all_records`).
 
     Raises
     ------
@@ -72,11 +96,23 @@ def open_session(params: MachineParams, scores: Path, spectrograms: Path) -> Ses
     bfloat16 = choose_bfloat16(params.precision, device)
     auto = params.window == "auto"
     window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
-    train, valid = (
-        load_bank(scores, spectrograms, window, split=split, device=device)
-        for split in ("train", "valid")
+    first = StorePair(scores, spectrograms)
+    strips, played = load_all_records(first, also, window, split="train")
+    train = Bank(strips, played, window, device)
+    del played
+    others, validation = load_all_records(first, also, window, split="valid")
+    strips |= others
+    return Session(
+        device,
+        bfloat16,
+        window,
+        train,
+        Bank(strips, validation, window, device),
+        strips,
+        validation,
+        augmentation(spectrograms),
+        sorted({dataset_of(pair.scores) for pair in (first, *also)}),
     )
-    return Session(device, bfloat16, window, train, valid, augmentation(spectrograms))
 
 
 @contextmanager
@@ -128,9 +164,13 @@ def run_training(
     return state
 
 
-def data_hashes(scores: Path, spectrograms: Path) -> dict[str, str]:
-    """SHA-256 of both stores."""
-    return {"scores": sha256(scores), "spectrograms": sha256(spectrograms)}
+def data_hashes(scores: Path, spectrograms: Path, also: Sequence[StorePair] = ()) -> dict[str, str]:
+    """SHA-256 of all stores; those of further data sets bear their names."""
+    hashes = {"scores": sha256(scores), "spectrograms": sha256(spectrograms)}
+    for pair in also:
+        hashes[f"{pair.name} scores"] = sha256(pair.scores)
+        hashes[f"{pair.name} spectrograms"] = sha256(pair.spectrograms)
+    return hashes
 
 
 def revision() -> str | None:

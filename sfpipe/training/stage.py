@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,8 @@ from sfpipe.belief.network import PlaceNetwork
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import BeliefFilterParams, TrainParams
-from sfpipe.store.reader import strip_height
-from sfpipe.store.records import load_records
+from sfpipe.store.reader import PerformanceRecord, strip_height
+from sfpipe.store.records import StorePair
 from sfpipe.store.window import Window
 from sfpipe.training.a2c import A2C
 from sfpipe.training.belief import BeliefLearner
@@ -48,6 +49,7 @@ def train(
     curves: Path | None = None,
     events: Path | None = None,
     checkpoints: Path | None = None,
+    also: Sequence[StorePair] = (),
 ) -> TrainerState:
     """Train an agent on the stores' training split; go on where an interrupted run stopped.
 
@@ -62,6 +64,8 @@ def train(
     checkpoints:
         Folder for checkpoints, one per (parameters, data); None never saves. The checkpoint is
         removed when the training has ended.
+    also:
+        The stores of `train.common.also`.
 
     Raises
     ------
@@ -69,14 +73,14 @@ def train(
         If a store cannot be read, a device is missing, the agent to start from does not fit, or
         the run is interrupted.
     """
-    session = open_session(params.common, scores, spectrograms)
+    session = open_session(params.common, scores, spectrograms, also)
     names, start = params.phases(algo), params.common.start_from
     identity: dict[str, Any] = {
         "algo": algo,
         "seed": seed,
         "window": session.window.name,
         "params": used_params(algo, params),
-        "data": data_hashes(scores, spectrograms),
+        "data": data_hashes(scores, spectrograms, also),
     }
     network = _new_network(algo, params, session.window, seed)
     if start:
@@ -85,8 +89,8 @@ def train(
     phases: Phases
     if isinstance(network, PlaceNetwork):
         network.to(session.device)
-        strips, valid = load_records(scores, spectrograms, session.window, split="valid")
-        given = network, session.train_bank, strips, valid, params.belief
+        valid = _some(session.validation, params.belief.validation_performances, seed)
+        given = network, session.train_bank, session.scores, valid, params.belief
         phases = {algo: partial(BeliefLearner, *given, seed=seed)}
         # It decides how the agent plays, not what it learns.
         card = {"filter": BeliefFilterParams().model_dump(), "bfloat16": False}
@@ -124,6 +128,17 @@ def _new_network(
     torch.manual_seed(seed)  # layers draw their first weights from no other generator
     shape = {name: getattr(params.belief, name) for name in SHAPE}
     return PlaceNetwork(window, dropout=params.belief.dropout, **shape)
+
+
+def _some(
+    performances: list[PerformanceRecord], n: int | None, seed: int
+) -> list[PerformanceRecord]:
+    """`n` of them, drawn; all if it is None."""
+    if n is None or n >= len(performances):
+        return performances
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(performances), generator=generator)[:n]
+    return [performances[i] for i in sorted(drawn.tolist())]
 
 
 def playing_phases(

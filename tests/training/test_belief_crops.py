@@ -8,7 +8,12 @@ from sfpipe.belief.network import COLUMNS
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
-from sfpipe.training.belief_crops import BeliefCropCutter, _reverberate, tempo_labels
+from sfpipe.training.belief_crops import (
+    BeliefCropCutter,
+    _reverberate,
+    photographed,
+    tempo_labels,
+)
 from tests.toy import UNEQUAL, performance_record, score_record, two_pieces
 
 PLAIN = {"gain_db": 0.0, "equaliser_db": 0.0, "noise": 0.0}
@@ -127,6 +132,36 @@ def test_a_room_leaves_a_tail_behind_each_sound_and_nothing_before_it():
     assert (heard[:, 0, 0, 21] <= 1).all()
     per_second = 20 * torch.log10(tail[:, 0] / tail[:, 10]) * 2
     assert ((per_second > 58) & (per_second < 205)).all()  # 60 dB in 0.3 to 1 s
+
+
+def test_a_photo_of_paper_is_grey_noisy_and_turned_by_at_most_a_degree():
+    """A line of ink in the middle row, and paper elsewhere."""
+    strips = torch.zeros(64, 1, 41, 401)
+    strips[:, :, 19:22] = 1.0
+    photo = photographed(strips.clone(), torch.Generator().manual_seed(0))
+    assert photo.shape == strips.shape
+    assert float(photo.min()) >= 0 and float(photo.max()) <= 1
+    paper = photo[:, 0, 34:, 190:211].mean((1, 2))  # never reached by the line there
+    assert 0 <= float(paper.min()) < 0.1 and 0.2 < float(paper.max()) < 0.4
+    rows = torch.arange(41.0)[:, None]
+    ink = (photo[:, 0] - photo[:, 0].median(1, keepdim=True).values).clamp(min=0.3) - 0.3
+    middle, end = (
+        (part * rows).sum((1, 2)) / part.sum((1, 2)) for part in (ink[..., 195:206], ink[..., -11:])
+    )
+    assert torch.allclose(middle, torch.full((64,), 20.0), atol=0.3)
+    # 195 columns from the middle a degree is 3.4 rows.
+    assert 2 < float((end - middle).abs().max()) < 3.6
+    assert float((end - middle).min()) < -1 and float((end - middle).max()) > 1
+
+
+def test_only_as_many_pictures_are_photos_as_is_asked():
+    def params(share: float) -> BeliefParams:
+        return BeliefParams(crops=64, frames=30, places=64, paper_share=share, **PLAIN)
+
+    plain, some = (sample(sampler(WINDOWS["nottingham"], params(s))) for s in (0.0, 0.3))
+    same = sum(torch.equal(a, b) for a, b in zip(plain.strip, some.strip, strict=True))
+    assert 32 < same < 58
+    assert torch.equal(plain.target, some.target)
 
 
 def test_varied_performances_are_drawn_as_often_as_is_asked():

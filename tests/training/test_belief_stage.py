@@ -1,14 +1,17 @@
 """An agent with a memory from the parameters to the tables, by the commands one would use."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from sfpipe.agents.agent import CARD, load_agent
 from sfpipe.belief.agent import load_belief
+from sfpipe.cli import app
 from sfpipe.errors import SfpipeError
 from sfpipe.params import BeliefFilterParams, EvaluateParams, TrainParams, override
 from sfpipe.training.stage import train
@@ -34,10 +37,6 @@ def trained(tmp_path_factory):
     write_stores(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        from typer.testing import CliRunner
-
-        from sfpipe.cli import app
-
         result = CliRunner().invoke(app, ["train"])
         assert result.exit_code == 0, result.output
     return root
@@ -134,6 +133,26 @@ def test_a_training_begins_with_another_agent_s_weights(project, tmp_path):
     narrow = override(params, belief=override(params.belief, score_steps=[1, 4]))
     with pytest.raises(SfpipeError, match=r"has score_steps \[1, 2, 4, 8\], not \[1, 4\]"):
         train(narrow, *stores, tmp_path / "c", algo="belief", seed=9)
+
+
+def test_a_training_takes_further_data_sets(trained, tmp_path, monkeypatch):
+    """Another engraving of the same pieces, and the same sound: as many performances again."""
+    for kind in ("scores", "spectrograms"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for name in ("toy", "toy-again"):
+            shutil.copy(trained / f"data/{kind}/toy.h5", tmp_path / f"data/{kind}/{name}.h5")
+    more = PARAMS.replace("device: cpu}", "device: cpu, also: [toy-again]}", 1)
+    (tmp_path / "params.yaml").write_text(more)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["train"]).exit_code == 0
+    card = json.loads((tmp_path / "models/agent" / CARD).read_text())
+    assert (card["training_pieces"], card["training_performances"]) == (2, 2)
+    assert card["datasets"] == ["toy"]
+    assert card["params"]["common"]["also"] == ["toy-again"]
+    assert set(card["data"]) == {
+        *("scores", "spectrograms"),
+        *("toy-again scores", "toy-again spectrograms"),
+    }
 
 
 def test_published_agents_say_which_layers_they_have():
