@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from sfpipe.alignment.performances import (
 )
 from sfpipe.audio.augment import augment_audio, augment_midi
 from sfpipe.audio.files import write_flac
+from sfpipe.audio.instruments import SUSTAINED, is_melody, play_melody
 from sfpipe.audio.midi import Midi, read_midi
 from sfpipe.audio.onset_files import score_onsets, write_onsets
+from sfpipe.audio.pitch import PitchOffset
 from sfpipe.audio.soundfonts import SoundFont
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
@@ -38,13 +40,16 @@ LEAD_S = 0.25  # a part begins at most so long before its first onset
 class Performance:
     """One way of playing a piece; `copy` counts the augmented ones from 1, 0 is plain.
 
-    `human`: a pianist's performance in place of the sequenced score.
+    `human`: a pianist's performance in place of the sequenced score. `program`: General MIDI's, in
+    place of that of the parameters. `cents`: how much higher it is tuned.
     """
 
     soundfont: SoundFont
     tempo_factor: float
     copy: int = 0
     human: HumanPerformance | None = None
+    program: int | None = None
+    cents: float = 0.0
 
     @property
     def name(self) -> str:
@@ -74,6 +79,13 @@ class SynthesisJob:
     seed: int
     printed: Path | None = None  # the score whose notes match files name
 
+    def program_of(self, performance: Performance) -> int:
+        """The General MIDI program that plays a performance."""
+        return self.program if performance.program is None else performance.program
+
+
+Instruments = Mapping[int, Sequence[SoundFont]]  # program -> sound fonts that have it
+
 
 def choose_performances(
     params: VariantParams,
@@ -82,6 +94,8 @@ def choose_performances(
     seed: int,
     *,
     copies: int = 0,
+    instruments: Instruments | None = None,
+    cents: float = 0.0,
 ) -> tuple[Performance, ...]:
     """Choose the performances of a piece.
 
@@ -91,6 +105,10 @@ def choose_performances(
         The sound fonts of `params.soundfonts`, in that order.
     copies:
         Augmented performances beside them.
+    instruments:
+        What those are drawn from; none: the first program on all `soundfonts`.
+    cents:
+        They are tuned off by up to this.
 
     Returns
     -------
@@ -106,7 +124,9 @@ def choose_performances(
     augmented = []
     for copy in range(1, copies + 1):
         drawn_font = int(_generator(seed, piece, copy).integers(len(soundfonts)))
-        augmented.append(Performance(soundfonts[drawn_font], 1.0, copy))
+        performance = Performance(soundfonts[drawn_font], 1.0, copy)
+        rng = _generator(seed, piece, copy, 2)
+        augmented.append(_on_some_instrument(performance, instruments, cents, rng))
     if params.per_piece is None or params.per_piece >= len(every):
         return (*every, *augmented)
     rng = _generator(seed, piece)
@@ -121,20 +141,42 @@ def choose_human(
     seed: int,
     *,
     copies: int = 0,
+    instruments: Instruments | None = None,
+    cents: float = 0.0,
 ) -> tuple[Performance, ...]:
     """A sound font for each performance by a pianist and for its augmented copies, drawn.
 
     Parameters
     ----------
-    soundfonts, seed, copies:
+    soundfonts, seed, copies, instruments, cents:
         As `choose_performances`.
     """
     chosen = []
     for human in humans:
         for copy in range(copies + 1):
-            drawn = _generator(seed, f"{piece}/{human.name}", copy).integers(len(soundfonts))
-            chosen.append(Performance(soundfonts[int(drawn)], 1.0, copy, human))
+            name = f"{piece}/{human.name}"
+            drawn = _generator(seed, name, copy).integers(len(soundfonts))
+            performance = Performance(soundfonts[int(drawn)], 1.0, copy, human)
+            if copy:
+                rng = _generator(seed, name, copy, 2)
+                performance = _on_some_instrument(performance, instruments, cents, rng)
+            chosen.append(performance)
     return tuple(chosen)
+
+
+def _on_some_instrument(
+    performance: Performance,
+    instruments: Instruments | None,
+    cents: float,
+    rng: np.random.Generator,
+) -> Performance:
+    """The performance on a program and a sound font that has it, tuned off: both drawn."""
+    performance = replace(performance, cents=float(rng.uniform(-cents, cents)) if cents else 0.0)
+    if not instruments:
+        return performance
+    program = sorted(instruments)[int(rng.integers(len(instruments)))]
+    fonts = instruments[program]
+    return replace(performance, program=program, soundfont=fonts[int(rng.integers(len(fonts)))])
 
 
 def _generator(seed: int, piece: str, *numbers: int) -> np.random.Generator:
@@ -200,7 +242,13 @@ def _make_human(
     midi = read_midi(performance.human.midi)
     played = [(note.pitch, note.start_s) for note in midi.notes]
     aligned = align_performance(performance.human, placed, played)
-    samples = synthesize_midi(midi, performance.soundfont.path, gain=job.gain, program=job.program)
+    samples = synthesize_midi(
+        midi,
+        performance.soundfont.path,
+        gain=job.gain,
+        program=job.program_of(performance),
+        offset=PitchOffset(0, performance.cents),
+    )
     if performance.copy:
         rng = _generator(job.seed, f"{job.piece}/{performance.human.name}", performance.copy, 1)
         samples = augment_audio(samples, job.augment, rng)
@@ -274,13 +322,17 @@ def _play(
     """Samples and onsets of one performance."""
     rng = _generator(job.seed, job.piece, performance.copy, 1)
     if performance.copy:
+        melody = performance.program in SUSTAINED and is_melody(midi)
         midi, onset_s = augment_midi(midi, onset_s, job.augment, rng)
+        if melody:
+            midi = play_melody(midi, job.augment, rng.spawn(1)[0])
     samples = synthesize_midi(
         midi,
         performance.soundfont.path,
         gain=job.gain,
-        program=job.program,
+        program=job.program_of(performance),
         tempo_factor=performance.tempo_factor,
+        offset=PitchOffset(0, performance.cents),
     )
     if performance.copy:
         samples = augment_audio(samples, job.augment, rng)
@@ -299,10 +351,12 @@ def _recipe(job: SynthesisJob, performance: Performance, source: dict[str, str])
         "tempo_factor": performance.tempo_factor,
         "soundfont": {key: font[key] for key in ("name", "sha256", "licence")},
         "gain": job.gain,
-        "program": job.program,
+        "program": job.program_of(performance),
         "fluidsynth": job.fluidsynth,
         "source": source,
     }
+    if performance.cents:
+        recipe["cents"] = performance.cents
     if performance.human:  # its tempo is known when it is aligned
         del recipe["tempo_factor"]
         files = (performance.human.match, performance.human.midi)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import BaseModel, Field
 
@@ -15,6 +15,7 @@ from sfpipe.audio import binding
 from sfpipe.audio.files import load_audio
 from sfpipe.audio.onset_files import read_onsets
 from sfpipe.audio.performances import (
+    Instruments,
     Performance,
     SynthesisJob,
     choose_human,
@@ -24,6 +25,7 @@ from sfpipe.audio.performances import (
 )
 from sfpipe.audio.soundfonts import SoundFont, resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
+from sfpipe.audio.synthesis import programs_of
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, remove_made, remove_others, write_json
@@ -72,12 +74,17 @@ def synthesize(
     Raises
     ------
     SfpipeError
-        If FluidSynth or a sound font is missing, or not one piece could be synthesised.
+        If FluidSynth or a sound font is missing, no sound font has one of the programs, or not one
+        piece could be synthesised.
     """
     split_of = accepted_pieces(clean, only)
     fonts = {
         "train": _resolve_all(params.train.soundfonts),
         "test": _resolve_all(params.test.soundfonts),
+    }
+    drawn: _Drawn = {
+        "instruments": _instruments(params.augment.programs, fonts["train"]),
+        "cents": params.augment.cents,
     }
     fluidsynth = binding.version()
     played = {} if raw is None or params.human == "none" else _played_pieces(raw)
@@ -88,11 +95,11 @@ def synthesize(
         chosen: tuple[Performance, ...] = ()
         if params.human != "instead" or piece not in played:
             variants = getattr(params, kind)
-            chosen = choose_performances(variants, fonts[kind], piece, seed, copies=copies)
+            chosen = choose_performances(variants, fonts[kind], piece, seed, copies=copies, **drawn)
         printed = None
         if raw is not None and piece in played:
             humans = human_performances(played[piece], raw)
-            chosen += choose_human(humans, fonts[kind], piece, seed, copies=copies)
+            chosen += choose_human(humans, fonts[kind], piece, seed, copies=copies, **drawn)
             printed = raw / played[piece].source
         work.append(
             SynthesisJob(
@@ -300,6 +307,28 @@ def _batches(work: list[_Recordings]) -> Iterator[tuple[str, list[_Recordings]]]
         batch = work[start : start + BATCH]
         part = f" {start + 1}-{start + len(batch)} of {len(work)}" if len(work) > BATCH else ""
         yield f"spectrograms{part}", batch
+
+
+class _Drawn(TypedDict):
+    """What augmented performances are drawn from."""
+
+    instruments: Instruments
+    cents: float
+
+
+def _instruments(programs: Sequence[int], fonts: Sequence[SoundFont]) -> Instruments:
+    """The sound fonts of each program; none has none."""
+    if not programs:
+        return {}
+    has = [(font, programs_of(font.path)) for font in fonts]
+    found = {p: [font for font, there in has if p in there] for p in programs}
+    for program, those in found.items():
+        if not those:
+            raise SfpipeError(
+                f"no sound font of synthesize.train has program {program}",
+                remedy="take it out of synthesize.augment.programs, or name one that has it",
+            )
+    return found
 
 
 def _resolve_all(names: list[str]) -> list[SoundFont]:

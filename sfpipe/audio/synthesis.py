@@ -77,6 +77,22 @@ def synthesize_midi(
     return to_int16(resample(mono, RENDER_RATE, SAMPLE_RATE))
 
 
+def programs_of(soundfont: Path) -> frozenset[int]:
+    """The General MIDI programs, 0-127, that a sound font has.
+
+    Raises
+    ------
+    SfpipeError
+        If FluidSynth is missing or cannot load the sound font.
+    """
+    synth = _synthesizer(0.2)
+    try:
+        font = _load_font(synth, soundfont)
+        return frozenset(p for p in range(128) if synth.sfpreset_name(font, 0, p) is not None)
+    finally:
+        synth.delete()
+
+
 def events(midi: Midi, tempo_factor: float = 1.0) -> list[tuple[int, int, Any]]:
     """When to tell FluidSynth what, sorted.
 
@@ -158,14 +174,19 @@ def _synthesizer(gain: float) -> Any:
     )
 
 
-def _load_program(synth: Any, soundfont: Path, program: int) -> None:
-    font = synth.sfload(str(soundfont))
+def _load_font(synth: Any, soundfont: Path) -> int:
+    font: int = synth.sfload(str(soundfont))
     if font < 0:
         raise SfpipeError(
             "FluidSynth cannot load this sound font",
             file=soundfont,
             remedy="the file is damaged or no sound font: install it again, see `sfpipe doctor`",
         )
+    return font
+
+
+def _load_program(synth: Any, soundfont: Path, program: int) -> None:
+    font = _load_font(synth, soundfont)
     for channel in range(CHANNELS):
         if synth.program_select(channel, font, 0, program) != 0:
             raise SfpipeError(

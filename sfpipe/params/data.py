@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from sfpipe.params.section import DatasetName, Section, TempoFactor
 
@@ -85,6 +85,19 @@ class AugmentParams(Section):
     snr_db: tuple[float, float] = (10.0, 40.0)
     room_share: float = Field(default=0.5, ge=0, le=1)
     rt60_s: tuple[float, float] = (0.25, 0.9)
+    cents: float = Field(default=0.0, ge=0, le=100)  # a copy is tuned off by up to this
+    programs: list[Annotated[int, Field(ge=0, le=127)]] = Field(default=[])  # none: `program`
+    # Of the copies on wind, bowed and sung `programs` (`sfpipe.audio.instruments`).
+    vibrato_share: float = Field(default=0.5, ge=0, le=1)
+    slur_share: float = Field(default=0.5, ge=0, le=1)
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What copies were made with before there were these, so that those are not made again.
+        unused = set() if self.programs else {"programs", "vibrato_share", "slur_share"}
+        if not self.cents:
+            unused.add("cents")
+        return {name: value for name, value in handler(self).items() if name not in unused}
 
     @model_validator(mode="after")
     def _ranges_in_order(self) -> AugmentParams:
