@@ -202,8 +202,8 @@ def select(state: GameState, which: torch.Tensor) -> GameState:
     return GameState(*(field[which] for field in state))
 
 
-def select_index(index: ObservationIndex, which: torch.Tensor) -> ObservationIndex:
-    """The indices of some states (bool mask or int64 indices)."""
+def select_index(index: ObservationIndex, which: torch.Tensor | slice) -> ObservationIndex:
+    """The indices of some states (bool mask, int64 indices or a slice)."""
     return ObservationIndex(*(field[which] for field in index))
 
 

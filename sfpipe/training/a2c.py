@@ -20,7 +20,7 @@ class A2C(PlayingLearner):
         """Play one rollout and descend once on policy, value and entropy together."""
         p = self.params
         # The weights are still those that played: what was computed while playing is descended on.
-        rollout = collect(self.game, self.actor, p.num_steps, graph=True)
+        rollout = collect(self.game, self.actor, p.num_steps, graph=True, processes=self.processes)
         returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, p.gamma)
         errors = returns - rollout.value
         advantages = errors.detach()

@@ -17,6 +17,7 @@ from sfpipe.params import BeliefFilterParams, BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.training.belief_crops import BeliefCropCutter, BeliefCrops
+from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.learner import Figures, Learner, closer
 
 
@@ -31,6 +32,13 @@ class BeliefLearner(Learner[PlaceNetwork]):
         What to train on.
     validation:
         Performances to choose weights by.
+    processes:
+        Among which the crops are split.
+
+    Raises
+    ------
+    SfpipeError
+        If there are fewer crops than processes.
     """
 
     average_by_updates = True
@@ -44,7 +52,9 @@ class BeliefLearner(Learner[PlaceNetwork]):
         params: BeliefParams,
         *,
         seed: int,
+        processes: Processes = ALONE,
     ):
+        processes.require_work(params.crops, "train.belief.crops")
         self.params, self.scores, self.validation = params, scores, validation
         super().__init__(
             network,
@@ -54,6 +64,7 @@ class BeliefLearner(Learner[PlaceNetwork]):
             max_grad_norm=params.max_grad_norm,
             warmup_steps=params.warmup_steps,
             average_span=params.average_updates,
+            processes=processes,
         )
         self.max_updates, self.evaluate_every = params.max_updates, params.evaluate_every
         self.keep = params.keep
@@ -73,8 +84,9 @@ class BeliefLearner(Learner[PlaceNetwork]):
     def learn(self) -> dict[str, Any]:
         """One step on `crops` crops; `frames` counts those that have a label."""
         self.network.train()
+        crops = self.sampler.sample(self.generator, self.processes.own(self.params.crops))
         place_loss, distance, duration_loss, n = losses(
-            self.network, self.sampler.sample(self.generator), self.params
+            self.network, crops, self.params, self.processes
         )
         norm = self.descend(place_loss + self.params.duration_coef * duration_loss)
         return {
@@ -96,7 +108,10 @@ class BeliefLearner(Learner[PlaceNetwork]):
 
 
 def losses(
-    network: PlaceNetwork, crops: BeliefCrops, params: BeliefParams
+    network: PlaceNetwork,
+    crops: BeliefCrops,
+    params: BeliefParams,
+    processes: Processes = ALONE,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     """What is descended on.
 
@@ -106,7 +121,8 @@ def losses(
         Cross-entropy of the frames' places relative to the labels' own entropy; the median
         distance of the likeliest place, px; the mean absolute error of the log of quarter notes
         per px; how many frames count. Those count that are between the first and the last onset
-        and whose target is well inside of the crop.
+        and whose target is well inside of the crop. Of crops of several processes: the same
+        of all of them, but the mean of their median distances.
     """
     window, place_px = network.window, network.place_px
     places = network.encode_score(crops.strip)
@@ -118,15 +134,18 @@ def losses(
     inside = (crops.target > margin) & (crops.target < centre[-1] - margin)
     counts = crops.played & inside
     off, logits = off[counts], logits[counts]
-    n = max(len(off), 1)
+    n = int(processes.total(len(off)))
     near = off.abs() <= params.search_radius * window.width
     logits = logits.masked_fill(~near, -1e4)
     std = params.label_std_px * place_px / 8
     labels = (-0.5 * (off / std) ** 2).masked_fill(~near, -1e4).softmax(1)
-    place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="sum") / n
+    place_loss = F.kl_div(logits.log_softmax(1), labels, reduction="sum") / max(n, 1)
     rate, label = places.log_quarters_per_px, crops.log_quarters_per_px
     known = label.isfinite()
-    duration_loss = (rate[known] - label[known]).abs().sum() / known.sum().clamp(min=1)
+    duration_loss = (rate[known] - label[known]).abs().sum() / max(
+        processes.total(int(known.sum())), 1
+    )
     likeliest = off.gather(1, logits.argmax(1, keepdim=True)).abs().detach()
     distance = likeliest.median() if len(off) else duration_loss.new_zeros(())
-    return place_loss, distance, duration_loss, len(off)
+    distance = processes.mean(distance, len(off))
+    return processes.whole(place_loss), distance, processes.whole(duration_loss), n

@@ -81,16 +81,18 @@ class BeliefCropCutter:
             augmented_weight=params.augmented_weight,
         )
 
-    def sample(self, generator: torch.Generator) -> BeliefCrops:
+    def sample(self, generator: torch.Generator, own: slice = slice(None)) -> BeliefCrops:
         """One batch.
 
         Parameters
         ----------
         generator:
-            On the CPU.
+            On the CPU; draws the same numbers whatever is `own`.
+        own:
+            Which crops of the batch are cut.
         """
         bank, p = self.bank, self.params
-        at, *where = self.sampler.sample(p.crops, generator)
+        at, *where = (field[own] for field in self.sampler.sample(p.crops, generator))
         begin, frame = (t.cpu() for t in where)
         first, last = bank.first_frame[at].cpu(), bank.last_frame[at].cpu()
         base, targets = bank.frame_base[at].cpu(), self._targets
@@ -98,7 +100,7 @@ class BeliefCropCutter:
         frames = frame[:, None] + torch.arange(p.frames)
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         played = (frames >= first[:, None]) & (frames <= last[:, None])
-        sound = self._sound(base + frame, base, generator)
+        sound = self._sound(base + frame, base, generator, own)
         strip = gather.windows(self._strip, column.numpy(), p.places * COLUMNS, 1 / 255)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
         labels = np.stack(
@@ -109,7 +111,7 @@ class BeliefCropCutter:
         )
         device = bank.device
         return BeliefCrops(
-            self._paper(self._shift(strip, generator), generator).to(device),
+            self._paper(self._shift(strip, generator, own), generator, own).to(device),
             sound.to(device),
             target.to(device),
             played.to(device),
@@ -117,27 +119,38 @@ class BeliefCropCutter:
         )
 
     def _sound(
-        self, frame: torch.Tensor, base: torch.Tensor, generator: torch.Generator
+        self, frame: torch.Tensor, base: torch.Tensor, generator: torch.Generator, own: slice
     ) -> torch.Tensor:
         """Excerpts as another room and microphone would give them, half of them unchanged."""
-        p, n = self.params, len(frame)
+        p = self.params
         sound = self._excerpts(frame, base)
-        dice = torch.rand(4, n, generator=generator)
+        dice = torch.rand(4, p.crops, generator=generator)
         changed = (dice[0] < 0.5).nonzero()[:, 0]
+        m = len(changed)
+        if not m:
+            return sound
+        # Drawn for the crops of the whole batch, of which only `own` are here.
+        knots = p.equaliser_db * torch.randn(m, 6, generator=generator)
+        echo = dice[3, changed] < p.reverb_share
+        tails = torch.zeros(2, m, 1, 1)
+        if bool(echo.any()):
+            tails[:, echo] = torch.rand(2, int(echo.sum()), 1, 1, generator=generator)
+        noise = torch.randn(m, *sound.shape[1:], generator=generator)
+        begin, end, _ = own.indices(p.crops)
+        mine = (changed >= begin) & (changed < end)
+        changed, knots, echo, tails = changed[mine], knots[mine], echo[mine], tails[:, mine]
         if not len(changed):
             return sound
-        some = torch.pow(10.0, sound[changed]) - 1
-        m = len(changed)
-        knots = p.equaliser_db * torch.randn(m, 6, generator=generator)
+        here = changed - begin
+        some = torch.pow(10.0, sound[here]) - 1
         curve = F.interpolate(knots[:, None], BINS, mode="linear", align_corners=True)[:, 0]
         level = p.gain_db * (2 * dice[1, changed] - 1)[:, None] + curve
         some *= torch.pow(10.0, level / 20)[:, None, :, None]
-        echoing = (dice[3, changed] < p.reverb_share).nonzero()[:, 0]
-        if len(echoing):
-            some[echoing] = _reverberate(some[echoing], generator)
-        noise = torch.randn(some.shape, generator=generator).abs_() * _pink()
+        if bool(echo.any()):
+            some[echo] = _reverberate(some[echo], *tails[:, echo])
+        noise = noise[mine].abs_() * _pink()
         some += (p.noise * dice[2, changed] ** 3)[:, None, None, None] * noise
-        sound[changed] = torch.log10(some + 1)
+        sound[here] = torch.log10(some + 1)
         return sound
 
     def _excerpts(self, frame: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
@@ -152,36 +165,52 @@ class BeliefCropCutter:
                 image[:, :, : begin - start] = 0
         return sound
 
-    def _shift(self, strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _shift(self, strip: torch.Tensor, generator: torch.Generator, own: slice) -> torch.Tensor:
         """Strips moved up or down by a row or two, and paler or darker."""
-        rows = torch.randint(-2, 3, (len(strip),), generator=generator).tolist()
+        n = self.params.crops
+        rows = torch.randint(-2, 3, (n,), generator=generator)[own].tolist()
         for image, by in zip(strip, rows, strict=True):
             if by:
                 moved = image.roll(by, 1)
                 moved[:, slice(by) if by > 0 else slice(by, None)] = 0
                 image.copy_(moved)
-        ink = 0.7 + 0.3 * torch.rand(len(strip), generator=generator)
+        ink = 0.7 + 0.3 * torch.rand(n, generator=generator)[own]
         return strip * ink[:, None, None, None]
 
-    def _paper(self, strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _paper(self, strip: torch.Tensor, generator: torch.Generator, own: slice) -> torch.Tensor:
         """Some of the strips as an uneven photo of grey paper shows them."""
         if not self.params.paper_share:
             return strip
-        dice = torch.rand(len(strip), generator=generator)
-        chosen = (dice < self.params.paper_share).nonzero()[:, 0]
-        if len(chosen):
-            strip[chosen] = photographed(strip[chosen], generator)
+        chosen = torch.rand(self.params.crops, generator=generator) < self.params.paper_share
+        if bool(chosen.any()):
+            here = torch.zeros_like(chosen)
+            here[own] = True
+            mine = chosen[own]
+            strip[mine] = photographed(strip[mine], generator, here[chosen])
         return strip
 
 
-def photographed(strip: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def photographed(
+    strip: torch.Tensor, generator: torch.Generator, among: torch.Tensor | None = None
+) -> torch.Tensor:
     """Ink [shape=(n, 1, height, width), in 0 to 1] skewed, out of focus, on grey and noisy paper.
 
     It is turned by up to a degree about its middle. The paper is up to 0.35 dark, and not
     equally dark on both sides; up to a third of the ink fades; noise has a deviation of up to 0.08.
+
+    Parameters
+    ----------
+    among:
+        Bool [shape=(m,)], which of m strips, for which numbers are drawn, are these n; by default
+        there are no others.
     """
     n, _, height, width = strip.shape
-    dice = torch.rand(6, n, 1, 1, 1, generator=generator)
+    among = torch.ones(n, dtype=torch.bool) if among is None else among
+    m = len(among)
+    dice = torch.rand(6, m, 1, 1, 1, generator=generator)[:, among]
+    noise = torch.randn(m, 1, height, width, generator=generator)[among]
+    if not n:
+        return strip
     turn = torch.zeros(n, 2, 3)
     turn[:, 0, 0] = turn[:, 1, 1] = 1
     slope = math.tan(math.radians(1)) * (2 * dice[0, :, 0, 0, 0] - 1)
@@ -193,18 +222,21 @@ def photographed(strip: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     across = torch.linspace(0, 1, width)
     paper = 0.35 * (dice[2] * across + dice[3] * (1 - across))
     image = paper + (1 - paper) * (1 - dice[4] / 3) * image
-    noise = torch.randn(image.shape, generator=generator)
     return (image + 0.08 * dice[5] * noise).clamp_(0, 1)
 
 
-def _reverberate(sound: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _reverberate(sound: torch.Tensor, length: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
     """Magnitudes [shape=(n, 1, 78, frames)] with the tail of a room behind each frame.
 
     Powers of a diffuse tail add up, and decay by 60 dB in 0.3 to 1 s.
+
+    Parameters
+    ----------
+    length, level:
+        Of each tail, from the least (0) to the most (1), float32 [shape=(n, 1, 1)].
     """
-    dice = torch.rand(2, len(sound), 1, 1, generator=generator)
-    decay = 10 ** (-6 / (6 + 14 * dice[0]))  # of the power, per frame
-    level = 0.1 + 0.9 * dice[1]
+    decay = 10 ** (-6 / (6 + 14 * length))  # of the power, per frame
+    level = 0.1 + 0.9 * level
     power, tail = sound**2, torch.zeros_like(sound[..., 0])
     out = power.clone()
     for t in range(1, sound.shape[3]):

@@ -70,17 +70,19 @@ class Dagger(PlayingLearner):
         steps = []
         for which in minibatches(len(cost), p.minibatch_size, self.generator, self.bank.device):
             here = select_index(at, which)
-            features = self.actor.features(self.actor.observe(self.bank, here))
+            own = self.own(here)
+            features = self.actor.features(self.actor.observe(self.bank, own))
             with self.actor.arithmetic():
                 embedding = self.network.join(*features)
-                logits, values = self.network.heads(embedding)
+                answers = self.network.heads(embedding)
+            logits, values = self.processes.gather(len(which), *answers)
             # Cross-entropy minus the labels' own entropy: 0 when the policy equals the labels.
             policy_loss = F.kl_div(logits.log_softmax(1), labels[which], reduction="batchmean")
             value_loss = 0 * values.sum()  # random states are not played on: they have no returns
             if returns is not None:
                 value_loss = (returns[which] - values).square().mean()
             expected_cost = (logits.softmax(1) * extra_cost[which]).sum(1).mean()
-            auxiliary_loss, figures = self._auxiliary_losses(features, embedding, here)
+            auxiliary_loss, figures = self._auxiliary_losses(features, embedding, own)
             loss = policy_loss + cost_coef * expected_cost + p.vf_coef * value_loss
             norm = self.descend(loss + auxiliary_loss)
             steps.append(
@@ -105,10 +107,12 @@ class Dagger(PlayingLearner):
         with self.actor.arithmetic():
             if self.transcription is not None:
                 loss = self.transcription.loss(*features, index)
+                loss = self.processes.mean(loss, len(embedding))
                 total = total + self.params.transcription_coef * loss
                 figures["transcription_loss"] = loss.detach()
             if self.localisation is not None:
                 loss = self.localisation.loss(embedding, index)
+                loss = self.processes.mean(loss, len(embedding))
                 total = total + self.params.localisation_coef * loss
                 figures["localisation_loss"] = loss.detach()
         return total, figures
@@ -134,11 +138,13 @@ class Dagger(PlayingLearner):
         self.network.eval()
         p, game, beta = self.params, self.game, self.beta
         self._restart_some()
-        audio = RolloutAudioFeatures(self.actor, game.bank, game.n_games)
+        n, own = game.n_games, self.processes.own(game.n_games)
+        audio = RolloutAudioFeatures(self.actor, game.bank, own.stop - own.start)
         steps: list[tuple] = []
         for step in range(p.num_steps):
             index = game.observation_index()
-            logits, _ = audio.heads(index, p.num_steps + 1 - step)
+            answers = audio.heads(self.own(index), p.num_steps + 1 - step)
+            (logits,) = self.processes.gather(n, answers[0])
             cost = self.expert.costs(game.state)
             action, best = self.actor.sample(logits), cost.argmin(1)
             agree = logits.argmax(1) == best
@@ -147,7 +153,9 @@ class Dagger(PlayingLearner):
                 action = torch.where(dice < beta, best, action)
             out = game.step(action - 1)
             steps.append((*index, cost.to(torch.float32), out.reward, out.terminated, agree))
-        last_value = audio.heads(game.observation_index(), 1)[1]
+        (last_value,) = self.processes.gather(
+            n, audio.heads(self.own(game.observation_index()), 1)[1]
+        )
         *fields, cost, reward, terminated, agree = (
             torch.stack(column) for column in zip(*steps, strict=True)
         )

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sfpipe.agents.weights import RunningAverage, copy_weights
+from sfpipe.training.distributed import ALONE, Processes
 
 Network = TypeVar("Network", bound=nn.Module)
 Figures = dict[str, float]
@@ -34,6 +35,8 @@ class Learner(ABC, Generic[Network]):
     average_span:
         Frames (or updates, with `average_by_updates`) over which the weights that are validated
         are averaged; 0: the present ones.
+    processes:
+        Among which the work is split.
 
     Attributes
     ----------
@@ -70,7 +73,10 @@ class Learner(ABC, Generic[Network]):
         max_grad_norm: float,
         warmup_steps: int = 0,
         average_span: int = 0,
+        processes: Processes = ALONE,
     ):
+        self.processes = processes
+        processes.share(network)
         self.network, self.device = network, device
         self.first_rate, self.last_rate = learning_rate
         self.max_grad_norm, self.warmup_steps = max_grad_norm, warmup_steps
@@ -156,7 +162,13 @@ class Learner(ABC, Generic[Network]):
         return self.apply_gradients()
 
     def apply_gradients(self) -> torch.Tensor:
-        """One optimiser step on the gradients there are; returns their norm before clipping."""
+        """One optimiser step on the gradients there are; returns their norm before clipping.
+
+        Those of several processes are summed: each has descended on its part of the loss.
+        """
+        self.processes.sum_gradients(
+            p for group in self.optimiser.param_groups for p in group["params"]
+        )
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
         warmth = self.warmth()
         rate = self.optimiser.param_groups[0]["lr"]  # of all groups

@@ -10,10 +10,12 @@ from sfpipe.agents.cached_policy import playing
 from sfpipe.agents.networks import ActorCritic
 from sfpipe.agents.policy import Actor
 from sfpipe.game.batched import BatchedGame
+from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.game.play import mean_error, play_games, share_of_onsets
 from sfpipe.params import TrainParams
 from sfpipe.store.bank import Bank
 from sfpipe.training.auxiliary.localisation import LocalisationHead
+from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.learner import Figures, Learner, closer
 
 
@@ -32,6 +34,8 @@ class PlayingLearner(Learner[ActorCritic]):
         Number of the phase, from which another seed is made.
     bfloat16:
         Forward and backward convolutions in bfloat16.
+    processes:
+        Among which the work is split.
     """
 
     algo: str
@@ -46,6 +50,7 @@ class PlayingLearner(Learner[ActorCritic]):
         seed: int,
         phase: int = 0,
         bfloat16: bool = False,
+        processes: Processes = ALONE,
     ):
         self.params = getattr(params, self.algo)
         self.common, self.bank, self.valid_bank = params.common, bank, valid_bank
@@ -61,6 +66,7 @@ class PlayingLearner(Learner[ActorCritic]):
             max_grad_norm=p.max_grad_norm,
             warmup_steps=getattr(p, "warmup_steps", 0),
             average_span=self.common.average_frames,
+            processes=processes,
         )
         self.max_frames = p.max_frames
         self.evaluate_every = getattr(p, "evaluate_every", self.common.evaluate_every)
@@ -78,6 +84,16 @@ class PlayingLearner(Learner[ActorCritic]):
         """Weight of the entropy of a policy gradient's policy now: it decays linearly."""
         first, last = self.params.ent_coef, self.params.final_ent_coef
         return first if last is None else first + (last - first) * self.progress
+
+    def own(self, at: ObservationIndex) -> ObservationIndex:
+        """Those of some states whose observations this process computes on."""
+        return select_index(at, self.processes.own(len(at.frame)))
+
+    def forward(self, at: ObservationIndex) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [shape=(n, 3)] and values [shape=(n,)] of states, from all processes."""
+        answers = self.actor.forward(self.actor.observe(self.bank, self.own(at)))
+        logits, values = self.processes.gather(len(at.frame), *answers)
+        return logits, values
 
     def validate(self) -> Figures:
         """R_on and mean error of the stochastic policy on validation, the same draws every time."""

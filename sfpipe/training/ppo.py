@@ -25,7 +25,9 @@ class PPO(PlayingLearner):
         # A first minibatch of the whole rollout is descended on by the weights that played it:
         # what they computed while playing is not computed again.
         at_once = p.minibatch_size >= p.num_envs * p.num_steps and self.localisation is None
-        rollout = collect(self.game, self.actor, p.num_steps, graph=at_once)
+        rollout = collect(
+            self.game, self.actor, p.num_steps, graph=at_once, processes=self.processes
+        )
         played, value = rollout.answers(), rollout.value.detach()
         advantages = generalised_advantages(
             rollout.reward, value, rollout.terminated, rollout.last_value, p.gamma, p.gae_lambda
@@ -43,9 +45,11 @@ class PPO(PlayingLearner):
                 if at_once and not steps:
                     logits, values = (answer[which] for answer in played)
                 else:
-                    embedding = self.actor.embed(self.actor.observe(self.bank, here))
+                    own = self.own(here)
+                    embedding = self.actor.embed(self.actor.observe(self.bank, own))
                     with self.actor.arithmetic():
-                        logits, values = self.network.heads(embedding)
+                        answers = self.network.heads(embedding)
+                    logits, values = self.processes.gather(len(which), *answers)
                 ratio = (log_prob_of(logits, action[which]) - old_log_prob[which]).exp()
                 policy_loss = clipped_loss(ratio, advantages[which], p.clip_coef)
                 # Halved here and by `vf_coef` (Table 5 says 0.5), as in the reference.
@@ -55,7 +59,8 @@ class PPO(PlayingLearner):
                 figures = {}
                 if self.localisation is not None:
                     with self.actor.arithmetic():
-                        localisation_loss = self.localisation.loss(embedding, here)
+                        localisation_loss = self.localisation.loss(embedding, own)
+                    localisation_loss = self.processes.mean(localisation_loss, len(own.frame))
                     loss = loss + p.localisation_coef * localisation_loss
                     figures["localisation_loss"] = localisation_loss.detach()
                 norm = self.descend(loss)

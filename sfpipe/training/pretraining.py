@@ -23,7 +23,7 @@ from sfpipe.store.schema import BINS, EXCERPT
 from sfpipe.training.auxiliary.contrastive import ContrastiveHead
 from sfpipe.training.auxiliary.localisation import LocalisationHead
 from sfpipe.training.auxiliary.transcription import TranscriptionHead
-from sfpipe.training.crops import StateCropCutter
+from sfpipe.training.crops import Crops, StateCropCutter
 from sfpipe.training.learner import Figures
 from sfpipe.training.player import PlayingLearner
 
@@ -48,6 +48,7 @@ class Pretraining(PlayingLearner):
     ):
         super().__init__(network, bank, valid_bank, params, **options)
         p = self.params
+        self.processes.require_work(p.crops, "train.pretraining.crops")
         self.average_span, self.average = 0, None
         self.score = DenseBranch(network.score, network.channels, network.window.image_shape)
         self.sound = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
@@ -72,6 +73,8 @@ class Pretraining(PlayingLearner):
         """One step on `crops` crops; `frames` counts their states."""
         p, network = self.params, self.network
         crops = self.sampler.sample(p.crops, self.generator)
+        own = self.processes.own(p.crops)
+        crops = Crops(*(field[own] for field in crops))
         which = crops.playable.nonzero().unbind(1)
         states = crops.states(which)
         network.train()
@@ -79,7 +82,7 @@ class Pretraining(PlayingLearner):
             images = self.sampler.observe(crops, self.memory_format)
             maps = self.score.maps(images.score)
             cut = self.sound.cut(self.sound.maps(images.spectrogram))
-            contrastive_loss, distance = self.contrastive.loss(maps, cut, crops)
+            contrastive_loss, distance = self.contrastive.loss(maps, cut, crops, self.processes)
             score, sound = self.score.dense(self.score.cut(maps)), self.sound.dense(cut)
             embedding = network.join_pairs(score, sound, which)
             logits, _ = network.heads(embedding)
@@ -88,6 +91,9 @@ class Pretraining(PlayingLearner):
             localisation_loss = self.localisation.loss(embedding, index)
             transcription_loss = self.transcription.crops_loss(score, sound, crops)
         cost = self.expert.costs(states).to(torch.float32)
+        mean = self.processes.mean
+        localisation_loss = mean(localisation_loss, len(cost))
+        transcription_loss = mean(transcription_loss, own.stop - own.start)
         policy_loss, expected_cost = self._policy_losses(logits, cost, crops.error[which])
         loss = (
             policy_loss
@@ -100,15 +106,15 @@ class Pretraining(PlayingLearner):
         norm = self.descend(loss)
         threshold = self.bank.window.threshold_px
         return {
-            "frames": len(cost),
-            "reward": 1 - crops.error[which].abs().mean() / threshold,
+            "frames": self.processes.total(len(cost)),
+            "reward": 1 - mean(crops.error[which].abs().mean(), len(cost)) / threshold,
             "policy_loss": policy_loss.detach(),
             "expected_cost": expected_cost.detach(),
             "contrastive_loss": contrastive_loss.detach(),
             "contrastive_px": distance,
             "localisation_loss": localisation_loss.detach(),
             "transcription_loss": transcription_loss.detach(),
-            "agreement": (logits.argmax(1) == cost.argmin(1)).float().mean(),
+            "agreement": mean((logits.argmax(1) == cost.argmin(1)).float().mean(), len(cost)),
             "gradient_norm": norm,
         }
 
@@ -117,8 +123,10 @@ class Pretraining(PlayingLearner):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Divergence from the expert's soft labels, and expected cost in px."""
         weight = 1 / (error.abs().to(torch.float32) + _NEAR * self.bank.window.threshold_px)
-        weight = weight / weight.sum()
+        weight = weight / self.processes.whole(weight.sum())
         labels = (-cost / self.temperature).softmax(1)
         divergence = F.kl_div(logits.log_softmax(1), labels, reduction="none").sum(1)
         extra = (cost - cost.amin(1, keepdim=True)) / self.horizon
-        return (divergence * weight).sum(), ((logits.softmax(1) * extra).sum(1) * weight).sum()
+        expected = (logits.softmax(1) * extra).sum(1)
+        whole = self.processes.whole
+        return whole((divergence * weight).sum()), whole((expected * weight).sum())

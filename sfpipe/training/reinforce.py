@@ -30,9 +30,7 @@ class Reinforce(PlayingLearner):
         sums: dict[str, Any] = {"policy_loss": 0.0, "value_loss": 0.0, "entropy": 0.0}
         # The gradient of the mean over all steps, accumulated to bound memory.
         for which in minibatches(n, p.minibatch_size, None, self.bank.device):
-            logits, values = self.actor.forward(
-                self.actor.observe(self.bank, select_index(index, which))
-            )
+            logits, values = self.forward(select_index(index, which))
             advantage = returns[which] - values.detach() if scaled is None else scaled[which]
             policy_loss = -(advantage * log_prob_of(logits, action[which])).sum() / n
             value_loss = (returns[which] - values).square().sum() / n
@@ -54,7 +52,7 @@ class Reinforce(PlayingLearner):
         steps: list[tuple] = []
         while len(alive):
             at = dynamics.observation_index(bank, state)
-            logits, value = self.actor.forward(self.actor.observe(bank, at))
+            logits, value = self.forward(at)
             action = self.actor.sample(logits)
             state, out = dynamics.step(
                 bank, state, (action - 1).to(torch.float64), self.game.window.threshold_px

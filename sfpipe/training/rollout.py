@@ -10,7 +10,8 @@ import torch
 
 from sfpipe.agents.policy import Actor
 from sfpipe.game.batched import BatchedGame
-from sfpipe.game.dynamics import ObservationIndex
+from sfpipe.game.dynamics import ObservationIndex, select_index
+from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.rollout_audio import RolloutAudioFeatures
 
 
@@ -50,7 +51,14 @@ class Rollout:
         return self.logits.flatten(0, 1), self.value.flatten()
 
 
-def collect(game: BatchedGame, actor: Actor, num_steps: int, *, graph: bool = False) -> Rollout:
+def collect(
+    game: BatchedGame,
+    actor: Actor,
+    num_steps: int,
+    *,
+    graph: bool = False,
+    processes: Processes = ALONE,
+) -> Rollout:
     """Play `num_steps` steps of all games with actions drawn from the policy (dropout off).
 
     Parameters
@@ -58,21 +66,26 @@ def collect(game: BatchedGame, actor: Actor, num_steps: int, *, graph: bool = Fa
     graph:
         Whether `logits`, `log_prob` and `value` can be differentiated: whoever takes one step per
         rollout then need not compute them again.
+    processes:
+        Among which the games are split.
     """
     actor.network.eval()
-    sound = RolloutAudioFeatures(actor, game.bank, game.n_games)
+    n, own = game.n_games, processes.own(game.n_games)
+    sound = RolloutAudioFeatures(actor, game.bank, own.stop - own.start)
     steps: list[tuple] = []
     for step in range(num_steps):
         at = game.observation_index()
         with torch.set_grad_enabled(graph):
-            logits, value = sound.heads(at, num_steps + 1 - step)
+            answers = sound.heads(select_index(at, own), num_steps + 1 - step)
+            logits, value = processes.gather(n, *answers)
         action = actor.sample(logits.detach())
         log_prob = log_prob_of(logits, action)
         outcome = game.step(action - 1)
         terminated = outcome.terminated
         steps.append((*at, action, logits, log_prob, value, outcome.reward, terminated))
     with torch.no_grad():
-        last_value = sound.heads(game.observation_index(), 1)[1]
+        last = sound.heads(select_index(game.observation_index(), own), 1)
+        (last_value,) = processes.gather(n, last[1])
     *index, action, logits, log_prob, value, reward, terminated = (
         torch.stack(column) for column in zip(*steps, strict=True)
     )

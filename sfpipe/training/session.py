@@ -28,6 +28,7 @@ from sfpipe.store.records import StorePair, load_all_records
 from sfpipe.store.schema import is_augmented
 from sfpipe.store.window import Window, window_by_name, window_for
 from sfpipe.training.checkpoint import hash_identity, remove_checkpoint
+from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.trainer import Phases, Trainer, TrainerState
 
 
@@ -45,6 +46,8 @@ class Session:
         How augmented performances of the first data set were made, if the store says so.
     datasets:
         What the pieces are from.
+    processes:
+        Among which the work is split.
     """
 
     device: torch.device
@@ -56,6 +59,7 @@ class Session:
     validation: list[PerformanceRecord]
     augment: dict[str, Any] | None = None
     datasets: list[str] = field(default_factory=list)
+    processes: Processes = ALONE
 
     def facts(self) -> dict[str, Any]:
         """What the card of anything trained says of data, machine, versions and revision."""
@@ -68,6 +72,7 @@ class Session:
             "augment": self.augment,
             "datasets": self.datasets,
             "device": str(self.device),
+            "processes": self.processes.size,
             "bfloat16": self.bfloat16,
             "versions": {"sfpipe": __version__, "torch": torch.__version__},
             "revision": revision(),
@@ -75,7 +80,11 @@ class Session:
 
 
 def open_session(
-    params: MachineParams, scores: Path, spectrograms: Path, also: Sequence[StorePair] = ()
+    params: MachineParams,
+    scores: Path,
+    spectrograms: Path,
+    also: Sequence[StorePair] = (),
+    processes: Processes = ALONE,
 ) -> Session:
     """Choose device, arithmetic and window; read the splits to train and to validate on.
 
@@ -90,10 +99,12 @@ def open_session(
         If a store cannot be read or a device is missing.
     """
     device = choose_device(params.device)
+    if device.type == processes.device.type:
+        device = processes.device  # the card of this process
     if params.threads:
         torch.set_num_threads(params.threads)
     keep_memory()
-    bfloat16 = choose_bfloat16(params.precision, device)
+    bfloat16 = processes.agree(lambda: choose_bfloat16(params.precision, device))
     auto = params.window == "auto"
     window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
     first = StorePair(scores, spectrograms)
@@ -112,6 +123,7 @@ def open_session(
         validation,
         augmentation(spectrograms),
         sorted({dataset_of(pair.scores) for pair in (first, *also)}),
+        processes,
     )
 
 
@@ -139,6 +151,7 @@ def run_training(
     checkpoints: Path | None,
     *,
     save: Callable[[TrainerState], None],
+    processes: Processes = ALONE,
     **options: Any,
 ) -> TrainerState:
     """Train through all phases, in a way that signals may interrupt; save what came out.
@@ -149,17 +162,21 @@ def run_training(
         What decides which weights come out: names the checkpoint.
     save:
         Called with the last state; the checkpoint is removed after it.
+    processes:
+        Of which the first saves.
     options:
         Of the `Trainer`.
     """
+    processes.require_same(hash_identity(identity), "parameters, stores or agent to start from")
     checkpoint = checkpoints / f"{hash_identity(identity)}.pt" if checkpoints else None
     with stop_signals() as stop:
         trainer = Trainer(
             phases, rule, checkpoint=checkpoint, should_stop=lambda: bool(stop), **options
         )
         state = trainer.run()
-    save(state)
-    if checkpoint:
+    if processes.first:
+        save(state)
+    if processes.first and checkpoint:
         remove_checkpoint(checkpoint)
     return state
 

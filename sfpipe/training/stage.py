@@ -24,6 +24,7 @@ from sfpipe.store.window import Window
 from sfpipe.training.a2c import A2C
 from sfpipe.training.belief import BeliefLearner
 from sfpipe.training.dagger import Dagger
+from sfpipe.training.distributed import joined
 from sfpipe.training.log import TrainingLog
 from sfpipe.training.player import PlayingLearner
 from sfpipe.training.ppo import PPO
@@ -53,6 +54,9 @@ def train(
 ) -> TrainerState:
     """Train an agent on the stores' training split; go on where an interrupted run stopped.
 
+    Processes that ``torchrun`` started share the work (`sfpipe.training.distributed`); the first
+    of them writes.
+
     Parameters
     ----------
     algo:
@@ -73,7 +77,27 @@ def train(
         If a store cannot be read, a device is missing, the agent to start from does not fit, or
         the run is interrupted.
     """
-    session = open_session(params.common, scores, spectrograms, also)
+    with joined(params.common.device) as processes:
+        session = open_session(params.common, scores, spectrograms, also, processes)
+        log = TrainingLog(curves, events) if processes.first else TrainingLog(None)
+        stores = scores, spectrograms, also
+        state = _train(params, session, stores, out, algo, seed, log, checkpoints)
+        log.close()
+    return state
+
+
+def _train(
+    params: TrainParams,
+    session: Session,
+    stores: tuple[Path, Path, Sequence[StorePair]],
+    out: Path,
+    algo: str,
+    seed: int,
+    log: TrainingLog,
+    checkpoints: Path | None,
+) -> TrainerState:
+    """`train`, once it is known where."""
+    scores, spectrograms, also = stores
     names, start = params.phases(algo), params.common.start_from
     identity: dict[str, Any] = {
         "algo": algo,
@@ -91,16 +115,19 @@ def train(
         network.to(session.device)
         valid = _some(session.validation, params.belief.validation_performances, seed)
         given = network, session.train_bank, session.scores, valid, params.belief
-        phases = {algo: partial(BeliefLearner, *given, seed=seed)}
+        phases = {algo: partial(BeliefLearner, *given, seed=seed, processes=session.processes)}
         # It decides how the agent plays, not what it learns.
         card = {"filter": BeliefFilterParams().model_dump(), "bfloat16": False}
     else:
         network.placed(session.device)
         banks = session.train_bank, session.valid_bank
-        options = {"seed": seed, "bfloat16": session.bfloat16}
+        options = {
+            "seed": seed,
+            "bfloat16": session.bfloat16,
+            "processes": session.processes,
+        }
         phases = playing_phases(names, network, *banks, params, **options)
-    log = TrainingLog(curves, events)
-    state = run_training(
+    return run_training(
         phases,
         params.common,
         identity,
@@ -112,9 +139,8 @@ def train(
         save=lambda state: save_agent(
             out, network, identity | training_facts(state, session, scores) | card
         ),
+        processes=session.processes,
     )
-    log.close()
-    return state
 
 
 def _new_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -105,6 +106,7 @@ class Trainer:
         self.state = TrainerState()
         self.learner = phases[self.names[0]]()
         self.network = self.learner.network
+        self.processes = self.learner.processes
         self.best_weights = copy_weights(self.network)
 
     def run(self) -> TrainerState:
@@ -130,6 +132,8 @@ class Trainer:
         limit = self.learner.max_updates or self.learner.max_frames
         unit = "updates" if self.learner.max_updates else self.learner.unit
         progress = Progress(name, limit, unit)
+        if not self.processes.first:
+            progress = Progress(name, limit, unit, every=math.inf, stream=io.StringIO())
         progress.start_at(
             state.phase_updates if self.learner.max_updates else state.phase_frames, self._done()
         )
@@ -201,7 +205,7 @@ class Trainer:
     def _validate(self, figures: Figures) -> None:
         """Validate the learner's weights; keep them if they are the best, or the last are kept."""
         state, learner = self.state, self.learner
-        result = learner.validate()
+        result = self.processes.agree(learner.validate)
         better = learner.better(result, state.best)
         state.epochs_since_best = 0 if better else state.epochs_since_best + 1
         if better or learner.keep == "last":
@@ -251,8 +255,8 @@ class Trainer:
         return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
     def _read_clock(self) -> None:
-        """Write the time of all runs so far into the state."""
-        self.state.seconds = time.monotonic() - self._start
+        """Write the time of all runs so far into the state, the same in all processes."""
+        self.state.seconds = self.processes.largest(time.monotonic() - self._start)
 
     def _save_if_due(self) -> None:
         """Save if it is time to, or the training is to stop.
@@ -262,10 +266,10 @@ class Trainer:
         SfpipeError
             If the training is to stop, once it is saved.
         """
-        stop = self.should_stop()
+        stop = bool(self.processes.largest(self.should_stop()))
         if stop or time.monotonic() - self._saved > self.checkpoint_seconds:
             self._saved = time.monotonic()
-            self._read_clock()
+            self.state.seconds = time.monotonic() - self._start
             self._save()
         if stop:
             raise SfpipeError(
@@ -275,7 +279,7 @@ class Trainer:
             )
 
     def _save(self) -> None:
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.processes.first:
             state = {
                 "state": asdict(self.state),
                 "learner": self.learner.state_dict(),
@@ -284,7 +288,8 @@ class Trainer:
             save_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> None:
-        saved = load_checkpoint(self.checkpoint) if self.checkpoint else None
+        file = self.checkpoint
+        saved = self.processes.agree(lambda: load_checkpoint(file) if file else None)
         if saved is None:
             return
         with restoring(self.checkpoint):

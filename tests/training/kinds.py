@@ -14,6 +14,7 @@ from sfpipe.params import BeliefParams, MmLocParams, StoppingRule, TrainParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
 from sfpipe.training.belief import BeliefLearner
+from sfpipe.training.distributed import ALONE
 from sfpipe.training.mm_loc import MmLocLearner
 from sfpipe.training.stage import playing_phases
 from sfpipe.training.trainer import Trainer
@@ -81,7 +82,10 @@ def belief_trainer(seed: int = 3, rule: StoppingRule | None = None, **changes) -
     torch.manual_seed(seed)
     network = PlaceNetwork(NOTTINGHAM, dropout=params.dropout)
     bank = Bank(scores, records, NOTTINGHAM)
-    phase = partial(BeliefLearner, network, bank, scores, records, params, seed=seed)
+    processes = changes.pop("processes", ALONE)
+    phase = partial(
+        BeliefLearner, network, bank, scores, records, params, seed=seed, processes=processes
+    )
     return Trainer({"belief": phase}, rule or StoppingRule(), **changes)
 
 
@@ -111,7 +115,8 @@ def trainer(kind: str, **options) -> Trainer:
         network = ActorCritic(NOTTINGHAM).initialise(torch.Generator().manual_seed(0))
     else:
         bank, network = ramp_bank(), TinyNetwork(3)
-    phases = playing_phases([kind], network, bank, bank, params, seed=3)
+    processes = options.pop("processes", ALONE)
+    phases = playing_phases([kind], network, bank, bank, params, seed=3, processes=processes)
     return Trainer(phases, params.common, **options)
 
 

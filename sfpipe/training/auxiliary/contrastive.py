@@ -18,6 +18,7 @@ from sfpipe.agents.buckets import soft_buckets
 from sfpipe.agents.dense_conv import DenseBranch
 from sfpipe.store.window import Window
 from sfpipe.training.crops import Crops
+from sfpipe.training.distributed import ALONE, Processes
 
 VECTOR = 64  # numbers that describe a place
 PLACES = 8  # per column of the score's feature map: 8 px of Table 2's 64, 2 px of Table 1's 16
@@ -46,7 +47,11 @@ class ContrastiveHead(nn.Module):
         self.margin_px = self.half_px - columns * PLACES * self.place_px / 2
 
     def loss(
-        self, maps: torch.Tensor, cut: torch.Tensor, crops: Crops
+        self,
+        maps: torch.Tensor,
+        cut: torch.Tensor,
+        crops: Crops,
+        processes: Processes = ALONE,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy of each excerpt's place among all places of its crop.
 
@@ -58,13 +63,15 @@ class ContrastiveHead(nn.Module):
             Flattened feature maps of the excerpts [shape=(n, e, features)].
         crops:
             Where they are from.
+        processes:
+            That have other crops of the same batch.
 
         Returns
         -------
         tuple
             The loss, relative to the labels' own entropy, and the median distance between the
-            likeliest place and the target, px. Excerpts whose target is beyond the crop's
-            places do not count.
+            likeliest place and the target, px (of several processes: the mean of theirs). Excerpts
+            whose target is beyond the crop's places do not count.
         """
         n, _, _, columns = maps.shape
         places = self.score(maps.permute(0, 3, 1, 2).flatten(2)).float()
@@ -78,8 +85,9 @@ class ContrastiveHead(nn.Module):
         here = (x >= 0) & (x < width) & crops.played
         log_share = (cosines[here] * self.sharpness.exp()).log_softmax(1)
         labels = soft_buckets(x[here], count, width)
-        n_here = max(len(log_share), 1)
+        n_here = max(processes.total(len(log_share)), 1)
         likeliest = (log_share.argmax(1) + 0.5) * self.place_px
         distance = (likeliest - x[here]).abs()
         median = distance.median() if len(log_share) else distance.sum()
-        return F.kl_div(log_share, labels, reduction="sum") / n_here, median
+        loss = F.kl_div(log_share, labels, reduction="sum") / n_here
+        return processes.whole(loss), processes.mean(median, len(log_share))
