@@ -59,6 +59,7 @@ ROOMS = (
     ("live",),
     ("commands",),
     ("cli",),
+    ("__main__",),
 )
 
 
