@@ -82,25 +82,30 @@ def from_midi(
     *,
     gain: float = 0.2,
     program: int = 0,
+    tempo_factor: float = 1.0,
 ) -> ScoreSound:
     """The sound of a score from its MIDI.
 
     Parameters
     ----------
     midi:
-        File, played at its own tempo.
+        File.
     onset_s, onset_x_px:
         [shape=(n,)], onsets in the MIDI's time, and strip px.
     soundfont:
         File.
+    tempo_factor:
+        1.25 plays it a quarter faster than it says.
 
     Raises
     ------
     SfpipeError
         As `synthesize_midi` and `score_sound`.
     """
-    samples = synthesize_midi(midi, soundfont, gain=gain, program=program)
-    return score_sound(spectrogram(samples, SAMPLE_RATE), onset_s, onset_x_px)
+    samples = synthesize_midi(
+        midi, soundfont, gain=gain, program=program, tempo_factor=tempo_factor
+    )
+    return score_sound(spectrogram(samples, SAMPLE_RATE), onset_s / tempo_factor, onset_x_px)
 
 
 def from_engraved(score: ScoreRecord, folder: Path, params: SynthesizeParams) -> ScoreSound:

@@ -75,7 +75,7 @@ def evaluate(
         sound = OtherSound(pitch.told().over(0), program, told=told)
         _evaluate_otherwise(p, paths, chosen, agent, sound, out)
         return None
-    stage(chosen, scores, spectrograms, agent, out, seed=p.seed)
+    stage(chosen, scores, spectrograms, agent, out, seed=p.seed, engraved=paths.engraved)
     return None
 
 
@@ -160,7 +160,16 @@ def _evaluate_otherwise(
 
     files = paths.spectrograms, paths.engraved
     with play_otherwise(sound, *files, chosen.split, params=p.synthesize) as sounding:
-        stage(chosen, paths.scores, paths.spectrograms, agent, out, seed=p.seed, sounding=sounding)
+        stage(
+            chosen,
+            paths.scores,
+            paths.spectrograms,
+            agent,
+            out,
+            seed=p.seed,
+            engraved=paths.engraved,
+            sounding=sounding,
+        )
 
 
 def _evaluate_real(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sfpipe.errors import SfpipeError
+from sfpipe.evaluation.layout import read_layouts
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import load_evaluation_set
@@ -64,7 +65,8 @@ def evaluate_baseline(
         "label": follower.label,
         "window": follower.window.name,
     }
-    evaluation = figures_of({name: games}, name, meta=meta, seed=seed)
+    layouts = read_layouts(sources.engraved, played.scores.values())
+    evaluation = figures_of({name: games}, name, meta=meta, seed=seed, layouts=layouts)
     write_json(out / f"{name}.json", evaluation)
     if not quiet:
         print(piece_lines(games))

@@ -22,11 +22,12 @@ from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.figures import save
+from sfpipe.evaluation.layout import ScoreLayout, read_layouts
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
 from sfpipe.evaluation.stage import load_agent_and_references
-from sfpipe.evaluation.table import Table, format_number
+from sfpipe.evaluation.table import Table, format_number, format_thresholds
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.registry import Sources, load_follower
@@ -93,6 +94,7 @@ def evaluate_real(
                 for name, follower in followers.items()
             }
     threshold = float(window.threshold_px)
+    layouts = read_layouts(sources.engraved, scores.values())
     written = {
         "conditions": {
             condition: {
@@ -100,7 +102,7 @@ def evaluate_real(
                 "simulated": any(record.simulated for record in aligned[condition]),
                 "performances": len(aligned[condition]),
                 "estimated": sum(record.estimated for record in aligned[condition]),
-                "followers": _figures(games, labels, seed),
+                "followers": _figures(games, labels, seed, layouts),
             }
             for condition, games in results.items()
         },
@@ -174,12 +176,17 @@ def describe_evaluation(evaluation: Mapping[str, Any]) -> str:
     every = {
         name: figures for of in conditions.values() for name, figures in of["followers"].items()
     }
-    rows = [
-        (figures["label"], *(_cell(of["followers"].get(name)) for of in conditions.values()))
-        for name, figures in every.items()
-    ]
+    by_condition = [of["followers"] for of in conditions.values()]
+    rows, shares = (
+        [
+            (figures["label"], *(cell(followers.get(name)) for followers in by_condition))
+            for name, figures in every.items()
+        ]
+        for cell in (_cell, format_thresholds)
+    )
     table = Table(("R_tue / R_on / |dx| cm", *heads), rows)
-    lines = [table.to_text(width=140)] if conditions else []
+    whole = Table(("within 0.1 / 0.5 / 1 s, lost or not", *heads), shares)
+    lines = [one.to_text(width=140) for one in (table, whole)] if conditions else []
     for name, covered in evaluation["coverage"].items():
         for follower, figures in covered.items():
             end = "reached the end" if figures["reached_end"] else "did not reach the end"
@@ -188,10 +195,12 @@ def describe_evaluation(evaluation: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _figures(games: Games, labels: Mapping[str, str], seed: int) -> dict[str, Any]:
+def _figures(
+    games: Games, labels: Mapping[str, str], seed: int, layouts: Mapping[str, ScoreLayout]
+) -> dict[str, Any]:
     """Figures of every follower, with its label."""
     first = next(iter(games))
-    whole = figures_of(games, first, meta={}, seed=seed)
+    whole = figures_of(games, first, meta={}, seed=seed, layouts=layouts)
     others = whole.pop("players")
     whole.pop("meta")
     return {name: {**f, "label": labels[name]} for name, f in {first: whole, **others}.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,12 +21,20 @@ from sfpipe.evaluation.table import (
     format_within,
 )
 from sfpipe.evaluation.validation import LABELS
+from sfpipe.evaluation.whole import WITHIN_S, whole_performance
 from sfpipe.files import write_csv, write_json
 
 if TYPE_CHECKING:
+    from sfpipe.evaluation.layout import ScoreLayout
     from sfpipe.game.play import PlayedGame
 
 HEADLINE = "agent"
+PLACES = {  # of `whole_performance` -> heads of columns
+    "right_system": "right\nsystem",
+    "right_bar": "right\nbar",
+    "right_page_turn": "page\nturned",
+}
+Layouts: TypeAlias = "Mapping[str, ScoreLayout] | None"
 
 
 def write_evaluation(
@@ -35,6 +43,7 @@ def write_evaluation(
     out_dir: Path,
     meta: Mapping[str, Any],
     seed: int,
+    layouts: Layouts = None,
 ) -> dict[str, Any]:
     """Write ``eval.json``, ``headline.json``, ``pieces.csv``, ``plots/`` into `out_dir`.
 
@@ -47,6 +56,8 @@ def write_evaluation(
         What else should be on record (data set, algorithm, revision): plain data.
     seed:
         Seed of the games, and of the bootstrap.
+    layouts:
+        By piece, where they are known: what is printed together.
 
     Returns
     -------
@@ -63,10 +74,10 @@ def write_evaluation(
             f"expected the games of '{HEADLINE}', found those of {sorted(results)}",
             remedy="evaluate the agent together with the players it is compared with",
         )
-    evaluation = figures_of(results, HEADLINE, meta=meta, seed=seed)
+    evaluation = figures_of(results, HEADLINE, meta=meta, seed=seed, layouts=layouts)
     write_json(out_dir / "eval.json", evaluation)
     write_json(out_dir / "headline.json", headline(evaluation))
-    _write_pieces(results, out_dir / "pieces.csv")
+    _write_pieces(results, out_dir / "pieces.csv", layouts)
     write_plots(results, out_dir / "plots")
     return evaluation
 
@@ -77,6 +88,7 @@ def figures_of(
     *,
     meta: Mapping[str, Any],
     seed: int,
+    layouts: Layouts = None,
 ) -> dict[str, Any]:
     """What eval.json and a baseline's file hold: all metrics, counted both ways.
 
@@ -90,7 +102,7 @@ def figures_of(
     SfpipeError
         If a player has no game or an invalid one.
     """
-    figures = {player: _figures(games, seed) for player, games in results.items()}
+    figures = {player: _figures(games, seed, layouts) for player, games in results.items()}
     games = results[headline]
     return {
         **figures[headline],
@@ -162,11 +174,14 @@ def summary(evaluation: Mapping[str, Any], *, file: str | Path = "eval.json") ->
         ) from None
     notes = f"{n} In brackets: 95 % bootstrap intervals over pieces."
     reference = Table(("player", "R_tue", "R_on", "mean", "std"), rows).to_latex()
-    return "\n".join([table, notes, "As the evaluator of 2019 prints and counts:", reference])
+    whole = tabulate_whole(evaluation).to_text()
+    lines = [table, notes, "Onsets of the whole performance, lost or not:", whole]
+    return "\n".join([*lines, "As the evaluator of 2019 prints and counts:", reference])
 
 
-def _figures(games: Sequence[PlayedGame], seed: int) -> dict[str, Any]:
+def _figures(games: Sequence[PlayedGame], seed: int, layouts: Layouts) -> dict[str, Any]:
     figures = evaluate(games, rng=np.random.default_rng(seed))
+    figures["whole_performance"] = whole_performance(games, layouts)
     figures["reference_counting"] = evaluate(
         games, rng=np.random.default_rng(seed), counting="reference", n_resamples=0
     )
@@ -193,20 +208,23 @@ def _groups(games: Sequence[PlayedGame]) -> dict[tuple[str, str], list[PlayedGam
     return groups
 
 
-def _write_pieces(results: Mapping[str, Sequence[PlayedGame]], path: Path) -> None:
+def _write_pieces(
+    results: Mapping[str, Sequence[PlayedGame]], path: Path, layouts: Layouts
+) -> None:
     rows: list[dict[str, Any]] = []
     for player, games in results.items():
         for (piece, performance), group in _groups(games).items():
             row = {"player": player, "piece": piece, "performance": performance}
-            rows.append(row | _piece_row(group))
+            rows.append(row | _piece_row(group, layouts))
     write_csv(path, list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _piece_row(group: Sequence[PlayedGame]) -> dict[str, Any]:
+def _piece_row(group: Sequence[PlayedGame], layouts: Layouts) -> dict[str, Any]:
     counts = [count_onsets(game) for game in group]
     reference = [count_onsets(game, "reference") for game in group]
     onsets = sum(c.n_onsets for c in counts)
     px_mean, px_std = tracking_error(group)
+    whole = whole_performance(group, layouts)
     return {
         "trials": len(group),
         "onsets": counts[0].n_onsets,
@@ -218,6 +236,8 @@ def _piece_row(group: Sequence[PlayedGame]) -> dict[str, Any]:
         "reward_mean": float(np.mean([game.reward_sum for game in group])),
         "reference_tracking_ratio": sum(c.n_reached for c in reference) / onsets,
         "reference_pieces_tracked": sum(c.to_end for c in reference),
+        **{f"within_{t}_s": share for t, share in whole["within_s"].items()},
+        **{name: "" if whole[name] is None else whole[name] for name in PLACES},
     }
 
 
@@ -233,6 +253,28 @@ def tabulate_players(evaluation: Mapping[str, Any]) -> Table:
     heads += ["R_tue\n(2019)", "R_on\n(2019)", "|dx| cm\n(2019)"]
     players = _players(evaluation)
     return Table(heads, [[name, *_cells(figures)] for name, figures in players.items()])
+
+
+def tabulate_whole(evaluation: Mapping[str, Any]) -> Table:
+    """What is right over whole performances, lost or not; no rows where that is not told.
+
+    Raises
+    ------
+    KeyError, TypeError
+        As `tabulate_players`.
+    """
+    told = {
+        name: figures["whole_performance"]
+        for name, figures in _players(evaluation).items()
+        if "whole_performance" in figures
+    }
+    rows = [
+        [name, *(format_number(share) for share in whole["within_s"].values())]
+        + [format_number(whole[place]) for place in PLACES]
+        for name, whole in told.items()
+    ]
+    heads = [f"within\n{threshold:g} s" for threshold in WITHIN_S]
+    return Table(["player", *heads, *PLACES.values()], rows)
 
 
 def _players(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -52,6 +52,17 @@ class Counting(TypedDict):
 
 
 @with_config(_OPEN)
+class WholePerformance(TypedDict):
+    """Over whole performances, lost or not."""
+
+    within_s: dict[str, Number]
+    right_system: Number
+    right_bar: Number
+    right_page_turn: Number
+    page_turns: int
+
+
+@with_config(_OPEN)
 class Figures(TypedDict):
     """What is told of one follower."""
 
@@ -62,6 +73,7 @@ class Figures(TypedDict):
     reference_counting: Counting
     abs_dx_px: NotRequired[Spread]
     within_s: NotRequired[dict[str, Number]]
+    whole_performance: NotRequired[WholePerformance]
     n_games: NotRequired[int]
     trials: NotRequired[int]
     label: NotRequired[str]

@@ -8,6 +8,7 @@ from typing import Any
 
 from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.evaluation.error_analysis import write_closeup
+from sfpipe.evaluation.layout import read_layouts
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.following.evaluation_set import load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
@@ -37,6 +38,7 @@ def evaluate(
     out: Path,
     *,
     seed: int,
+    engraved: Path | None = None,
     quiet: bool = False,
     sounding: Sounding | None = None,
 ) -> dict[str, Any]:
@@ -48,6 +50,8 @@ def evaluate(
         Folder of weights and `agent.json`, or the name of a published one.
     out:
         Folder of `eval.json`, `pieces.csv`, `plots/`.
+    engraved:
+        Folder of the engraved pieces, for what they say of systems, bars and pages.
     quiet:
         Do not print the pieces and the table. The content of `eval.json` is returned.
     sounding:
@@ -81,7 +85,8 @@ def evaluate(
         "agent_hours": follower.card.get("hours"),
         **({"sounding": sounding.described} if sounding else {}),
     }
-    written = write_evaluation(results, out_dir=out, meta=meta, seed=seed)
+    layouts = read_layouts(engraved, played.scores.values()) if engraved else {}
+    written = write_evaluation(results, out_dir=out, meta=meta, seed=seed, layouts=layouts)
     write_closeup(results["agent"], played.bank, played.scores, out / "plots")
     if not quiet:
         print(piece_lines(results["agent"]))

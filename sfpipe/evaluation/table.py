@@ -82,3 +82,13 @@ def format_within(figures: Mapping[str, Any], name: str, digits: int = 2) -> str
     """A figure of eval.json, and on a second line its interval."""
     interval = format_interval(figures["ci95"][name], digits)
     return f"{format_number(figures[name], digits)}\n{interval}"
+
+
+def format_thresholds(
+    figures: Mapping[str, Any] | None, thresholds: Sequence[str] = ("0.1", "0.5", "1")
+) -> str:
+    """Shares of the onsets of whole performances within these s, or a dash if it is not told."""
+    if figures is None or "whole_performance" not in figures:
+        return "-"
+    within = figures["whole_performance"]["within_s"]
+    return " / ".join(format_number(within[threshold]) for threshold in thresholds)

@@ -15,7 +15,7 @@ from sfpipe.belief.planning import HORIZON, best_move
 from sfpipe.belief.streaming import StreamingEncoder
 from sfpipe.errors import SfpipeError
 from sfpipe.game.dynamics import position_limits
-from sfpipe.game.follower import check_frame, judged, targets, until_lost
+from sfpipe.game.follower import check_frame, judged, play_through
 from sfpipe.game.play import PlayedGame
 from sfpipe.game.single import clip_number
 from sfpipe.params import BeliefFilterParams
@@ -328,4 +328,4 @@ def _play(
     def step(n: int) -> float:
         return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
 
-    return judged(info, until_lost(step, targets(info), network.window), network.window)
+    return judged(info, play_through(step, info), network.window)

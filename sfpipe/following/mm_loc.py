@@ -119,6 +119,7 @@ def play_mm_loc(
     position = bank.start_x[index]
     width, threshold = bank.window.width, bank.window.threshold_px
     taken = torch.zeros(len(chosen), int(n_steps.max()), device=bank.device)
+    n_taken = torch.zeros_like(n_steps)
     progress = Progress(label, int(n_steps.sum()), "frames") if label else None
     alive = torch.arange(len(chosen), device=bank.device)
     for step in range(taken.shape[1]):
@@ -130,6 +131,7 @@ def play_mm_loc(
         start = (position - width / 2).to(torch.int64)
         position = dynamics.clip_position(bank, which, start + x.to(torch.float64))
         taken[alive, step] = (position - width).to(torch.float32)
+        n_taken[alive] += 1
         if progress:
             progress.advance(len(alive), f"{len(alive)} games in play")
         error = position - dynamics.target(bank, which, frame)
@@ -141,5 +143,5 @@ def play_mm_loc(
     rows = taken.cpu().numpy()
     return [
         judged(bank.infos[p], row[: int(n)], bank.window)
-        for p, row, n in zip(chosen, rows, n_steps.tolist(), strict=True)
+        for p, row, n in zip(chosen, rows, n_taken.tolist(), strict=True)
     ]

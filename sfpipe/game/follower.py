@@ -51,8 +51,9 @@ def follow(
     """Let a follower follow one performance, judged as the game judges an agent.
 
     The follower waits at the first onset until its frame; then each position is compared with the
-    target of the frame it is for, until the target is lost or the last onset reached. The reward
-    is that of the game: (b - abs(d)) / b.
+    target of the frame it is for. The game ends when the target is lost or the last onset reached,
+    but a follower that has lost it goes on to the last onset (`PlayedGame.after_loss_px`). The
+    reward is that of the game: (b - abs(d)) / b.
 
     Raises
     ------
@@ -61,7 +62,6 @@ def follow(
         belong to the score.
     """
     info = merge_onsets(score, performance, window)
-    aims = targets(info)
     first = int(info.onset_frames[0])
     frames = np.ascontiguousarray(performance.spectrogram.T, np.float32)
     lead = begin(follower, score, frames, first)
@@ -78,25 +78,19 @@ def follow(
             )
         return where
 
-    return judged(info, until_lost(step, aims, window), window, trial=trial)
+    return judged(info, play_through(step, info), window, trial=trial)
 
 
-def until_lost(step: Callable[[int], float], aims: np.ndarray, window: Window) -> np.ndarray:
-    """The positions of one game: float32 [shape=(n,)], up to the loss or the last onset.
+def play_through(step: Callable[[int], float], info: PerformanceInfo) -> np.ndarray:
+    """The positions after every step to the last onset, lost or not: float32 [shape=(T,)].
 
     Parameters
     ----------
     step:
         Takes the number of the step and returns the position after it, strip px.
-    aims:
-        As `targets`.
     """
-    position = np.zeros(len(aims), np.float32)
-    for n, aim in enumerate(aims):
-        position[n] = step(n)
-        if is_lost(position[n] - aim, window.threshold_px):
-            return position[: n + 1]
-    return position
+    n_steps = int(info.onset_frames[-1]) - int(info.onset_frames[0])
+    return np.array([step(n) for n in range(n_steps)], np.float32)
 
 
 def begin(follower: Follower, score: ScoreRecord, frames: np.ndarray, first: int) -> int:
@@ -178,10 +172,11 @@ def judged(
     ----------
     position_px:
         float32 [shape=(n,)], strip px, in the frames after the first onset's; what comes after
-        the last onset, or after the target was lost, is ignored.
+        the last onset is ignored.
     """
     aims, threshold = targets(info), float(window.threshold_px)
-    error = (position_px[: len(aims)] - aims[: len(position_px)]).astype(np.float32)
+    position_px = position_px[: len(aims)].astype(np.float32)
+    error = (position_px - aims[: len(position_px)]).astype(np.float32)
     beyond = is_lost(error, threshold)
     lost = bool(beyond.any())
     if lost:
@@ -194,7 +189,7 @@ def judged(
         trial=trial,
         start_frame=int(info.onset_frames[0]),
         error_px=error,
-        position_px=position_px[: len(error)].astype(np.float32),
+        position_px=position_px[: len(error)],
         lost=lost,
         onset_frames=info.onset_frames,
         onset_x_px=info.onset_x_px.astype(np.float32),
@@ -203,4 +198,5 @@ def judged(
         width=window.width,
         threshold_px=threshold,
         reward_sum=float(reward.sum(dtype=np.float64)),
+        after_loss_px=position_px[len(error) :],
     )

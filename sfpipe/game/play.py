@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ class PlayedGame:
         The target was lost; the last error is then the losing one.
     onset_frames, onset_x_px, onset_s:
         [shape=(N,)] merged onsets: unpadded frame, strip px, s.
+    after_loss_px:
+        float32 [shape=(M,)], strip px, in the frames after the loss, of a follower that went on.
     """
 
     piece: str
@@ -46,6 +48,7 @@ class PlayedGame:
     width: int
     threshold_px: float
     reward_sum: float
+    after_loss_px: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def onsets_reached(self) -> int:

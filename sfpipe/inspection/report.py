@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from sfpipe.engraving.files import read_noteheads, read_systems
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.report import tabulate_players
+from sfpipe.evaluation.report import tabulate_players, tabulate_whole
 from sfpipe.evaluation.schema import read_evaluation
 from sfpipe.evaluation.table import Table, format_number
 from sfpipe.evaluation.tables import read_tables
@@ -67,6 +67,7 @@ def write_report(
     evaluation = read_evaluation(results)
     try:
         facts, figures = _facts(evaluation), tabulate_players(evaluation).to_html()
+        whole = tabulate_whole(evaluation)
     except (KeyError, TypeError, AttributeError) as error:
         raise SfpipeError(
             f"is not the result of an evaluation (missing: {error})",
@@ -77,6 +78,7 @@ def write_report(
         TEMPLATE,
         facts=" · ".join(facts),
         results=figures,
+        whole=whole.to_html() if whole.rows else None,
         note=NOTE,
         curves=_curves(metrics / "train/plots/metrics"),
         errors=_errors(plots),

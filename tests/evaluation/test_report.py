@@ -46,6 +46,10 @@ def test_json_has_the_agent_on_top(written):
     assert (value["n_onsets"], value["n_lost"], value["n_performances"]) == (12, 1, 2)
     assert value["meta"] == {"dataset": "hand"}
     assert list(value["within_s"]) == ["0.05", "0.1", "0.5", "1", "5"]
+    # Time errors of `whole` are 0, -0.06 and 0.05 s; the game that was lost has its first onset.
+    whole = value["whole_performance"]
+    assert whole["within_s"]["0.05"] == (3 * 2 + 1) / 12 and whole["within_s"]["0.1"] == 10 / 12
+    assert whole["right_bar"] is None
     # Onsets all lie in the first 2 s: the 2019 count has them all, and no error.
     assert value["reference_counting"]["r_on"] == 1
     assert value["reference_counting"]["abs_dx_px"] == {"mean": None, "std": None}
@@ -83,6 +87,8 @@ def test_pieces_csv(written):
         *("tracking_ratio", "pieces_tracked", "abs_dx_px_mean", "abs_dx_px_std"),
         *("abs_dx_cm_mean", "reward_mean"),
         *("reference_tracking_ratio", "reference_pieces_tracked"),
+        *(f"within_{t}_s" for t in ("0.05", "0.1", "0.25", "0.5", "1", "2", "5")),
+        *("right_system", "right_bar", "right_page_turn"),
     ]
     assert len(rows) == 4 * 2
     reel = next(r for r in rows if (r["player"], r["piece"]) == ("agent", "reel"))
@@ -90,6 +96,8 @@ def test_pieces_csv(written):
     assert float(reel["tracking_ratio"]) == pytest.approx(4 / 6, abs=1e-6)
     assert reel["pieces_tracked"] == "1"
     assert float(reel["abs_dx_px_mean"]) == pytest.approx(14 / 4)
+    assert float(reel["within_0.1_s"]) == pytest.approx(4 / 6, abs=1e-6)
+    assert reel["right_bar"] == ""
 
 
 def test_piece_lines(results):
@@ -110,8 +118,8 @@ def test_summary_from_the_file(written):
     assert text == summary(value)
     lines = text.splitlines()
     for label in ("agent", "agent, argmax", "optimal", "constant speed"):
-        # Once in the table, once among the rows in the evaluator's own form.
-        assert sum(line.strip().startswith(label + "  ") for line in lines) == 2, label
+        # Once in each table, once among the rows in the evaluator's own form.
+        assert sum(line.strip().startswith(label + "  ") for line in lines) == 3, label
     row = next(line for line in lines if line.strip().startswith("agent  "))
     assert row.split()[1:5] == ["0.75", "0.83", "4.2", "±"]
     assert lines[-1].split(maxsplit=2) == ["constant", "speed", r"& 1.00 & 1.00 & - & - \\"]

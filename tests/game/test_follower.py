@@ -81,6 +81,8 @@ def test_lost_when_beyond_the_threshold():
     game = follow(Clock(0, speed=5.0), score, performance, NOTTINGHAM)
     assert game.lost and len(game.error_px) == 17 and game.error_px[-1] == pytest.approx(51)
     assert game.reward_sum == pytest.approx(sum((50 - 3 * n) / 50 for n in range(1, 17)))
+    # It goes on to the last onset, 60 frames after the first.
+    np.testing.assert_allclose(game.after_loss_px, 20 + 5 * np.arange(18, 61))
 
 
 def test_an_agent_gets_the_game_it_plays_in_a_batch():

@@ -102,8 +102,8 @@ def test_the_page_has_everything_and_needs_nothing(metrics, tmp_path):
     ]
     # Names of XML are no resources.
     assert not re.findall(r"https?://(?!www\.w3\.org/)", text)
-    # In the results, and in the paper's tables beside the paper's own figures.
-    assert page.text.count("optimal") == 2
+    # In both tables of results, and in the paper's beside the paper's own figures.
+    assert page.text.count("optimal") == 3
     assert page.text[page.text.index("A2C and PPO, the better") :].count("0.58") == 1
     assert "1.00\n[1.00-1.00]" in page.text
 
