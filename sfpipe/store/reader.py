@@ -276,6 +276,18 @@ def strip_height(path: str | Path) -> int:
         return min(heights)
 
 
+def list_pieces(path: str | Path) -> set[str]:
+    """The names of a score store's pieces.
+
+    Raises
+    ------
+    SfpipeError
+        As `open_store`.
+    """
+    with open_store(path, "scores") as file:
+        return set(file)
+
+
 def list_performances(path: str | Path, split: str | None = None) -> dict[str, list[str]]:
     """The names of a spectrogram store's performances (of one split) by piece, both sorted.
 

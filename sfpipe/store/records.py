@@ -12,6 +12,7 @@ from sfpipe.store.reader import (
     PerformanceRecord,
     ScoreRecord,
     list_performances,
+    list_pieces,
     read_performances,
     read_scores,
 )
@@ -46,9 +47,12 @@ def load_all_records(
     """
     scores, performances = load_records(first.scores, first.spectrograms, window, split=split)
     for pair in also:
-        if not list_performances(pair.spectrograms, split):
+        drawn = list_pieces(pair.scores)
+        both = [piece for piece in list_performances(pair.spectrograms, split) if piece in drawn]
+        if not both:
             continue
-        theirs, played = load_records(pair.scores, pair.spectrograms, window, split=split)
+        stores = pair.scores, pair.spectrograms
+        theirs, played = load_records(*stores, window, split=split, pieces=both)
         for name, score in theirs.items():
             scores[f"{pair.name}:{name}"] = replace(score, piece=f"{pair.name}:{name}")
         performances += [replace(p, piece=f"{pair.name}:{p.piece}") for p in played]

@@ -40,7 +40,9 @@ def test_a_further_set_may_lack_a_split_and_the_first_may_not(toy, tmp_path):
     for write, path in ((write_scores, few.scores), (write_spectrograms, few.spectrograms)):
         with write(path, **about):
             pass
-    _, played = load_all_records(toy, [few], WINDOW, split="valid")
-    assert [p.piece for p in played] == ["tune1"]
+    unseen = StorePair(few.scores, toy.spectrograms)  # sound of pieces that have no strip
+    for further in (few, unseen):
+        _, played = load_all_records(toy, [further], WINDOW, split="valid")
+        assert [p.piece for p in played] == ["tune1"]
     with pytest.raises(SfpipeError, match="no performance has a strip in split valid"):
         load_all_records(few, [toy], WINDOW, split="valid")
