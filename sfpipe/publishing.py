@@ -39,6 +39,12 @@ AUGMENTED_LIMITS = (
     "without repeats to jump back to and without wrong notes: a scanned page or another instrument",
     "is outside of what it has met.",
 )
+INSTRUMENTS_LIMITS = (
+    "Trained on synthesised instruments, those of `synthesize.augment` (tempo and timing as of",
+    "people; rooms and noise where their shares are not 0), and on one engraver's typography,",
+    "without repeats to jump back to and without wrong notes: a scanned page is outside of what it",
+    "has met.",
+)
 PIANISTS_LIMITS = (
     "Trained on pianists' MIDI and on sequenced scores, both synthesised, some in simulated rooms,",
     "without repeats to jump back to: another instrument is outside of what it has met. Its data",
@@ -318,14 +324,19 @@ def _limits(card: Mapping[str, Any]) -> tuple[str, ...]:
     """What an agent has not met in its training."""
     if "asap" in card.get("datasets", ()):
         return PIANISTS_LIMITS
+    if (card.get("augment") or {}).get("programs") and card.get("augmented_performances"):
+        return INSTRUMENTS_LIMITS
     return AUGMENTED_LIMITS if card.get("augmented_performances") else LIMITS
 
 
 def _augmentation(params: Mapping[str, Any] | None) -> str:
     if not params:
         return "`synthesize.augment`, whose parameters were not recorded"
-    ranges = {k: v if isinstance(v, list) else [v] for k, v in params.items()}
-    told = (f"{name} {' to '.join(f'{v:g}' for v in values)}" for name, values in ranges.items())
+    lists = {k: v if isinstance(v, list) else [v] for k, v in params.items()}
+    told = []
+    for name, values in lists.items():
+        between = " " if name == "programs" else " to "
+        told.append(f"{name} {between.join(f'{v:g}' for v in values)}")
     return f"`synthesize.augment`: {', '.join(told)}"
 
 

@@ -156,6 +156,11 @@ def test_the_card_says_what_was_heard_in_training(trained, tmp_path):
         "| augmented by | `synthesize.augment`: copies 2, tempo 0.5 to 2, drift_s 8, " in augmented
     )
     assert ", noise_share 0, snr_db 10 to 40, room_share 0.5, rt60_s 0.25 to 0.9 |" in augmented
+    made = AugmentParams(copies=2, programs=[0, 68], cents=50).model_dump(mode="json")
+    (agent / "agent.json").write_text(json.dumps(card | {"augment": made}))
+    instruments = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert ", cents 50, programs 0 68, vibrato_share 0.5, slur_share 0.5 |" in instruments
+    assert "on synthesised instruments" in instruments and "piano" not in instruments
 
 
 def test_the_card_names_data_sets_and_their_licences(trained, tmp_path):
