@@ -18,7 +18,8 @@ from sfpipe.params import BeliefFilterParams
 TEMPI = 48
 SLOWEST, FASTEST = 0.006, 0.35  # quarter notes per frame: 7 to 420 a minute
 CELL = 0.4  # of a place, on average
-_INFORMATION = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
+_ABOUT = 0.4  # deviation of a tempo's log that is told
+INFORMATION = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 
@@ -67,13 +68,14 @@ class Belief:
         self.low = self.high = 0
         self.mean_tempo = params.usual_tempo
 
-    def reset(self, x_px: float) -> None:
-        """Believe that the music is at `x_px` (strip px), at any tempo."""
+    def reset(self, x_px: float, tempo: float | None = None) -> None:
+        """Believe that the music is at `x_px` (strip px), at about `tempo`, or at any."""
         at = self._cell(x_px)
         self.low, self.high = max(at - 2, 0), min(at + 3, len(self.x_px))
+        tempi = self.prior if tempo is None else self._about(tempo)
         self.table[:] = 0
-        self.table[:, self.low : self.high] = self.prior[:, None] / (self.high - self.low)
-        self.mean_tempo = float(self.prior @ self.tempo)
+        self.table[:, self.low : self.high] = tempi[:, None] / (self.high - self.low)
+        self.mean_tempo = float(tempi @ self.tempo)
         self.median = float(at)
 
     def update(self, logits: np.ndarray, agent_px: float, window_px: float, *, move: bool) -> None:
@@ -97,7 +99,7 @@ class Belief:
             self.place_px,
             agent_px - window_px / 2,
             agent_px + window_px / 2,
-            np.float32(self.params.likelihood_exponent * self._information()),
+            np.float32(self.params.likelihood_exponent * self.information),
             np.float32(self.params.likelihood_floor),
         )
         p = self.params
@@ -120,9 +122,14 @@ class Belief:
         cell = self.median + self.mean_tempo / self.cell * frames
         return np.interp(cell, np.arange(len(self.x_px)), self.x_px)
 
-    def _information(self) -> float:
+    def _about(self, tempo: float) -> np.ndarray:
+        share = np.exp(-0.5 * (np.log(self.tempo / tempo) / _ABOUT) ** 2)
+        return (share / share.sum()).astype(np.float32)
+
+    @property
+    def information(self) -> float:
         """How much more than usual a frame says: in slow music the next ones say the same again."""
-        return float(np.clip(self.mean_tempo / self.params.usual_tempo, *_INFORMATION))
+        return float(np.clip(self.mean_tempo / self.params.usual_tempo, *INFORMATION))
 
     def _sum_up(self) -> None:
         part = self.table[:, self.low : self.high]

@@ -22,6 +22,7 @@ from sfpipe.params import EvaluateParams, Params
 
 if TYPE_CHECKING:
     from sfpipe.evaluation.other_sound import OtherSound
+    from sfpipe.following.registry import Sources
     from sfpipe.paths import Paths
 
 command = in_group("evaluate")
@@ -40,6 +41,9 @@ def evaluate(
     real: Annotated[
         bool, typer.Option("--real-performances", help="Human performances, four conditions.")
     ] = False,
+    jumps: Annotated[
+        bool, typer.Option("--jumps", help="With jumps, restarts and pauses: jumps.json.")
+    ] = False,
     baseline: Baselines = None,
     program: Annotated[
         int | None, typer.Option(min=0, max=127, help="General MIDI program to play them on.")
@@ -52,8 +56,10 @@ def evaluate(
     pitch: Pitch,
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
+    from sfpipe.evaluation.jump_benchmark import evaluate_jumps
     from sfpipe.evaluation.other_sound import OtherSound
     from sfpipe.evaluation.stage import evaluate as stage
+    from sfpipe.following.registry import Sources
     from sfpipe.params import override
 
     p, _, paths = data.load()
@@ -64,6 +70,13 @@ def evaluate(
             "--a4, --transpose, --instrument and --program synthesise a split again",
             remedy="leave out --real-performances and --packed",
         )
+    if jumps:
+        if baseline or packed or otherwise:
+            remedy = "leave out --baseline, --packed and what changes the sound"
+            raise SfpipeError("--jumps plays a data set's own performances", remedy=remedy)
+        sources = _real_sources(p, data.dataset) if real else Sources.of(p, paths)
+        evaluate_jumps(chosen, sources, agent, out, seed=p.seed)
+        return None
     if real:
         chosen = override(chosen, real_trials=trials)
         return _evaluate_real(p, data.dataset, chosen, agent, baseline, out)
@@ -172,6 +185,17 @@ def _evaluate_otherwise(
         )
 
 
+def _real_sources(p: Params, dataset: str | None) -> Sources:
+    """Human performances and their scores."""
+    from sfpipe.following.registry import Sources
+    from sfpipe.paths import Paths
+
+    paths = Paths(dataset or REAL)
+    # `sfpipe import-tismir` puts human performances where the synthesised ones are.
+    made = paths.performances.is_file() or not paths.spectrograms.is_file()
+    return Sources.of(p, paths, paths.performances if made else paths.spectrograms)
+
+
 def _evaluate_real(
     p: Params,
     dataset: str | None,
@@ -182,12 +206,6 @@ def _evaluate_real(
 ) -> None:
     """Human performances instead of a split of the data set."""
     from sfpipe.evaluation.real import evaluate_real
-    from sfpipe.following.registry import Sources
-    from sfpipe.paths import Paths
 
-    paths = Paths(dataset or REAL)
-    # `sfpipe import-tismir` puts human performances where the synthesised ones are.
-    made = paths.performances.is_file() or not paths.spectrograms.is_file()
-    store = paths.performances if made else paths.spectrograms
-    sources = Sources.of(p, paths, store)
+    sources = _real_sources(p, dataset)
     evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=names or p.baselines.names)

@@ -125,6 +125,8 @@ class BeliefGame:
     match:
         How much better the newest frame goes with the places around the believed one than with
         the window on average: the log of a ratio, about 2.5 while it follows, below 0 elsewhere.
+    logits:
+        float32 [shape=(places,)], how well each place goes with the newest frame.
     tempo:
         Quarter notes per frame.
     """
@@ -149,6 +151,7 @@ class BeliefGame:
         self.belief.reset(start_px + self.offset)
         self.n_frames = 0
         self.match = 0.0
+        self.logits = np.zeros(len(self.vector), np.float32)
 
     @property
     def tempo(self) -> float:
@@ -159,6 +162,11 @@ class BeliefGame:
         """Where the music is believed to be so many frames after the newest one, strip px."""
         return float(self.belief.predict(np.array([frames]))[0]) - self.offset
 
+    def go_to(self, x_px: float, tempo: float | None = None) -> None:
+        """Be at `x_px`, strip px, at once, whatever was believed before."""
+        self.belief.reset(x_px + self.offset, tempo)
+        self.position, self.speed = clip_number(x_px, *self.limits), 0.0
+
     def step(self, frame: np.ndarray | None) -> float:
         """Hear a frame and move; returns the position two frames later, strip px.
 
@@ -168,10 +176,10 @@ class BeliefGame:
             Vector of the newest frame, float32 [shape=(96,)]; None before the first onset's.
         """
         if frame is not None:
-            logits = self.vector @ frame - self.prior
+            self.logits = self.vector @ frame - self.prior
             here = self.position + self.offset
-            self.belief.update(logits, here, self.window.width, move=self.n_frames > 0)
-            self.match = self._match(logits, here)
+            self.belief.update(self.logits, here, self.window.width, move=self.n_frames > 0)
+            self.match = self._match(self.logits, here)
             self.n_frames += 1
         aims = self.belief.predict(_AHEAD if self.n_frames else _AHEAD - 1) - self.offset
         self.speed += best_move(self.position, self.speed, aims, *self.limits)

@@ -13,7 +13,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.errors import SfpipeError
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.labels import agent_row
-from sfpipe.game.follower import Follower, follow
+from sfpipe.game.follower import Follower, begin, follow
 from sfpipe.game.play import PlayedGame
 from sfpipe.progress import Progress
 from sfpipe.store.reader import ScoreRecord
@@ -54,6 +54,10 @@ class LoadedFollower:
         That can be explained and read out; None if there is none.
     argmax:
         The same agent taking the most probable action; None where there is nothing to choose.
+    anywhere:
+        The same agent, free to go on anywhere in the score; None where there is none.
+    trace_all:
+        As `trace`, but quicker than frame by frame; None: there is no quicker way.
     """
 
     name: str
@@ -66,6 +70,8 @@ class LoadedFollower:
     card: Mapping[str, Any] = field(default_factory=dict)
     network: ActorCritic | None = None
     argmax: LoadedFollower | None = None
+    anywhere: LoadedFollower | None = None
+    trace_all: Callable[[ScoreRecord, np.ndarray], np.ndarray] | None = None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -110,6 +116,24 @@ class LoadedFollower:
         if progress:
             progress.close()
         return games
+
+    def trace(self, score: ScoreRecord, spectrogram: np.ndarray) -> np.ndarray:
+        """Where it is in each frame of a sound, lost or not: float64 [shape=(n_frames,)], strip px.
+
+        Parameters
+        ----------
+        spectrogram:
+            float32 [shape=(78, n_frames)]; it begins with the first note that is played.
+        """
+        if self.trace_all is not None:
+            return self.trace_all(score, spectrogram)
+        frames = np.ascontiguousarray(spectrogram.T, np.float32)
+        lead = begin(self, score, frames, 0)
+        position = np.full(len(frames) + 1, float(score.onset_x_px[0]))
+        for n in range(1, len(frames) + 1):
+            heard = n - lead
+            position[n] = self.step(frames[heard] if heard >= 0 else np.zeros_like(frames[0]))
+        return position[:-1]
 
     @cached_property
     def frames(self) -> Follower:

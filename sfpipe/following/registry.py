@@ -29,13 +29,20 @@ from sfpipe.agents.policy import Actor
 from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
 from sfpipe.following.agent import AgentFollower
+from sfpipe.following.anywhere import AnywhereFollower, Tracer
 from sfpipe.following.belief import BeliefFollower, play_all
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.reference import constant_speed, optimal
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame, play_games
-from sfpipe.params import AnyFilter, BaselinesParams, SynthesizeParams, override
+from sfpipe.params import (
+    AnyFilter,
+    BaselinesParams,
+    RelocationParams,
+    SynthesizeParams,
+    override,
+)
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord, read_performances, strip_height
 from sfpipe.store.schema import is_augmented
@@ -236,15 +243,25 @@ def _belief(folder: Path, window: Window, how: Computing) -> LoadedFollower:
         performances = evaluation_set.performances
         return play_all(network, params, evaluation_set.scores, performances, label=progress)
 
-    return LoadedFollower(
-        folder.name,
-        folder.name,
-        window,
-        lambda: BeliefFollower(network, params),
-        play,
-        policy="planned",
-        card=card,
-    )
+    def variant(relocation: RelocationParams | None) -> LoadedFollower:
+        return LoadedFollower(
+            folder.name,
+            folder.name if relocation is None else f"{folder.name}, anywhere",
+            window,
+            lambda: (
+                BeliefFollower(network, params)
+                if relocation is None
+                else AnywhereFollower(network, params, relocation)
+            ),
+            play if relocation is None else None,
+            policy="planned",
+            card=card,
+            trace_all=Tracer(network, params, relocation).trace,
+        )
+
+    chosen = variant(None)
+    chosen.anywhere = variant(RelocationParams())
+    return chosen
 
 
 def _midi_odtw(sources: Sources) -> LoadedFollower:

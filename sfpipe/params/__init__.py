@@ -34,6 +34,7 @@ from sfpipe.params.train import (
     PPOParams,
     PretrainingParams,
     ReinforceParams,
+    RelocationParams,
     StoppingRule,
     TrainParams,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "PretrainingParams",
     "RealPerformancesParams",
     "ReinforceParams",
+    "RelocationParams",
     "RoomParams",
     "ScoresParams",
     "Section",

@@ -19,12 +19,13 @@ BASELINES = ("midi-odtw", "omr-odtw", "mm-loc")
 _REGISTRY = "sfpipe/following/registry.py:"
 _LOADERS = {name: f"{_REGISTRY}_{name.replace('-', '_')}" for name in BASELINES}
 _TRAINING = "sfpipe/evaluation/baseline.py:_train"
+_BARS = "sfpipe/following/anywhere.py:bars_on"  # in the pipeline all follow in order
 UNUSED = {
-    "evaluate": {*_LOADERS.values()},
-    "report": {*_LOADERS.values()},
-    "midi-odtw": {_LOADERS["omr-odtw"], _LOADERS["mm-loc"], _TRAINING},
-    "omr-odtw": {_LOADERS["midi-odtw"], _LOADERS["mm-loc"], _TRAINING},
-    "mm-loc": {_LOADERS["midi-odtw"], _LOADERS["omr-odtw"]},
+    "evaluate": {*_LOADERS.values(), _BARS},
+    "report": {*_LOADERS.values(), _BARS},
+    "midi-odtw": {_LOADERS["omr-odtw"], _LOADERS["mm-loc"], _TRAINING, _BARS},
+    "omr-odtw": {_LOADERS["midi-odtw"], _LOADERS["mm-loc"], _TRAINING, _BARS},
+    "mm-loc": {_LOADERS["midi-odtw"], _LOADERS["omr-odtw"], _BARS},
 }
 
 # The package's __init__ holds the version and registers the Gymnasium environments; no stage's
