@@ -23,7 +23,7 @@ from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.jumps import (
-    Take,
+    PracticeTake,
     joined_parts,
     plain_take,
     practice_take,
@@ -128,7 +128,9 @@ def evaluate_jumps(
     return result
 
 
-def piece_takes(played: EvaluationSet, piece: str, sources: Sources, seed: int) -> Iterator[Take]:
+def piece_takes(
+    played: EvaluationSet, piece: str, sources: Sources, seed: int
+) -> Iterator[PracticeTake]:
     """What is followed of a piece, drawn by the seed and the piece's name."""
     rng = np.random.default_rng([seed, zlib.crc32(piece.encode())])
     score = played.scores[piece]
@@ -184,7 +186,7 @@ def _row(of: Mapping[str, Any]) -> list[str]:
     return [str(of["n"]), *shares, *medians]
 
 
-def _follow(follower: LoadedFollower, score: ScoreRecord, take: Take) -> FollowedTake:
+def _follow(follower: LoadedFollower, score: ScoreRecord, take: PracticeTake) -> FollowedTake:
     position = follower.trace(score, take.spectrogram)
     return FollowedTake(take, position, float(follower.window.threshold_px), score.px_per_cm)
 

@@ -5,7 +5,7 @@ between two frames, before the one in which the new note is struck, so that noth
 is left out is heard. What becomes of the sound in a pause is computed: it dies away to the
 quietest that the recording has. All choices are drawn by one generator.
 
-Kinds of `Event`
+Kinds of `PracticeEvent`
 ----------------
 ``begin``
     The take begins at a bar that nobody told the follower of.
@@ -56,7 +56,7 @@ _PART = re.compile(r"(.*)-part(\d+)")
 
 
 @dataclass(frozen=True)
-class Event:
+class PracticeEvent:
     """What happens in a take.
 
     Attributes
@@ -80,7 +80,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Take:
+class PracticeTake:
     """Something to be followed.
 
     Attributes
@@ -98,7 +98,7 @@ class Take:
     kind: str
     spectrogram: np.ndarray
     target_px: np.ndarray
-    events: tuple[Event, ...] = ()
+    events: tuple[PracticeEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ class Stretch:
     pause: int = 0
 
 
-def plain_take(info: PerformanceInfo, record: PerformanceRecord, kind: str = "plain") -> Take:
+def plain_take(
+    info: PerformanceInfo, record: PerformanceRecord, kind: str = "plain"
+) -> PracticeTake:
     """A performance as it is, from its first onset to its last."""
     take = cut(info, record, [Stretch(0, int(info.onset_frames[-1]) + 1, "begin")])
     return replace(take, kind=kind)
@@ -129,7 +131,7 @@ def plain_take(info: PerformanceInfo, record: PerformanceRecord, kind: str = "pl
 
 def practice_take(
     info: PerformanceInfo, record: PerformanceRecord, bar_px: np.ndarray, rng: np.random.Generator
-) -> Take | None:
+) -> PracticeTake | None:
     """A performance cut as its player might have practised; None where it is too short.
 
     Parameters
@@ -188,11 +190,13 @@ def plan(onset_frames: np.ndarray, bars: np.ndarray, rng: np.random.Generator) -
     return stretches
 
 
-def cut(info: PerformanceInfo, record: PerformanceRecord, stretches: Sequence[Stretch]) -> Take:
+def cut(
+    info: PerformanceInfo, record: PerformanceRecord, stretches: Sequence[Stretch]
+) -> PracticeTake:
     """The take that these stretches make."""
     sound: list[np.ndarray] = []
     target: list[np.ndarray] = []
-    events: list[Event] = []
+    events: list[PracticeEvent] = []
     quietest = np.quantile(record.spectrogram, 0.01, axis=1)
     n, last_px = 0, float("nan")
     for stretch in stretches:
@@ -203,11 +207,11 @@ def cut(info: PerformanceInfo, record: PerformanceRecord, stretches: Sequence[St
             n += stretch.pause
         piece = _targets(info, first, stretch.end)
         if stretch.kind != "begin" or stretch.onset:
-            events.append(Event(stretch.kind, n, last_px, float(piece[0])))
+            events.append(PracticeEvent(stretch.kind, n, last_px, float(piece[0])))
         sound.append(record.spectrogram[:, first : stretch.end])
         target.append(piece)
         n, last_px = n + stretch.end - first, float(piece[-1])
-    return Take(
+    return PracticeTake(
         record.piece,
         record.performance,
         "practice",
@@ -217,7 +221,7 @@ def cut(info: PerformanceInfo, record: PerformanceRecord, stretches: Sequence[St
     )
 
 
-def with_alikes(take: Take, score: ScoreRecord, apart_px: float) -> Take:
+def with_alikes(take: PracticeTake, score: ScoreRecord, apart_px: float) -> PracticeTake:
     """The take, its events knowing whether their music is elsewhere in the score, too.
 
     Parameters
@@ -251,7 +255,7 @@ def with_alikes(take: Take, score: ScoreRecord, apart_px: float) -> Take:
 
 def joined_parts(
     score: ScoreRecord, records: Sequence[PerformanceRecord], window: Window
-) -> Iterator[Take]:
+) -> Iterator[PracticeTake]:
     """Performances that were cut where their players repeat, joined again.
 
     Parameters
@@ -268,13 +272,13 @@ def joined_parts(
             continue
         starts = np.cumsum([0, *(len(t.target_px) for t in takes)])
         events = [
-            Event("as written", int(n), float(a.target_px[-1]), float(b.target_px[0]))
+            PracticeEvent("as written", int(n), float(a.target_px[-1]), float(b.target_px[0]))
             for n, a, b in zip(starts[1:-1], takes[:-1], takes[1:], strict=True)
             if abs(float(b.target_px[0] - a.target_px[-1])) > window.threshold_px
         ]
         sound = np.concatenate([t.spectrogram for t in takes], axis=1)
         target = np.concatenate([t.target_px for t in takes])
-        yield Take(score.piece, name, "practice", sound, target, tuple(events))
+        yield PracticeTake(score.piece, name, "practice", sound, target, tuple(events))
 
 
 def with_wrong_notes(midi: Midi, rng: np.random.Generator) -> Midi:

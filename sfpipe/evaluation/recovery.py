@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.evaluation.jumps import JUMPS, KINDS, Event, Take
+from sfpipe.evaluation.jumps import JUMPS, KINDS, PracticeEvent, PracticeTake
 from sfpipe.store.schema import FPS
 
 WITHIN_S = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -40,7 +40,7 @@ class Recovery:
 
     piece: str
     performance: str
-    event: Event
+    event: PracticeEvent
     recovery_s: float
     share_right: float
     error_px: float
@@ -50,7 +50,7 @@ class Recovery:
 class FollowedTake:
     """A take, and where a follower was in each of its frames, float64 [shape=(n,)], strip px."""
 
-    take: Take
+    take: PracticeTake
     position_px: np.ndarray
     threshold_px: float
     px_per_cm: float
