@@ -74,10 +74,11 @@ class Chroma:
         -------
         np.ndarray [shape=(24,), dtype=float64]
         """
-        magnitude, level = self._heard(np.asarray(frame, np.float64))
+        level = np.asarray(frame, np.float64)
+        magnitude = np.power(10.0, level) - 1
         rise = folding() @ np.maximum(level - self._before, 0)
         self._before = level
-        self._onsets = np.maximum(self._onsets * self.fading, self._measured(rise))
+        self._onsets = np.maximum(self._onsets * self.fading, rise)
         chroma = np.log1p(self.compression * (folding() @ magnitude))
         size = max(float(np.sqrt(chroma @ chroma)), SILENCE)
         return np.concatenate([chroma / size, self.onset_weight * self._onsets])
@@ -88,50 +89,47 @@ class Chroma:
         frames = np.ascontiguousarray(spectrogram.T)
         return np.array([self.step(frame) for frame in frames]).reshape(-1, FEATURES)
 
-    def _heard(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Magnitudes for the chroma, and the log levels whose rise is an onset."""
-        return np.power(10.0, frame) - 1, frame
 
-    def _measured(self, rise: np.ndarray) -> np.ndarray:
-        """How strong the onsets are that made the pitch classes rise so much."""
-        return rise
+class Spectrum:
+    """Features of a performance that may be soft, noisy, and in a room: bins, and their onsets.
 
-
-class AdaptiveChroma(Chroma):
-    """Chroma and onsets of a performance that may be soft and noisy.
-
-    What never falls silent in a bin is taken for noise and subtracted, magnitudes are measured by
-    the loudest of the last seconds, and onsets by the strongest just before them (locally
-    normalised, as the onset features of Ewert, Müller and Grosche, ICASSP 2009, are). How strong
-    an onset is beside those long ago is no longer known: where performance and score sound alike,
-    `Chroma` aligns better.
+    Magnitudes are measured by the loudest of the last seconds. The first 78 features are the log
+    spectrum, of unit length; the others its rise since the frame before, which then fades, measured
+    by the strongest of the last second (locally normalised, as the onset features of Ewert,
+    Müller and Grosche, ICASSP 2009, are). Bins tell more than pitch classes: in a room the
+    overtones of what sounded before fill all of these.
     """
 
-    compression = 10.0
-    loudness_fall = 0.995  # per frame: 0.9 dB a second
-    noise_rise = 1.01  # per frame: 1.7 dB a second
-    noise_margin = 2.0  # noise fluctuates about its floor
-    strongest = 0.5  # onset
-    onset_fall = 0.9  # per frame, of the size that onsets are measured by ...
-    faintest = 0.3  # ... which does not fall below this
+    compression = 10.0  # of magnitudes, before the logarithm that brings quiet tones up
+    fading = 0.6  # what is left of an onset after one frame
+    loudness_fall = 0.98  # per frame: 3.5 dB a second
+    onset_fall = 0.95  # per frame, of the size that onsets are measured by ...
+    faintest = 0.3  # ... which does not fall below this, nor does that of the spectrum
+
+    def __init__(self) -> None:
+        self.reset()
 
     def reset(self) -> None:
         """Start anew, as before the first frame."""
-        super().reset()
-        self._noise: np.ndarray | None = None
-        self._loudness = SILENCE
-        self._size = self.faintest
+        self._before: np.ndarray | None = None
+        self._onsets = np.zeros(BINS)
+        self._loudness, self._size = SILENCE, self.faintest
 
-    def _heard(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        magnitude, _ = super()._heard(frame)
-        # The small term lets the floor rise from nothing too.
-        rising = magnitude if self._noise is None else self._noise * self.noise_rise + 1e-6
-        self._noise = np.minimum(magnitude, rising)
-        above = np.maximum(magnitude - self.noise_margin * self._noise, 0)
-        self._loudness = max(self._loudness * self.loudness_fall, float(above.max()), SILENCE)
-        magnitude = above / self._loudness
-        return magnitude, np.log1p(self.compression * magnitude)
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Features of the next frame, float64 [shape=(156,)]; `frame` as of `Chroma.step`."""
+        magnitude = np.power(10.0, np.asarray(frame, np.float64)) - 1
+        self._loudness = max(self._loudness * self.loudness_fall, float(magnitude.max()))
+        level = np.log1p(self.compression * magnitude / max(self._loudness, SILENCE))
+        before = level if self._before is None else self._before
+        self._onsets = np.maximum(self._onsets * self.fading, np.maximum(level - before, 0))
+        self._before = level
+        strength = float(np.sqrt(self._onsets @ self._onsets))
+        self._size = max(self._size * self.onset_fall, strength, self.faintest)
+        length = max(float(np.sqrt(level @ level)), self.faintest)
+        return np.concatenate([level / length, self._onsets / self._size])
 
-    def _measured(self, rise: np.ndarray) -> np.ndarray:
-        self._size = max(self._size * self.onset_fall, float(np.sqrt(rise @ rise)), self.faintest)
-        return self.strongest * rise / self._size
+    def of(self, spectrogram: np.ndarray) -> np.ndarray:
+        """Features of a whole recording, float64 [shape=(n_frames, 156)], as `step` gives them."""
+        self.reset()
+        frames = np.ascontiguousarray(spectrogram.T)
+        return np.array([self.step(frame) for frame in frames]).reshape(-1, 2 * BINS)

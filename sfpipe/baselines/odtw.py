@@ -1,4 +1,4 @@
-"""Score following by online dynamic time warping of chroma: the paper's MIDI-ODTW.
+"""Score following by online dynamic time warping of spectra: the paper's MIDI-ODTW.
 
 The performance is aligned with the synthesised score, and the score time found is mapped to a
 position in the image (section 4.2). The follower hears the frames that an agent hears.
@@ -11,9 +11,10 @@ from functools import partial
 
 import numpy as np
 
-from sfpipe.baselines.chroma import AdaptiveChroma, Chroma
+from sfpipe.baselines.chroma import Chroma, Spectrum
 from sfpipe.baselines.online_dtw import OnlineDtw
 from sfpipe.baselines.score_sound import ScoreSound
+from sfpipe.baselines.tempo_dtw import TempoDtw
 from sfpipe.errors import SfpipeError
 from sfpipe.game.follower import check_frame
 from sfpipe.params import OdtwParams
@@ -39,7 +40,7 @@ class OdtwFollower:
         self.sound_of, self.params = sound_of, params or OdtwParams()
         self._score: ScoreRecord | None = None
         self._chroma = self._features()
-        self._dtw: OnlineDtw | None = None
+        self._dtw: OnlineDtw | TempoDtw | None = None
 
     def reset(self, score: ScoreRecord) -> None:
         """Get the score's sound, unless it is the last one's again, and wait at its first onset.
@@ -54,12 +55,7 @@ class OdtwFollower:
             self._first = int(self._sound.onset_frames[0])
             self._reference = self._features().of(self._sound.spectrogram)[self._first :]
             self._score = score
-        self._dtw = OnlineDtw(
-            self._reference,
-            width=round(self.params.width_s * FPS),
-            max_run=self.params.max_run,
-            stay=self.params.stay,
-        )
+        self._dtw = self._alignment()
         self._chroma.reset()
         self._heard: np.ndarray | None = None
 
@@ -91,11 +87,19 @@ class OdtwFollower:
         """Mean distance of the performance so far from the score; inf before the first step."""
         return float("inf") if self._dtw is None else self._dtw.misfit()
 
-    def _features(self) -> Chroma:
-        kind = AdaptiveChroma if self.params.adaptive else Chroma
-        return kind(self.params.onset_weight, self.params.fading)
+    def _features(self) -> Chroma | Spectrum:
+        if self.params.adaptive:
+            return Spectrum()
+        return Chroma(self.params.onset_weight, self.params.fading)
 
-    def _take(self, frame: np.ndarray) -> tuple[OnlineDtw, np.ndarray]:
+    def _alignment(self) -> OnlineDtw | TempoDtw:
+        width = round(self.params.width_s * FPS)
+        if self.params.adaptive:
+            return TempoDtw(self._reference, width=width)
+        max_run, stay = self.params.max_run, self.params.stay
+        return OnlineDtw(self._reference, width=width, max_run=max_run, stay=stay)
+
+    def _take(self, frame: np.ndarray) -> tuple[OnlineDtw | TempoDtw, np.ndarray]:
         check_frame(frame, ready=self._dtw is not None)
         assert self._dtw is not None
         return self._dtw, self._chroma.step(frame)

@@ -28,11 +28,13 @@ class OdtwParams(Section):
     """Online dynamic time warping."""
 
     width_s: float = Field(default=10.0, ge=1, le=60)
+    # Spectra measured by what sounded before, and a path that keeps to a tempo; false: chroma, and
+    # a path as cheap as can be, for which the rest is.
+    adaptive: bool = True
     max_run: int = Field(default=3, ge=1)  # frames of score or performance without the other
     stay: float = Field(default=0.0, ge=0)  # cost of a step of one alone, beside its distance
     onset_weight: float = Field(default=1.0, ge=0)
     fading: float = Field(default=0.7, ge=0, lt=1)
-    adaptive: bool = True
 
 
 class OmrParams(Section):
@@ -43,7 +45,7 @@ class OmrParams(Section):
     steps_per_minute: list[Annotated[float, Field(ge=20, le=2000)]] = Field(
         default=[200, 280, 400], min_length=1
     )
-    # By how well they fit the tempi are chosen, and that is what adaptive features blur.
+    # By how well they fit the tempi are chosen, and that is what adapting to them blurs.
     adaptive: bool = False
     stay: float = Field(default=0.8, ge=0)
 

@@ -42,11 +42,12 @@ def test_of_several_sounds_the_one_that_fits_is_followed(score, plain, perform, 
         from_performance(score, plain),
         from_performance(score, perform(soundfont, 0.4)),
     )
-    exact = from_performance(score, played)
-    alone = follow(OdtwFollower(lambda _: slow), score, played, NOTTINGHAM)
+    exact, plainly = from_performance(score, played), OdtwParams(adaptive=False)
+    alone = follow(OdtwFollower(lambda _: slow, plainly), score, played, NOTTINGHAM)
     assert alone.lost or tracking_error([alone])[0] > 20
     for sounds in ((slow, near, exact), (exact, slow)):
-        game = follow(OdtwChoice(lambda _, sounds=sounds: sounds), score, played, NOTTINGHAM)
+        choice = OdtwChoice(lambda _, sounds=sounds: sounds, plainly)
+        game = follow(choice, score, played, NOTTINGHAM)
         assert not game.lost
         assert tracking_error([game])[0] < 2
 
@@ -88,12 +89,20 @@ def test_another_piano_at_another_tempo(follower, score, perform, large_soundfon
     assert tracking_error([game])[0] < 8
 
 
+def test_a_tempo_of_its_own_makes_up_for_a_slow_score(score, perform, soundfont):
+    """The performance is four times as fast; plain time warping loses it."""
+    slow = from_performance(score, perform(soundfont, 0.4))
+    game = follow(OdtwFollower(lambda _: slow), score, perform(soundfont, 1.6), NOTTINGHAM)
+    assert not game.lost and tracking_error([game])[0] < 10
+
+
 def test_onsets_are_what_makes_another_piano_close(score, plain, perform, large_soundfont):
     played = perform(large_soundfont, 1.1)
     errors = []
     for weight in (0.0, 1.0):
         follower = OdtwFollower(
-            lambda asked: from_performance(score, plain), OdtwParams(onset_weight=weight)
+            lambda asked: from_performance(score, plain),
+            OdtwParams(onset_weight=weight, adaptive=False),
         )
         errors.append(tracking_error([follow(follower, score, played, NOTTINGHAM)])[0])
     assert errors[1] < errors[0]
