@@ -130,16 +130,13 @@ def _render(
 
     A used synthesizer would do the same notes with other bits: its dither and voices go on.
     """
-    if not soundfont.is_file():
-        raise SfpipeError("no such sound font", file=soundfont, remedy="see `sfpipe doctor`")
     keys = round(offset.semitones + offset.cents / 100)
     highest = max(note.pitch for note in midi.notes) + keys
     lowest = min(note.pitch for note in midi.notes) + keys
     if lowest < 0 or highest > 127:
         raise SfpipeError(f"MIDI has no pitch {lowest if lowest < 0 else highest}")
-    synth = _synthesizer(gain)
+    synth = new_synthesizer(soundfont, gain, program)
     try:
-        _load_program(synth, soundfont, program)
         if cents := 100 * (offset.semitones - keys) + offset.cents:
             _tune(synth, cents)
         chunks: list[np.ndarray] = []
@@ -159,6 +156,25 @@ def _render(
         return np.concatenate(chunks)
     finally:
         synth.delete()
+
+
+def new_synthesizer(soundfont: Path, gain: float, program: int) -> Any:
+    """A FluidSynth at 44.1 kHz with one instrument on all channels; `delete` it in the end.
+
+    Raises
+    ------
+    SfpipeError
+        If FluidSynth is missing, the sound font is missing or damaged, or lacks the program.
+    """
+    if not soundfont.is_file():
+        raise SfpipeError("no such sound font", file=soundfont, remedy="see `sfpipe doctor`")
+    synth = _synthesizer(gain)
+    try:
+        _load_program(synth, soundfont, program)
+    except SfpipeError:
+        synth.delete()
+        raise
+    return synth
 
 
 def _synthesizer(gain: float) -> Any:

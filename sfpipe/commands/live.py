@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sfpipe.commands.options import LivePitch, in_group
 from sfpipe.errors import SfpipeError
 
+if TYPE_CHECKING:
+    from sfpipe.live.sources import SoundStream
+
 command = in_group("follow")
-REMEDY = "name --audio FILE, or --mic"
+REMEDY = "name --audio FILE, --midi FILE, --mic or --keyboard"
 
 Score = Annotated[Path, typer.Argument(help="PDF, picture, MusicXML, MEI, ABC, MIDI or LilyPond.")]
 LiveAgent = Annotated[
@@ -29,6 +33,10 @@ def follow(
     score: Score,
     audio: Annotated[Path | None, typer.Option(help="A recording, in any format.")] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone.")] = False,
+    midi: Annotated[Path | None, typer.Option(help="A MIDI file.")] = None,
+    keyboard: Annotated[
+        str | None, typer.Option(help='A MIDI port, by the begin of its name; "": the first.')
+    ] = None,
     agent: LiveAgent = None,
     staves: Staves = None,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
@@ -38,19 +46,20 @@ def follow(
     *,
     pitch: LivePitch,
 ) -> None:
-    """Follow any score through a recording or a microphone."""
+    """Follow any score through a recording, a microphone, a MIDI file or a keyboard."""
     from sfpipe.audio.decoding import AUDIO_SUFFIXES
     from sfpipe.audio.pitch import AS_WRITTEN
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
+    from sfpipe.live.midi import synthesize_performance
     from sfpipe.live.replay import write_replay
-    from sfpipe.live.sources import microphone, recording
     from sfpipe.pages.read import read_pages
 
-    if (audio is None) == (not mic):
-        what = "a recording and the microphone cannot be followed at once"
-        raise SfpipeError(what if mic else "what is to be followed?", remedy=REMEDY)
+    named = [source for source in (audio, midi, keyboard, mic or None) if source is not None]
+    if len(named) != 1:
+        what = "only one performance can be followed at once"
+        raise SfpipeError(what if named else "what is to be followed?", remedy=REMEDY)
     if score.suffix.lower() in AUDIO_SUFFIXES:
         remedy = "name the score first, and the recording after --audio"
         raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
@@ -63,7 +72,7 @@ def follow(
     positions = []
     said: tuple[int, str] | None = None
     sounding = engine.offset
-    with recording(audio) if audio else microphone() as sound:
+    with _source(audio, midi, keyboard) as sound:
         try:
             for position in follow_sound(engine, sound):
                 positions.append(position)
@@ -79,8 +88,22 @@ def follow(
         write_positions(out, positions)
         print(out)
     if page:
-        write_replay(page, page_set, positions, audio)
+        write_replay(page, page_set, positions, synthesize_performance(midi) if midi else audio)
         print(page)
+
+
+def _source(
+    audio: Path | None, midi: Path | None, keyboard: str | None
+) -> AbstractContextManager[SoundStream]:
+    """What is named; else the microphone."""
+    from sfpipe.live import midi as ports
+    from sfpipe.live.sources import microphone, recording
+
+    if audio is not None:
+        return recording(audio)
+    if midi is not None:
+        return ports.midi_file(midi)
+    return microphone() if keyboard is None else ports.keyboard(keyboard)
 
 
 @command()

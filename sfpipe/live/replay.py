@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
 from sfpipe.audio.files import load_audio
@@ -22,14 +23,17 @@ STATES = ("waiting", "following", "lost", "finished")
 
 
 def write_replay(
-    path: Path, page_set: PageSet, positions: Sequence[LivePosition], audio: Path | None
+    path: Path,
+    page_set: PageSet,
+    positions: Sequence[LivePosition],
+    audio: Path | np.ndarray | None,
 ) -> None:
     """Write a page that needs nothing else: it plays the recording and moves the cursor.
 
     Parameters
     ----------
     audio:
-        The recording; None: there is none, and a clock runs.
+        The recording, a file or int16 samples at 22,050 Hz; None: there is none, and a clock runs.
 
     Raises
     ------
@@ -39,7 +43,8 @@ def write_replay(
     score = describe_score(page_set, "", page_set.source)
     for described, page in zip(score["pages"], page_set.pages, strict=True):
         described["url"] = _data_url(page)
-    sound = None if audio is None else _base64(encode_sound(load_audio(audio)))
+    samples = load_audio(audio) if isinstance(audio, Path) else audio
+    sound = None if samples is None else _base64(encode_sound(samples))
     data = {
         "score": score,
         "states": STATES,

@@ -125,6 +125,12 @@ class _Recording:
                 yield Block(block)
 
 
+def samples_of(samples: np.ndarray, rate: int) -> SoundStream:
+    """Samples [shape=(n,) or (n, channels)] that are there already, as a stream."""
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    return _Recording(rate, channels, iter([samples]), False)
+
+
 @contextmanager
 def recording(path: Path, *, real_time: bool = False) -> Iterator[SoundStream]:
     """A recording in any format that ffmpeg reads.

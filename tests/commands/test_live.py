@@ -19,11 +19,14 @@ def music(project):
 @pytest.mark.parametrize(
     ("arguments", "file", "says"),
     [
-        (["score.musicxml"], "", "what is to be followed? -> name --audio FILE, or --mic"),
+        (["score.musicxml"], "", "what is to be followed? -> name --audio FILE, --midi FILE"),
         (["score.musicxml", "--audio", "sound.mp3", "--mic"], "", "at once -> name --audio"),
         (["sound.mp3", "--audio", "score.musicxml"], "sound.mp3", "is a recording, not a score"),
         (["sound.musicxml", "--audio", "sound.mp3"], "sound.musicxml", "not readable as MusicXML"),
         (["score.musicxml", "--audio", "score.wav"], "score.wav", "cannot be read as audio"),
+        (["score.musicxml", "--midi", "none.mid"], "none.mid", "no such file"),
+        (["score.musicxml", "--midi", "sound.mp3"], "sound.mp3", "is not a readable MIDI file"),
+        (["score.musicxml", "--midi", "a.mid", "--mic"], "", "at once -> name --audio"),
         (["score.musicxml", "--audio", "folder"], "folder", "is a folder -> "),
         (["folder", "--audio", "sound.mp3"], "folder", "is a folder -> name one file"),
     ],

@@ -27,12 +27,15 @@ SYSTEMS = 3
 
 
 class Performed(NamedTuple):
-    """`samples` float32 [shape=(N,)], 22,050 Hz; `onset_s` of every onset, and `onset_x`."""
+    """`samples` float32 [shape=(N,)], 22,050 Hz; `onset_s` of every onset, and `onset_x`; its
+    MIDI file.
+    """
 
     page_set: PageSet
     samples: np.ndarray
     onset_s: np.ndarray
     onset_x: np.ndarray
+    midi: Path
 
 
 def perform(folder: Path, soundfont: Path) -> Performed:
@@ -47,4 +50,5 @@ def perform(folder: Path, soundfont: Path) -> Performed:
     pages = read_pages(path)
     assert pages.onsets is not None and len(pages.systems) == SYSTEMS
     sound = samples.astype(np.float32) / 32768
-    return Performed(pages, sound, pages.onsets.seconds, pages.onsets.strip_x)
+    midi = folder / "engraved/tune/score.mid"
+    return Performed(pages, sound, pages.onsets.seconds, pages.onsets.strip_x, midi)
