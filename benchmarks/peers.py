@@ -2,7 +2,8 @@
 
 In a project with `sfpipe performances --dataset vienna4x22`:
 
-    python -m benchmarks.peers
+    python -m benchmarks.peers                              # all of it: an hour of processor time
+    python -m benchmarks.peers --pianists p03 --methods skf # less
 
 An environment of its own is made for pymatchmaker (in `build/`, once). Each follower hears the
 recording from its first onset on. What is printed, in Markdown, are shares of the onsets within
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -96,26 +98,49 @@ class Peers:
         link.parent.mkdir(exist_ok=True)
         if not link.exists():
             link.symlink_to(soundfont)
+        self._process: subprocess.Popen[str] | None = None
 
     def methods(self) -> list[str]:
         """What it has for audio."""
-        methods: list[str] = self._run(["methods"], limit_s=120)
+        methods: list[str] = self.ask({}, limit_s=600)
         return methods
 
-    def follow(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        """Let it follow; raises `subprocess.TimeoutExpired` or `CalledProcessError`."""
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(job, file)
-            file.flush()
-            answer: dict[str, Any] = self._run(["follow", file.name], limit_s)
-            return answer
+    def ask(self, job: dict[str, Any], limit_s: float) -> Any:
+        """The answer to a job of `peers_worker`.
 
-    def _run(self, arguments: list[str], limit_s: float) -> Any:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "out.json"
-            command = [str(self.python), str(WORKER), *arguments, str(out)]
-            subprocess.run(command, check=True, timeout=limit_s, capture_output=True)
-            return json.loads(out.read_text("utf-8"))
+        Raises
+        ------
+        SfpipeError
+            If it takes too long or fails.
+        """
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [str(self.python), str(WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stdout], [], [], limit_s)
+        line = process.stdout.readline() if ready else ""
+        if not line:
+            self.close()
+            raise SfpipeError("it ended" if ready else f"it took more than {limit_s:g} s")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise SfpipeError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End its process; the next job begins another."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
 
 
 def game_of(
@@ -241,12 +266,14 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     }
                     name = f"`{method}`, told {tempo}"
                     try:
-                        answer = peers.follow(job, options.limit_s)
-                    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+                        answer = peers.ask(job, options.limit_s)
+                    except SfpipeError as error:
                         print(f"{name}: {record.piece}: {error}", file=sys.stderr)
                         continue
                     game = game_of(answer, score, record, window)
                     yield described | row(name, game, answer["follow_s"] / length_s)
+    if peers:
+        peers.close()
 
 
 def table(results: list[dict[str, Any]], conditions: list[str]) -> str:

@@ -1,11 +1,13 @@
-"""Runs in pymatchmaker's own environment: one method on one recording, as JSON from and to files.
+"""Runs in pymatchmaker's own environment: one method on one recording after the other.
 
-It imports nothing of sfpipe. `python peers_worker.py methods OUT` lists the methods for audio;
-`python peers_worker.py follow JOB OUT` follows: JOB holds score, audio, method, tempo; OUT gets
-the positions (quarters from the first note), their times (s) and the processor time (s).
+It imports nothing of sfpipe. A job is a line of JSON on standard input, its answer a line on
+standard output. ``{}``: the methods for audio. ``{"score", "audio", "method", "tempo"}``: the
+positions (quarters from the first note), their times (s) and the processor time (s); or
+``{"error"}``.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -46,11 +48,20 @@ def follow(job):
     }
 
 
+def main():
+    """Answer until the input ends."""
+    # The library prints: its words go where errors go.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            answer = follow(job) if job else methods()
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "methods":
-        result = methods()
-    else:
-        with open(sys.argv[2]) as file:
-            result = follow(json.load(file))
-    with open(sys.argv[-1], "w") as file:
-        json.dump(result, file)
+    main()
