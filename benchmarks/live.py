@@ -51,7 +51,7 @@ def bench_live(bench: Bench, root: Path) -> None:
     for row in (whole, first, other):
         bench.show(row)
     answers = answered_after(engine, sound[: round(SECONDS * RATE)])
-    with served() as address:
+    with served() as (address, _):
         for sessions in SESSIONS:
             took = asyncio.run(latencies_ms(address, sessions, sound, answers))
             for name, share in (("p50", 0.5), ("p99", 0.99)):
@@ -100,14 +100,15 @@ def answered_after(engine: LiveEngine, sound: np.ndarray) -> list[int]:
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of a server of its own process."""
-    code = "import sys; sys.argv[1:] = ['serve', '--port', '0']; import sfpipe.cli as c; c.main()"
+def served(*options: str) -> Iterator[tuple[str, int]]:
+    """A server of its own process: its address and its number."""
+    arguments = ["serve", "--port", "0", *options]
+    code = f"import sys; sys.argv[1:] = {arguments!r}; import sfpipe.cli as c; c.main()"
     command = [sys.executable, "-c", code]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip()
+        yield process.stdout.readline().strip(), process.pid
     finally:
         process.terminate()
         process.wait(20)

@@ -7,6 +7,7 @@ of calling a layer exceeds that of computing it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from sfpipe.agents.dense_conv import parts
 from sfpipe.agents.weights import array
 from sfpipe.store.schema import BINS, EXCERPT
 
-_ROOM = 512  # columns written before the newest are moved back to the front
+_ROOM = 64  # columns written before the newest are moved back to the front
 
 
 def elu(x: np.ndarray) -> np.ndarray:
@@ -45,6 +46,10 @@ class Columns:
     def __init__(self, channels: int, rows: int, history: int):
         self.history = self.end = history
         self.data = np.zeros((_ROOM + history, channels, rows), np.float32)
+
+    def another(self) -> Columns:
+        """As many, all of them 0."""
+        return Columns(*self.data.shape[1:], self.history)
 
     def append(self, column: np.ndarray, rows: slice = slice(None)) -> None:
         """Add a column [shape=(channels, rows)], or some rows of one."""
@@ -108,6 +113,12 @@ class StreamingConv:
         self.bias, self.activation, self.residual = array(layer.bias), activation, residual
         self.past = Columns(inputs, rows + 2 * edge, self.reach)
 
+    def another(self) -> StreamingConv:
+        """The same weights, with a past of its own."""
+        other = copy.copy(self)
+        other.past = self.past.another()
+        return other
+
     def newest(self, x: np.ndarray) -> np.ndarray:
         """The column [shape=(channels, rows)] that follows from `x` and those before it."""
         past = self.past
@@ -132,6 +143,13 @@ class StreamingStack:
         for _ in range(frames):
             self.push(silence)
         self._silent = [layer.past.latest() for layer in self.layers]
+
+    def another(self) -> StreamingStack:
+        """The same layers, for a sound of its own; silence is all there was."""
+        other = copy.copy(self)
+        other.layers = [layer.another() for layer in self.layers]
+        other.reset()
+        return other
 
     def reset(self) -> None:
         """Silence is all there was."""

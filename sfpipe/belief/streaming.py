@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -41,6 +42,12 @@ class StreamingEncoder:
         last = network.to_frame
         assert last.bias is not None
         self._weight, self._bias = array(last.weight)[..., 0], array(last.bias)
+
+    def another(self) -> StreamingEncoder:
+        """The same weights, for a sound of its own; silence is all there was."""
+        other = copy.copy(self)
+        other._stack = self._stack.another()
+        return other
 
     def reset(self) -> None:
         """Silence is all there was."""

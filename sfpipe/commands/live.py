@@ -115,6 +115,9 @@ def serve(
     staves: Staves = None,
     example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share those who follow.")
+    ] = 1,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key, PEM file.")] = None,
     *,
@@ -132,7 +135,7 @@ def serve(
             _open_browser(address)
 
     served = Served(score, example, agent, staves, host, pitch.told())
-    serve(served, port, certificate=certificate, key=key, ready=ready)
+    serve(served, port, workers=workers, certificate=certificate, key=key, ready=ready)
 
 
 def _open_browser(address: str) -> None:

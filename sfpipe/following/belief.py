@@ -254,7 +254,7 @@ class BeliefFollower:
 
     def new_encoder(self) -> StreamingEncoder:
         """An encoder of one's own, for games of one's own; silence is all there was."""
-        return StreamingEncoder(self.network)
+        return self._encoder.another()
 
     def new_game(self, start_px: float) -> BeliefGame:
         """One more game on the score that `reset` read, beginning at `start_px` of the strip.

@@ -161,6 +161,11 @@ class LiveEngine:
         self._search.restart(strip_x)
         return self._position(Tracking(strip_x, "following"))
 
+    def resume(self, time_s: float, strip_x: float) -> LivePosition:
+        """Take over a stream that another engine followed: the time and place of its position."""
+        self._frames = max(round(time_s * FPS - self._lead), 0)
+        return self.place(strip_x)
+
     def restart(self) -> LivePosition:
         """Wait at the first note."""
         self._tracker.restart()

@@ -1,25 +1,38 @@
-"""Scores that were sent to the server: read in a process of their own, kept while they are used."""
+"""Scores that were sent to the server: read in a process of their own, kept while they are used.
+
+What was read lies in a folder that all processes of a server share, under a name that cannot be
+guessed. So each of them can serve each score, and a process that dies takes none along.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import importlib
 import multiprocessing
+import os
+import pickle
+import re
 import resource
 import secrets
+import shutil
 import signal
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sfpipe.errors import SfpipeError
+from sfpipe.errors import SfpipeError, StorageError
+from sfpipe.files import replacing
 from sfpipe.live.bars import find_bars
+from sfpipe.live.workers import with_parent
 from sfpipe.pages.limits import LIMITS
 from sfpipe.pages.page_set import PageSet
 from sfpipe.pages.read import read_pages
@@ -28,9 +41,12 @@ from sfpipe.parallel import ending_after
 UPLOAD = replace(LIMITS, file_bytes=64 << 20, pages=100)
 READING_S = 90.0  # to read one score
 MEMORY = 6 << 30  # bytes that reading one may take
-MOST_SCORES = 24  # kept at once
+MOST_SCORES = 64  # kept at once
+MOST_IN_MEMORY = 8  # of them, in each process
 UNUSED_S = 3600.0  # after which a score that nobody follows is forgotten
 _LONGEST_SUFFIX = 12
+_KEY = re.compile(r"[\w-]{22}", re.ASCII)
+_PREFIX = "sfpipe-served-"
 # Of Verovio's pictures: straight thin lines, which else lie between two rows of the screen.
 _CRISP = (
     "<style>.staff>path,.barLine path,.stem path,.ledgerLines path"
@@ -42,21 +58,41 @@ class TooLargeError(SfpipeError):
     """More was sent than is taken."""
 
 
-@dataclass
+@contextmanager
+def served_folder() -> Iterator[Path]:
+    """A folder for the scores of one server, for this user alone; gone when the server ends.
+
+    Those of servers that were killed are removed.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        number = left.name.removeprefix(_PREFIX).partition("-")[0]
+        with suppress(OSError, ValueError, OverflowError):  # another user's, or not one of ours
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                if not left.is_symlink() and left.stat().st_uid == os.getuid():
+                    shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+@dataclass(frozen=True)
 class SharedScore:
-    """A score, what a page needs to know of it, and how many follow it."""
+    """A score, and what a page needs to know of it."""
 
     page_set: PageSet
     described: dict[str, Any]
-    users: int = 0
-    used: float = field(default_factory=time.monotonic)
 
 
 class ScoreShelf:
-    """Reads scores and keeps them in memory, each under a name that cannot be guessed."""
+    """Reads scores and keeps them in a folder, each under a name that cannot be guessed.
 
-    def __init__(self) -> None:
-        self._scores: dict[str, SharedScore] = {}
+    Several processes may have a shelf of the same folder. A score that one of them holds stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._in_memory: dict[str, SharedScore] = {}  # the latest is last
         self._pool: ProcessPoolExecutor | None = None
         self._reading = asyncio.Semaphore(2)
 
@@ -65,14 +101,42 @@ class ScoreShelf:
         self._workers().submit(_prepare)
 
     def close(self) -> None:
-        """End the process that reads."""
+        """End the process that reads, whatever it reads."""
         if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
     def get(self, key: str) -> SharedScore | None:
         """The score of this name."""
-        return self._scores.get(key)
+        path = self._path(key)
+        score = self._in_memory.pop(key, None)
+        if path is None or not path.exists():
+            return None
+        try:
+            # The folder is this user's alone, and only `keep` writes into it.
+            score = score or pickle.loads(path.read_bytes())
+        except Exception:  # forgotten just now; or damaged, which raises nearly anything
+            return None
+        self._remember(key, score)
+        return score
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[SharedScore | None]:
+        """The score of this name, not forgotten within the block; None if it is gone."""
+        path = self._path(key)
+        if path is None or not path.exists():
+            yield None
+            return
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # ends with the process, however that ends
+            score = self.get(key)
+            if score is not None:
+                os.utime(path)
+            yield score
+            with suppress(OSError):
+                os.utime(path)
 
     async def add_upload(self, name: str, parts: AsyncIterator[bytes]) -> SharedScore:
         """Read a score that arrives in parts; its file is gone afterwards.
@@ -93,7 +157,7 @@ class ScoreShelf:
         suffix = PurePosixPath(shown).suffix.lower()[:_LONGEST_SUFFIX]
         if not suffix[1:].isalnum():
             raise SfpipeError("its name has no suffix that tells what it is", file=shown)
-        with TemporaryDirectory(prefix="sfpipe-") as folder:
+        with _storing(shown), TemporaryDirectory(prefix="upload-", dir=self.folder) as folder:
             path = Path(folder) / f"score{suffix}"
             size = 0
             with open(path, "wb") as file:
@@ -113,7 +177,8 @@ class ScoreShelf:
         SfpipeError
             As `add_upload`.
         """
-        return await self._read(path, path.name)
+        with _storing(path.name):
+            return await self._read(path, path.name)
 
     def keep(self, page_set: PageSet, shown: str) -> SharedScore:
         """Keep a score that was read.
@@ -121,12 +186,14 @@ class ScoreShelf:
         Raises
         ------
         SfpipeError
-            If there are too many that are followed.
+            If there are too many that are followed, or the disk is full.
         """
         self._forget()
         key = secrets.token_urlsafe(16)
         score = SharedScore(page_set, describe_score(page_set, key, shown))
-        self._scores[key] = score
+        with replacing(self.folder / f"{key}.score") as temporary:
+            temporary.write_bytes(pickle.dumps(score))
+        self._remember(key, score)
         return score
 
     async def _read(self, path: Path, shown: str) -> SharedScore:
@@ -144,14 +211,22 @@ class ScoreShelf:
                 raise SfpipeError(error.what, file=shown, remedy=error.remedy) from None
         return self.keep(page_set, shown)
 
+    def _path(self, key: str) -> Path | None:
+        return self.folder / f"{key}.score" if _KEY.fullmatch(key) else None
+
+    def _remember(self, key: str, score: SharedScore) -> None:
+        self._in_memory[key] = score
+        while len(self._in_memory) > MOST_IN_MEMORY:
+            del self._in_memory[next(iter(self._in_memory))]
+
     def _forget(self) -> None:
         """Drop scores that were not used for long, and the oldest if there are too many."""
-        now = time.monotonic()
-        idle = sorted((s.used, key) for key, s in self._scores.items() if not s.users)
-        for used, key in idle:
-            if now - used > UNUSED_S or len(self._scores) >= MOST_SCORES:
-                del self._scores[key]
-        if len(self._scores) >= MOST_SCORES:
+        found = list(self.folder.glob("[!.]*.score"))
+        kept = len(found)
+        for path in sorted(found, key=_used):
+            if time.time() - _used(path) > UNUSED_S or kept >= MOST_SCORES:
+                kept -= _remove_unheld(path)
+        if kept >= MOST_SCORES:
             raise SfpipeError("too many scores are followed already", remedy="close one")
 
     def _workers(self) -> ProcessPoolExecutor:
@@ -159,6 +234,43 @@ class ScoreShelf:
             spawn = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_end_quietly)
         return self._pool
+
+
+@contextmanager
+def _storing(shown: str) -> Iterator[None]:
+    """Say of a disk that fails what it is, without the names of this machine's files."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        what = error.what if isinstance(error, StorageError) else _why(error)
+        remedy = "free some space where the server runs"
+        raise SfpipeError(f"cannot be kept: {what}", file=shown, remedy=remedy) from None
+
+
+def _why(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full" if full else error.strerror or "the disk fails"
+
+
+def _used(path: Path) -> float:
+    """When a score was last put to use; of one that another process forgot: never."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _remove_unheld(path: Path) -> bool:
+    """Remove a score unless somebody holds it; whether it is gone."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def describe_score(page_set: PageSet, key: str, shown: str) -> dict[str, Any]:
@@ -199,8 +311,12 @@ def _rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _end_quietly() -> None:
-    """An interrupt, which the terminal sends to all processes, ends this one without a word."""
+    """An interrupt, which the terminal sends to all processes, ends this one without a word.
+
+    So does the end of the server's process, which then waits for no answer.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with_parent(lambda: os._exit(1))
 
 
 def _prepare() -> None:

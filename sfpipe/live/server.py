@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,11 +21,20 @@ from starlette.websockets import WebSocket
 
 from sfpipe.audio.pitch import NOTHING_TOLD, ToldPitch
 from sfpipe.errors import SfpipeError
+from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import load_follower
 from sfpipe.live.engine import LiveEngine
 from sfpipe.live.guard import PICTURE_POLICY, SameOrigin
-from sfpipe.live.scores import UPLOAD, ScoreShelf, SharedScore, TooLargeError, crisp
+from sfpipe.live.scores import (
+    UPLOAD,
+    ScoreShelf,
+    SharedScore,
+    TooLargeError,
+    crisp,
+    served_folder,
+)
 from sfpipe.live.session import LiveSession
+from sfpipe.live.workers import Workers
 from sfpipe.pages.read import read_pages
 
 WEB = Path(__file__).with_name("web")
@@ -37,8 +47,10 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 PORT = 8642
-MOST_SESSIONS = 12
+MOST_SESSIONS = 40  # of one process
 MOST_MESSAGE = 1 << 20  # bytes of one WebSocket message
+_AT_ONCE = 1  # connections that a process takes in a row, so that others have their share
+_WAITING = 512  # connections that wait to be taken
 
 
 @dataclass(frozen=True)
@@ -68,21 +80,18 @@ class Served:
 class LiveServer:
     """The routes, and what they share.
 
-    Raises
-    ------
-    SfpipeError
-        If the score that is to be shown at once cannot be read.
+    Parameters
+    ----------
+    folder:
+        Of the prepared scores, which other processes may serve, too.
+    first:
+        Name of the score there that is shown at once.
     """
 
-    def __init__(self, served: Served):
-        self.served, self.shelf = served, ScoreShelf()
+    def __init__(self, served: Served, folder: Path, first: str | None = None):
+        self.served, self.shelf, self._first = served, ScoreShelf(folder), first
         self._sessions = 0
-        if served.agent:
-            load_follower(served.agent, deterministic=True)  # says so now if there is none
-        path = EXAMPLE_SCORE if served.example else served.score
-        self._first = path and self.shelf.keep(read_pages(path, staves=served.staves), path.name)
-        if self._first:
-            self._first.users += 1  # it stays
+        self._loaded: dict[str, LoadedFollower] = {}
 
     @property
     def app(self) -> Callable:
@@ -104,7 +113,10 @@ class LiveServer:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         torch.set_num_threads(1)  # tabs share the cores
         self.shelf.start()
-        yield
+        with ExitStack() as stack:
+            if self._first:
+                stack.enter_context(self.shelf.hold(self._first))  # it stays
+            yield
         self.shelf.close()
 
     @staticmethod
@@ -116,7 +128,8 @@ class LiveServer:
 
     async def first(self, request: Request) -> Response:
         """The score that the server was started with."""
-        return JSONResponse(self._first.described if self._first else None)
+        score = self.shelf.get(self._first) if self._first else None
+        return JSONResponse(score.described if score else None)
 
     async def upload(self, request: Request) -> Response:
         """Take a score: the body is the file, ``name`` its name."""
@@ -150,29 +163,29 @@ class LiveServer:
 
     async def follow(self, websocket: WebSocket) -> None:
         """One tab that follows a score."""
-        score = self.shelf.get(websocket.path_params["key"])
         await websocket.accept()
-        if score is None:
-            await websocket.close(4404, "the score is gone: open it again")
-            return
         if self._sessions >= MOST_SESSIONS:
             await websocket.close(1013, "too many follow at once")
             return
         self._sessions += 1
-        score.users += 1
         try:
-            engine = await asyncio.to_thread(self._engine, score)
-            await LiveSession(websocket, engine).run()
+            with self.shelf.hold(websocket.path_params["key"]) as score:
+                if score is None:
+                    await websocket.close(4404, "the score is gone: open it again")
+                    return
+                engine = await asyncio.to_thread(self._engine, score)
+                await LiveSession(websocket, engine).run()
         except SfpipeError as error:
             await websocket.close(4400, str(error)[:120])
         finally:
             self._sessions -= 1
-            score.users -= 1
 
     def _engine(self, score: SharedScore) -> LiveEngine:
         name = self.served.agent or score.page_set.agent
-        follower = load_follower(name, deterministic=True)
-        return LiveEngine(score.page_set, follower, self.served.told)
+        if name not in self._loaded:
+            self._loaded[name] = load_follower(name, deterministic=True)
+        # The weights are the same for all, what it has heard is its own.
+        return LiveEngine(score.page_set, replace(self._loaded[name]), self.served.told)
 
 
 def _refusal(error: SfpipeError) -> Response:
@@ -211,6 +224,7 @@ def serve(
     served: Served,
     port: int | None = None,
     *,
+    workers: int = 1,
     certificate: Path | None = None,
     key: Path | None = None,
     ready: Callable[[str], None] = print,
@@ -219,6 +233,8 @@ def serve(
 
     Parameters
     ----------
+    workers:
+        Processes that share the sessions, where one is too little.
     certificate, key:
         PEM files, for https.
     ready:
@@ -233,22 +249,67 @@ def serve(
     listening = bind(served.host, port)
     shown = "localhost" if served.host in ("127.0.0.1", "::1") else socket.gethostname()
     address = f"http{'s' if certificate else ''}://{shown}:{listening.getsockname()[1]}/"
-    server = LiveServer(served)
-    config = uvicorn.Config(
-        server.app,
-        log_level="warning",
-        ws="websockets-sansio",
-        ws_max_size=MOST_MESSAGE,
-        ws_per_message_deflate=False,
-        limit_concurrency=100,
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=2,
-        ssl_certfile=certificate and str(certificate),
-        ssl_keyfile=key and str(key),
-        lifespan="on",
-        server_header=False,
-    )
-    _Announcing(config, lambda: ready(address)).run(sockets=[listening])
+    with served_folder() as folder:
+        process = _Process(served, folder, _keep_first(served, folder), certificate, key)
+        if workers > 1:
+            Workers(process, listening, workers).run(lambda: ready(address))
+        else:
+            process(listening, lambda: ready(address))
+
+
+def _keep_first(served: Served, folder: Path) -> str | None:
+    """Name on the shelf of the score that is shown at once."""
+    if served.agent:
+        load_follower(served.agent, deterministic=True)  # says so now if there is none
+    path = EXAMPLE_SCORE if served.example else served.score
+    if path is None:
+        return None
+    page_set = read_pages(path, staves=served.staves)
+    return str(ScoreShelf(folder).keep(page_set, path.name).described["key"])
+
+
+@dataclass(frozen=True)
+class _Process:
+    """What one process of the server does."""
+
+    served: Served
+    folder: Path
+    first: str | None
+    certificate: Path | None
+    key: Path | None
+
+    def __call__(
+        self,
+        listening: socket.socket,
+        started: Callable[[], None],
+        ending: threading.Event | None = None,
+    ) -> None:
+        """Serve at `listening`; `ending` ends it, as SIGTERM does."""
+        config = uvicorn.Config(
+            LiveServer(self.served, self.folder, self.first).app,
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_max_size=MOST_MESSAGE,
+            ws_per_message_deflate=False,
+            limit_concurrency=200,
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=2,
+            ssl_certfile=self.certificate and str(self.certificate),
+            ssl_keyfile=self.key and str(self.key),
+            lifespan="on",
+            server_header=False,
+            loop="asyncio",
+            backlog=_AT_ONCE,
+        )
+        server = _Announcing(config, started)
+        if ending is not None:
+            threading.Thread(target=_end_when, args=(ending, server), daemon=True).start()
+        server.run(sockets=[listening])
+
+
+def _end_when(ending: threading.Event, server: uvicorn.Server) -> None:
+    ending.wait()
+    server.should_exit = True
 
 
 def _check_certificate(certificate: Path | None, key: Path | None) -> None:
@@ -274,5 +335,7 @@ class _Announcing(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As of `uvicorn.Server`."""
         await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(_WAITING)  # asyncio has set the one number for both
         if self.started:
             self._tell()

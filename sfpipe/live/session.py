@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from sfpipe.live.engine import LiveEngine, LivePosition
 from sfpipe.live.sources import NewestSound
 
 MOST_TEXT = 2_000  # characters of a message that is no sound
+_LONGEST_S = 86_400.0  # of a stream that goes on
 _SLICE_S = 0.05  # of sound followed at once, so that other tabs have their turn
 
 
@@ -25,6 +27,10 @@ class LiveSession:
     Messages to it are samples (float32, little endian, channels interleaved) and, as JSON, ``open``
     (a new stream: rate, channels), ``place`` (page, x, y), ``restart`` and ``end`` (of the
     stream). It answers with positions (``at``), ``done`` when a stream has ended, and ``error``.
+
+    ``open`` may go on where a broken connection left off: ``time_s`` of the stream, of that
+    ``lost_s`` lost so far, and ``strip_x``, where the music is now. Whoever follows keeps these
+    three and the score's name, so any process of the server can take over.
     """
 
     def __init__(self, socket: WebSocket, engine: LiveEngine):
@@ -33,6 +39,7 @@ class LiveSession:
         self._channels, self._rate = 1, 0
         self._arrived = asyncio.Event()
         self._ending = False
+        self._lost_before = 0.0  # s, on connections that broke
 
     async def run(self) -> None:
         """Until the connection is closed."""
@@ -83,6 +90,9 @@ class LiveSession:
             kind = command["type"]
             if kind == "open":
                 self._open(int(command["rate"]), int(command.get("channels", 1)))
+                if "strip_x" in command:
+                    names = ("time_s", "lost_s", "strip_x")
+                    await self._resume(*(float(command[name]) for name in names))
             elif kind == "place":
                 await self._place(*(float(command[name]) for name in ("page", "x", "y")))
             elif kind == "restart":
@@ -98,7 +108,14 @@ class LiveSession:
     def _open(self, rate: int, channels: int) -> None:
         self.engine.open(rate, channels)
         self._queue, self._rate, self._channels = NewestSound(rate), rate, channels
-        self._ending = False
+        self._ending, self._lost_before = False, 0.0
+
+    async def _resume(self, time_s: float, lost_s: float, strip_x: float) -> None:
+        if not (0 <= lost_s <= time_s <= _LONGEST_S and math.isfinite(strip_x)):
+            raise ValueError
+        self._lost_before = lost_s
+        width = float(self.engine.page_set.strip.shape[1])
+        await self._send_position(self.engine.resume(time_s, min(max(strip_x, 0.0), width)))
 
     async def _place(self, page: float, x: float, y: float) -> None:
         strip_x = self.engine.page_set.to_strip(int(page), x, y)
@@ -128,5 +145,5 @@ class LiveSession:
         await asyncio.sleep(0)
 
     async def _send_position(self, position: LivePosition) -> None:
-        lost_s = round(self._queue.lost_s, 3) if self._queue else 0.0
-        await self.send("at", **position.rounded(), lost_s=lost_s)
+        lost_s = self._lost_before + (self._queue.lost_s if self._queue else 0.0)
+        await self.send("at", **position.rounded(), lost_s=round(lost_s, 3))

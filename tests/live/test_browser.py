@@ -57,8 +57,8 @@ def send_score(tab, path):
     tab.wait_for_selector(READY)
 
 
-def microphone_trace(chromium, address, tune, samples, folder, seconds):
-    """What the page shows while the microphone plays `samples`: as `WATCH`."""
+def microphone_tab(chromium, address, samples, folder):
+    """A tab whose microphone plays `samples`, after some silence."""
     silence = np.zeros(round(BEFORE_S * SAMPLE_RATE))
     soundfile.write(folder / "played.wav", np.concatenate([silence, samples]), SAMPLE_RATE)
     browser = chromium(
@@ -66,7 +66,12 @@ def microphone_trace(chromium, address, tune, samples, folder, seconds):
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={folder / 'played.wav'}%noloop",
     )
-    tab = open_page(browser, address, permissions=["microphone"])
+    return open_page(browser, address, permissions=["microphone"])
+
+
+def microphone_trace(chromium, address, tune, samples, folder, seconds):
+    """What the page shows while the microphone plays `samples`: as `WATCH`."""
+    tab = microphone_tab(chromium, address, samples, folder)
     send_score(tab, tune)
     tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
     tab.evaluate(WATCH)
@@ -76,7 +81,7 @@ def microphone_trace(chromium, address, tune, samples, folder, seconds):
     trace, first = tab.evaluate("[window.trace, window.first]")
     tab.screenshot(path=folder / "microphone.png")
     assert tab.problems == []
-    browser.close()
+    tab.context.browser.close()
     return trace, first / rate, rate
 
 

@@ -5,10 +5,13 @@ const $ = id => document.getElementById(id);
 const WORDS = {
   empty: "No score", loading: "Getting ready", ready: "Ready",
   waiting: "Waiting for music", following: "Following",
-  lost: "Lost: tap where you are", finished: "Finished",
+  lost: "Lost: tap where you are", finished: "Finished", broken: "Reconnecting",
 };
+const PATIENCE_MS = 20000; // for a server that does not answer
 let score = null, socket = null, ready = false, sound = null, recording = null, starting = false;
 const view = new ScoreView($("stand"), place);
+// What it takes to go on after the connection broke: since when, the sound, the latest positions.
+let brokenAt = 0, stream = null, trail = [], lost = 0;
 
 function say(state) {
   if ($("state").dataset.state === state) return;
@@ -61,15 +64,28 @@ function show(found) {
 
 function connect() {
   socket?.close();
+  brokenAt = 0;
+  open();
+}
+
+function open() {
   ready = false;
   $("start").disabled = $("restart").disabled = true;
-  say("loading");
+  say(brokenAt ? "broken" : "loading");
   const mine = socket = new WebSocket(`${location.origin.replace("http", "ws")}/follow/${score.key}`);
   mine.binaryType = "arraybuffer";
   mine.onmessage = ({data}) => mine === socket && take(JSON.parse(data));
   mine.onclose = ({reason}) => {
     if (mine !== socket) return;
     socket = null;
+    ready = false;
+    brokenAt ||= performance.now();
+    if (!reason && performance.now() - brokenAt < PATIENCE_MS) {
+      say("broken");
+      const asked = score;
+      setTimeout(() => { if (!socket && score === asked) open(); }, 300);
+      return;
+    }
     stop();
     $("start").disabled = true;
     notice(reason || "The connection is gone. Is the program sfpipe still running?");
@@ -82,9 +98,17 @@ function take(message) {
     ready = true;
     $("start").disabled = $("restart").disabled = false;
     say("ready");
+    if (brokenAt && sound) goOn();
+    brokenAt = 0;
   } else if (message.type === "at") {
     view.move(message);
     say(sound ? message.state : "ready");
+    const now = performance.now();
+    trail = [...trail.filter(at => now - at.ms < 3000), {ms: now, ...message}];
+    if (message.lost_s > lost + 0.5) {
+      lost = message.lost_s;
+      notice(`The machine is too slow: ${lost.toFixed(0)} s of sound left out so far.`);
+    }
     sure(message.confidence);
     window.sfpipe.last = message;
     window.sfpipe.count += 1;
@@ -94,6 +118,17 @@ function take(message) {
   } else if (message.type === "error") {
     notice(message.text);
   }
+}
+
+// Another process may answer now: it is told where the music was, and how fast it went.
+function goOn() {
+  const [first, last] = [trail[0], trail.at(-1)];
+  if (!last || last.state === "waiting") return tell({type: "open", ...stream});
+  const gap = (performance.now() - last.ms) / 1000;
+  const speed = Math.max(last.strip_x - first.strip_x, 0) / Math.max((last.ms - first.ms) / 1000, 1);
+  lost = last.lost_s + gap;
+  tell({type: "open", ...stream, time_s: last.time_s + gap, lost_s: lost,
+        strip_x: last.strip_x + (last.state === "following" ? speed * gap : 0)});
 }
 
 function sure(confidence) {
@@ -118,13 +153,16 @@ async function start() {
   notice("");
   starting = true;
   const one = new Sound(block => {
-    if (sound !== one || socket?.readyState !== WebSocket.OPEN) return;
+    if (sound !== one || !ready || socket?.readyState !== WebSocket.OPEN) return;
     socket.send(block);
     window.sfpipe.onblock?.(block);
   });
   try {
-    const {rate, channels, play} = await one.start(source, () => tell({type: "end"}));
-    tell({type: "open", rate, channels});
+    const {rate, channels, play} = await one.start(source, () => ready ? tell({type: "end"}) : stop());
+    stream = {rate, channels};
+    trail = [];
+    lost = 0;
+    tell({type: "open", ...stream});
     sound = one;
     document.body.classList.add("on");
     $("start").querySelector("span").textContent = "Stop";

@@ -1,0 +1,159 @@
+"""Many who follow at once: what is left out, how old positions are, and what it takes.
+
+``python -m benchmarks.serving --sessions 1 10 50 --workers 1 2``. The age of a position is how much
+later it arrives than the sound was sent that it is of. With ``--speed 4`` sound comes four times as
+fast as it is played, which no machine of two cores can follow for 50.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+from websockets.asyncio.client import connect
+
+from benchmarks.live import BLOCK, RATE, _post, example, served
+
+
+@dataclass
+class Session:
+    """What one connection was told: when positions arrived, their ages and what was lost, s."""
+
+    arrived: np.ndarray
+    age: np.ndarray
+    sent_s: float
+    lost_s: float
+    unsent: int  # bytes, at most, that waited on this side
+
+
+@dataclass
+class Load:
+    """What so many sessions took.
+
+    Attributes
+    ----------
+    sessions:
+        Each.
+    cpu:
+        Processor seconds of the server, per second of the clock.
+    mib:
+        Of the server's processes, after each second.
+    """
+
+    sessions: list[Session]
+    cpu: float
+    mib: list[float]
+
+    @property
+    def lost(self) -> float:
+        """Share of the sound that was left out."""
+        return sum(s.lost_s for s in self.sessions) / sum(s.sent_s for s in self.sessions)
+
+    def age(self, share: float, *, from_s: float = 0.0, to_s: float = np.inf) -> float:
+        """A quantile of the positions' ages, s, of those that arrived between two times."""
+        ages = [s.age[(s.arrived >= from_s) & (s.arrived < to_s)] for s in self.sessions]
+        return float(np.quantile(np.concatenate(ages), share))
+
+
+async def load(
+    address: str, server: int, sessions: int, seconds: float, speed: float, sound: np.ndarray
+) -> Load:
+    """Sessions that all follow the package's example, at different places of it."""
+    key = json.loads(_post(address + "scores/example", b""))["key"]
+    url = f"{address.replace('http', 'ws')}follow/{key}"
+    sockets = []
+    for _ in range(sessions):
+        socket = await connect(url, open_timeout=120, ping_timeout=None)
+        assert json.loads(await socket.recv())["type"] == "ready"
+        sockets.append(socket)
+    family = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+    mib: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            mib.append(sum(process.memory_info().rss for process in family) / 2**20)
+            await asyncio.sleep(1)
+
+    watching = asyncio.create_task(watch())
+    before, began = processor_s(family), time.perf_counter()
+    offsets = np.linspace(0, len(sound) // 2, sessions).astype(int)
+    told = [
+        _session(socket, np.roll(sound, -offset, 0), seconds, speed, 0.3 * i / sessions)
+        for i, (socket, offset) in enumerate(zip(sockets, offsets, strict=True))
+    ]
+    done = await asyncio.gather(*told)
+    cpu = (processor_s(family) - before) / (time.perf_counter() - began)
+    watching.cancel()
+    for socket in sockets:
+        await socket.close()
+    return Load(list(done), cpu, mib)
+
+
+def processor_s(family: list[psutil.Process]) -> float:
+    """What these processes have computed."""
+    return sum(sum(process.cpu_times()[:2]) for process in family)
+
+
+async def _session(
+    socket: object, sound: np.ndarray, seconds: float, speed: float, after_s: float
+) -> Session:
+    assert hasattr(socket, "send") and hasattr(socket, "transport")
+    await asyncio.sleep(after_s)
+    await socket.send(json.dumps({"type": "open", "rate": RATE, "channels": 2}))
+    began, unsent, blocks = time.perf_counter(), 0, round(seconds * RATE / BLOCK)
+
+    async def play() -> None:
+        nonlocal unsent
+        for i in range(blocks):
+            due = began + (i + 1) * BLOCK / RATE / speed
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            await socket.send(
+                np.take(sound, range(i * BLOCK, (i + 1) * BLOCK), 0, mode="wrap").tobytes()
+            )
+            unsent = max(unsent, socket.transport.get_write_buffer_size())
+        await socket.send(json.dumps({"type": "end"}))
+
+    playing = asyncio.create_task(play())
+    arrived, age, lost = [], [], 0.0
+    while (message := json.loads(await socket.recv()))["type"] != "done":
+        now = time.perf_counter() - began
+        arrived.append(now)
+        age.append(now - message["time_s"] / speed)
+        lost = message["lost_s"]
+    await playing
+    return Session(np.array(arrived), np.array(age), blocks * BLOCK / RATE, lost, unsent)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--speed", type=float, default=1)
+    options = parser.parse_args()
+    sound = example()
+    print(
+        "| processes | sessions | left out | age p50, p99, ms | processors | MiB, first and last |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|")
+    for workers in options.workers:
+        with served("--workers", str(workers)) as (address, server):
+            for n in options.sessions:
+                seconds = options.seconds * options.speed
+                got = asyncio.run(load(address, server, n, seconds, options.speed, sound))
+                ages = ", ".join(f"{1e3 * got.age(share):.0f}" for share in (0.5, 0.99))
+                print(
+                    f"| {workers} | {n} | {got.lost:.1%} | {ages} | {got.cpu:.2f} "
+                    f"| {got.mib[0]:.0f}, {got.mib[-1]:.0f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""A server of several processes: what they share, and what is left when one of them dies."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from sfpipe.live.scores import served_folder
+from tests.live.conftest import alive, serving, workers_of
+from tests.live.test_browser import WATCH, microphone_tab, page_widths, send_score
+from tests.live.test_server import follow, get, post
+
+STATES = """() => {
+  const state = document.getElementById("state");
+  window.states = []; window.begun = 0;
+  new MutationObserver(() => {
+    window.states.push(state.dataset.state);
+    if (state.dataset.state === "following" && !window.begun) window.begun = window.states.length;
+  }).observe(state, {attributes: true, attributeFilter: ["data-state"]});
+}"""
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def score(served_by_two, tune):
+    status, score, _ = post(served_by_two[0], "scores?name=tune.abc", tune.read_bytes())
+    assert status == 200
+    return score
+
+
+def test_every_process_serves_every_score(served_by_two, score):
+    """What one of them has read, the other has, too; connections are spread over both."""
+    address, _, server = served_by_two
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(contextlib.closing(follow(address, score["key"])))
+            assert get(address, score["pages"][0]["url"][1:])[0] == 200
+        each = [connections(worker) for worker in workers_of(server)]
+    assert sum(each) == 10 and min(each) >= 1
+
+
+def connections(worker: psutil.Process) -> int:
+    """Of those who follow; the listening socket and pictures asked for are none."""
+    return sum(c.status == psutil.CONN_ESTABLISHED for c in worker.net_connections("tcp"))
+
+
+def test_one_that_dies_is_replaced_and_takes_no_score_along(served_by_two, score):
+    address, _, server = served_by_two
+    sockets = [follow(address, score["key"]) for _ in range(6)]
+    victim, other = sorted(workers_of(server), key=connections, reverse=True)
+    readers = victim.children()
+    kept = 6 - connections(victim)
+    victim.kill()
+    follow(address, score["key"]).close()  # at once: the other one answers
+    wait_for(lambda: len(workers_of(server)) == 2)
+    assert alive(other) and victim.pid not in [w.pid for w in workers_of(server)]
+    wait_for(lambda: not any(map(alive, readers)))
+    went_on = 0
+    for socket in sockets:
+        with contextlib.suppress(ConnectionClosed):
+            socket.send(json.dumps({"type": "restart"}))
+            went_on += json.loads(socket.recv(20))["type"] == "at"
+            socket.close()
+    assert went_on == kept
+    new = next(worker for worker in workers_of(server) if worker.pid != other.pid)
+
+    def takes_part() -> bool:
+        with contextlib.closing(follow(address, score["key"])):
+            return connections(new) > 0
+
+    wait_for(takes_part, 120)  # it serves what was sent before it was there
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_all_end_with_the_first(tmp_path, number, monkeypatch):
+    """However it ends; only a killed one leaves its scores, for the next to remove."""
+    with serving(tmp_path, "--workers", "2") as (address, temporary, server):
+        post(address, "scores/example", b"")
+        family = psutil.Process(server).children(recursive=True)
+        assert len(family) >= 4  # two that serve, and read
+        os.kill(server, number)
+        wait_for(lambda: not any(map(alive, family)))
+    left = list(temporary.iterdir())
+    assert bool(left) == (number == signal.SIGKILL)
+    if left:
+        assert oct(left[0].stat().st_mode)[-3:] == "700"
+        monkeypatch.setattr("tempfile.tempdir", str(temporary))
+        with served_folder() as folder:
+            assert list(temporary.iterdir()) == [folder]
+
+
+def test_the_page_goes_on_when_its_process_is_killed(
+    chromium, served_by_two, tune, performed, tmp_path
+):
+    """In the middle of the music: it connects to another process, and is at its place again."""
+    address, _, server = served_by_two
+    tab = microphone_tab(chromium, address, performed.samples, tmp_path)
+    send_score(tab, tune)
+    tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
+    tab.evaluate(WATCH)
+    tab.evaluate(STATES)
+    tab.click("#start")
+    tab.wait_for_selector("#state[data-state=following]")
+    tab.wait_for_timeout(8000)  # then the connections are closed by which it got its files
+    wait_for(lambda: sum(map(connections, workers_of(server))) == 1)
+    before = tab.evaluate("window.sfpipe.last")
+    max(workers_of(server), key=connections).kill()
+    wait_for(lambda: tab.evaluate("window.states.includes('broken')"))
+    tab.wait_for_selector("#state[data-state=following]")
+    tab.wait_for_timeout(4000)
+    after, first = tab.evaluate("[window.sfpipe.last, window.first]")
+    first_s = first / tab.evaluate("new AudioContext().sampleRate")
+    assert tab.evaluate("window.sfpipe.on")
+    assert not {"empty", "waiting"} & set(tab.evaluate("window.states.slice(window.begun)"))
+    assert 0 < after["lost_s"] < 25  # one second, unless the machine is busy
+    assert after["time_s"] > before["time_s"] + 4
+    assert after["state"] == "following" and after["confidence"] > 0.5
+    at = after["time_s"] - first_s + performed.onset_s[0]
+    truth = np.interp(at, performed.onset_s, performed.onset_x)
+    assert after["strip_x"] == pytest.approx(truth, abs=12)  # two and a half note heads
+    tab.context.browser.close()
