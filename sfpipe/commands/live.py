@@ -53,6 +53,7 @@ def follow(
     from sfpipe.live.engine import LiveEngine
     from sfpipe.live.follow import describe, follow_sound, write_positions
     from sfpipe.live.midi import synthesize_performance
+    from sfpipe.live.notes import NOTES, follow_notes
     from sfpipe.live.replay import write_replay
     from sfpipe.pages.read import read_pages
 
@@ -65,7 +66,11 @@ def follow(
         raise SfpipeError("is a recording, not a score", file=score, remedy=remedy)
     told = pitch.told()
     page_set = read_pages(score, staves=staves)
-    follower = load_follower(agent, deterministic=True) if agent else None
+    follower = None
+    if agent == NOTES:
+        follower = follow_notes(page_set)
+    elif agent:
+        follower = load_follower(agent, deterministic=True)
     engine = LiveEngine(page_set, follower, told)
     if engine.offset != AS_WRITTEN:
         print(f"sounds {engine.offset}", flush=True)

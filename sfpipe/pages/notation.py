@@ -10,7 +10,9 @@ from xml.etree.ElementTree import Element, tostring
 import cv2
 import numpy as np
 
+from sfpipe.audio.midi import SHORTEST_S, Midi, MidiNote
 from sfpipe.engraving.mei import write_mei
+from sfpipe.engraving.midi import VELOCITY
 from sfpipe.engraving.piece import read_melody
 from sfpipe.engraving.verovio.draw import DrawnPage, draw_document
 from sfpipe.engraving.verovio.mend import mend
@@ -92,7 +94,24 @@ def _page_set(
         shown = Page(round(page.width), round(page.height), number, svg=page.svg)
         pages.append(EngravedPage(shown, grey, scale, systems))
     joined = join_pages(path, pages, music.tempo.seconds, count, limits)
-    return replace(joined, transposition=music.score.transposition(count))
+    transposition = music.score.transposition(count)
+    return replace(joined, sounding=_sounding(music), transposition=transposition)
+
+
+def _sounding(music: _Music) -> Midi:
+    seconds = music.tempo.seconds
+    struck = [head for head in music.heads.values() if not head.tied]
+    notes = [
+        MidiNote(
+            seconds(head.onset),
+            max(seconds(head.end), seconds(head.onset) + SHORTEST_S),
+            0,
+            head.midi_pitch,
+            VELOCITY,
+        )
+        for head in struck
+    ]
+    return Midi(sorted(notes, key=lambda note: (note.start_s, note.pitch)))
 
 
 def _raster(page: DrawnPage, space_px: float, limits: Limits) -> tuple[np.ndarray, float]:

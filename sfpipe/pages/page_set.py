@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sfpipe.audio.midi import Midi
 from sfpipe.engraving.files import CM_PER_PX
 from sfpipe.errors import SfpipeError
 from sfpipe.store.reader import ScoreRecord
@@ -172,6 +173,8 @@ class PageSet:
         Name of the file.
     notes:
         What a user should know of how it was read, a sentence each.
+    sounding:
+        The notes that are struck, as they are written, at the times of `onsets`; None: not known.
     transposition:
         Semitones from where the notes stand to what sounds, as the notation says; None: a picture,
         which does not.
@@ -186,6 +189,7 @@ class PageSet:
     source: str = ""
     notes: tuple[str, ...] = ()
     onsets: KnownOnsets | None = None
+    sounding: Midi | None = None
     transposition: int | None = None
 
     def __post_init__(self) -> None:

@@ -2,15 +2,20 @@
 
 import base64
 import sys
+from dataclasses import replace
 
 import mido
 import numpy as np
 import pytest
 
+from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.cli import main
 from sfpipe.errors import SfpipeError
+from sfpipe.live.engine import LiveEngine
 from sfpipe.live.follow import follow_sound
 from sfpipe.live.midi import BLOCK_S, Keyboard, keyboard, midi_file
+from sfpipe.live.notes import follow_notes
+from sfpipe.live.sources import samples_of
 from tests.live.test_engine import HEAD_PX, errors_px
 from tests.live.test_replay import embedded
 
@@ -77,3 +82,18 @@ def test_a_key_sounds_when_it_is_struck():
 def test_without_a_port_or_the_library_it_says_so():
     with pytest.raises(SfpipeError, match=r"MIDI port|rtmidi is not installed"), keyboard("none"):
         pass
+
+
+def test_midi_to_midi(performed, soundfont):
+    """The notes of the score in place of its picture, the tempo not told."""
+    engine = LiveEngine(performed.page_set, follow_notes(performed.page_set))
+    slower = synthesize_midi(performed.midi, soundfont, tempo_factor=0.8)
+    positions = list(follow_sound(engine, samples_of(slower, 22_050)))
+    later = performed._replace(onset_s=performed.onset_s / 0.8)
+    assert np.mean(errors_px(later, positions) < 2 * HEAD_PX) > 0.95
+
+
+def test_of_a_picture_no_notes_are_known(performed):
+    picture = replace(performed.page_set, sounding=None)
+    with pytest.raises(SfpipeError, match=r"needs the notes .* -> name MusicXML"):
+        follow_notes(picture)
