@@ -288,7 +288,7 @@ def table(results: list[dict[str, Any]], conditions: list[str]) -> str:
             errors = np.array([np.inf if e is None else e for errors in of for e in errors])
             shares = [f"{(errors <= t + 1e-9).mean():.2f}" for t in WITHIN_S] if of else ["-"]
             cells.append(" / ".join(share.lstrip("0") or "0" for share in shares))
-        speed = f"{np.mean([row['real_time'] for row in own]):.2f}"
+        speed = f"{np.mean([row['real_time'] for row in own]):.3f}"
         lines.append(f"| {' | '.join([name, *cells, speed])} |")
     return "\n".join(lines)
 
