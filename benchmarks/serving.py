@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.serving --sessions 1 10 50 --workers 1 2``. The age of a position is how much
 later it arrives than the sound was sent that it is of. With ``--speed 4`` sound comes four times as
-fast as it is played, which no machine of two cores can follow for 50.
+fast as it is played, which no machine of two cores can follow for 50. (The other side is one
+process, which must not be the one that is late: how late it was is printed, too.)
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import psutil
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.live import BLOCK, RATE, _post, example, served
+from sfpipe.live.tracking import BeliefTracker
+from sfpipe.store.schema import FPS
+
+LEAD_S = BeliefTracker.lead_frames / FPS  # positions are of so much later
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Session:
     age: np.ndarray
     sent_s: float
     lost_s: float
-    unsent: int  # bytes, at most, that waited on this side
+    late: float  # at most, that this side sent after it was due
 
 
 @dataclass
@@ -81,11 +86,11 @@ async def load(
 
     watching = asyncio.create_task(watch())
     before, began = processor_s(family), time.perf_counter()
-    offsets = np.linspace(0, len(sound) // 2, sessions).astype(int)
-    told = [
-        _session(socket, np.roll(sound, -offset, 0), seconds, speed, 0.3 * i / sessions)
-        for i, (socket, offset) in enumerate(zip(sockets, offsets, strict=True))
-    ]
+    blocks = [sound[i : i + BLOCK].tobytes() for i in range(0, len(sound) - BLOCK, BLOCK)]
+    told = []
+    for i, socket in enumerate(sockets):
+        first = len(blocks) * i // (2 * sessions)
+        told.append(_session(socket, blocks[first:] + blocks, seconds, speed, 0.3 * i / sessions))
     done = await asyncio.gather(*told)
     cpu = (processor_s(family) - before) / (time.perf_counter() - began)
     watching.cancel()
@@ -100,33 +105,35 @@ def processor_s(family: list[psutil.Process]) -> float:
 
 
 async def _session(
-    socket: object, sound: np.ndarray, seconds: float, speed: float, after_s: float
+    socket: ClientConnection, sound: list[bytes], seconds: float, speed: float, after_s: float
 ) -> Session:
-    assert hasattr(socket, "send") and hasattr(socket, "transport")
     await asyncio.sleep(after_s)
     await socket.send(json.dumps({"type": "open", "rate": RATE, "channels": 2}))
-    began, unsent, blocks = time.perf_counter(), 0, round(seconds * RATE / BLOCK)
+    began, block_s = time.perf_counter(), BLOCK / RATE
+    sent, late = np.zeros(round(seconds / block_s)), 0.0
 
     async def play() -> None:
-        nonlocal unsent
-        for i in range(blocks):
-            due = began + (i + 1) * BLOCK / RATE / speed
+        nonlocal late
+        for i in range(len(sent)):
+            due = began + (i + 1) * block_s / speed
             await asyncio.sleep(max(due - time.perf_counter(), 0))
-            await socket.send(
-                np.take(sound, range(i * BLOCK, (i + 1) * BLOCK), 0, mode="wrap").tobytes()
-            )
-            unsent = max(unsent, socket.transport.get_write_buffer_size())
+            sent[i] = time.perf_counter()
+            late = max(late, sent[i] - due)
+            await socket.send(sound[i % len(sound)])
         await socket.send(json.dumps({"type": "end"}))
 
     playing = asyncio.create_task(play())
     arrived, age, lost = [], [], 0.0
     while (message := json.loads(await socket.recv()))["type"] != "done":
-        now = time.perf_counter() - began
-        arrived.append(now)
-        age.append(now - message["time_s"] / speed)
+        now = time.perf_counter()
+        newest = min(int((message["time_s"] - LEAD_S) / block_s), len(sent) - 1)
+        arrived.append(now - began)
+        age.append(now - (sent[newest] or now))
         lost = message["lost_s"]
     await playing
-    return Session(np.array(arrived), np.array(age), blocks * BLOCK / RATE, lost, unsent)
+    arrived_s, age_s = np.array(arrived), np.array(age)
+    sounding = arrived_s < len(sent) * block_s / speed  # afterwards the rest is followed
+    return Session(arrived_s[sounding], age_s[sounding], len(sent) * block_s, lost, late)
 
 
 def main() -> None:
@@ -148,9 +155,10 @@ def main() -> None:
                 seconds = options.seconds * options.speed
                 got = asyncio.run(load(address, server, n, seconds, options.speed, sound))
                 ages = ", ".join(f"{1e3 * got.age(share):.0f}" for share in (0.5, 0.99))
+                late = 1e3 * max(session.late for session in got.sessions)
                 print(
                     f"| {workers} | {n} | {got.lost:.1%} | {ages} | {got.cpu:.2f} "
-                    f"| {got.mib[0]:.0f}, {got.mib[-1]:.0f} |",
+                    f"| {got.mib[0]:.0f} to {got.mib[-1]:.0f} | {late:.0f} |",
                     flush=True,
                 )
 

@@ -144,6 +144,24 @@ def replacing(path: str | Path, *, marker: str | None = None) -> Iterator[Path]:
         _remove(temporary)
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say what is wrong with the disk or the folder, if that is why the block raises.
+
+    For libraries that write several files into `folder` by themselves.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        _explain(error, folder, folder)
+        raise
+
+
 def _sweep(path: Path) -> None:
     """Remove what writers of `path` left behind that were killed."""
     for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):

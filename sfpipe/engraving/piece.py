@@ -15,6 +15,9 @@ from sfpipe.engraving.files import (
     NOTEHEADS,
     SYSTEMS,
     read_description,
+    read_images,
+    read_noteheads,
+    read_systems,
     write_image,
     write_rows,
 )
@@ -47,11 +50,15 @@ def _of_melodies(params: EngraveParams) -> dict[str, Any]:
 
 
 def is_done(folder: Path, inputs_hash: str) -> bool:
-    """Whether `folder` holds a piece with the fingerprint `inputs_hash`."""
+    """Whether `folder` holds a piece with the fingerprint `inputs_hash` that can be read."""
     try:
-        return read_description(folder).get("fingerprint") == inputs_hash
+        if read_description(folder).get("fingerprint") != inputs_hash:
+            return False
+        read_images(folder, read_systems(folder))
+        read_noteheads(folder)
     except SfpipeError:
         return False
+    return True
 
 
 def engrave_piece(piece: Piece, params: EngraveParams, raw: Path, out: Path) -> None:

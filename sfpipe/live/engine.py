@@ -117,7 +117,7 @@ class LiveEngine:
         """
         self._mono = MonoStream(rate, channels)
         self._stream = StreamingSpectrogram()
-        self._frames = 0
+        self._frames, self._skipped = 0, 0.0
         self._tracker.restart()
         self._search.reset(float(self.page_set.start_px))
 
@@ -143,7 +143,10 @@ class LiveEngine:
 
     def skip(self, seconds: float) -> None:
         """So much sound was lost: the next sample is so much later."""
-        self._frames += round(seconds * FPS)
+        self._skipped += seconds * FPS  # often less than a frame at a time
+        whole = int(self._skipped)
+        self._skipped -= whole
+        self._frames += whole
 
     @property
     def offset(self) -> PitchOffset:

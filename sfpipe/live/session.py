@@ -126,17 +126,17 @@ class LiveSession:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            queue = self._queue
-            while queue is not None and queue is self._queue and (block := queue.take()):
+            queue, size = self._queue, max(round(_SLICE_S * self._rate), 1)
+            while queue is not None and queue is self._queue and (block := queue.take(size)):
                 if block.lost_s:
                     self.engine.skip(block.lost_s)
-                size = max(round(_SLICE_S * self._rate), 1)
                 for start in range(0, len(block.samples), size):
                     await self._send_all(self.engine.push, block.samples[start : start + size])
             if self._ending and queue is self._queue:
                 self._ending = False
-                self._queue = None
                 await self._send_all(self.engine.flush)
+                if queue is self._queue:
+                    self._queue = None
                 await self.send("done")
 
     async def _send_all(self, advance: Callable[..., list[LivePosition]], *sound: Any) -> None:

@@ -71,10 +71,10 @@ class NewestSound:
             self._ended = True
             self._ready.notify()
 
-    def take(self) -> Block | None:
-        """The oldest block that waits; None if there is none."""
+    def take(self, most: int = 0) -> Block | None:
+        """The oldest block that waits, with those after it up to `most` samples; None: none."""
         with self._ready:
-            return self._take()
+            return self._take(most)
 
     def blocks(self) -> Iterator[Block]:
         """Wait for blocks, until the end."""
@@ -86,11 +86,16 @@ class NewestSound:
                 return
             yield block
 
-    def _take(self) -> Block | None:
+    def _take(self, most: int = 0) -> Block | None:
         if not self._blocks:
             return None
-        samples, lost, self._lost = self._blocks.popleft(), self._lost, 0
-        self._waiting -= len(samples)
+        parts, lost, self._lost = [self._blocks.popleft()], self._lost, 0
+        taken = len(parts[0])
+        while self._blocks and taken + len(self._blocks[0]) <= most:
+            parts.append(self._blocks.popleft())
+            taken += len(parts[-1])
+        self._waiting -= taken
+        samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return Block(samples, lost / self._rate)
 
     def _drop(self, more: int) -> int:

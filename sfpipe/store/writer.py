@@ -14,6 +14,7 @@ import numpy as np
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
 from sfpipe.store.heads import Heads
+from sfpipe.store.patient_file import PatientFile
 from sfpipe.store.schema import FPS, HEAD_DATASETS, SCHEMA_VERSION
 from sfpipe.store.validation import (
     check_heads,
@@ -27,6 +28,10 @@ from sfpipe.store.validation import (
 CHECKED: dict[str, Any] = {"fletcher32": True}
 SMALL: dict[str, Any] = CHECKED | {"shuffle": True, "compression": "gzip", "compression_opts": 4}
 VERSIONS = ("v110", "v110")  # of HDF5's format: h5py as old as pyproject.toml allows reads it
+
+
+class _StoreFile(h5py.File):
+    raw: PatientFile
 
 
 class _StoreWriter:
@@ -52,6 +57,8 @@ class _StoreWriter:
     def _put(
         self, group: h5py.Group, name: str, values: np.ndarray, filters: dict[str, Any]
     ) -> h5py.Dataset:
+        if (raw := getattr(self._file, "raw", None)) is not None and raw.error is not None:
+            raise raw.error
         # One chunk: an array is read as a whole or not at all.
         return group.create_dataset(name, data=values, chunks=values.shape, **filters)
 
@@ -252,7 +259,12 @@ def open_new(
     kind, dataset, params, tools:
         Attributes of the file, see `schema.FILE_ATTRS`.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver=VERSIONS) as file:
+    with (
+        replacing(path) as temporary,
+        PatientFile(temporary) as raw,
+        _StoreFile(raw, "w", libver=VERSIONS) as file,
+    ):
+        file.raw = raw
         file.attrs.update(
             kind=kind,
             schema_version=SCHEMA_VERSION,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sfpipe.files import writing
+
 CURVES = (
     "validation_r_on",
     "validation_error_px",
@@ -26,6 +28,11 @@ class TrainingLog:
         `events` beside it, out of `dvc`'s way.
     events:
         TensorBoard's folder; None writes none.
+
+    Raises
+    ------
+    StorageError
+        Here and below, if the disk is full or a folder cannot be written.
     """
 
     def __init__(self, folder: Path | None, events: Path | None = None):
@@ -33,7 +40,8 @@ class TrainingLog:
         self._board: Any = None
         self.folder, self.events = folder, events
         if folder is not None:
-            self._open()
+            with writing(folder):
+                self._open()
 
     def _open(self) -> None:
         from dvclive import Live
@@ -48,12 +56,16 @@ class TrainingLog:
 
     def write(self, frames: int, row: dict[str, float]) -> None:
         """Add the figures of one evaluation at `frames`."""
-        if self._live is not None:
-            self._live.step = frames
-            for name in CURVES:
-                if name in row:
-                    self._live.log_metric(name, row[name], timestamp=False)
-            self._live.sync()
+        if self.folder is not None:
+            with writing(self.folder):
+                self._write(frames, row)
+
+    def _write(self, frames: int, row: dict[str, float]) -> None:
+        self._live.step = frames
+        for name in CURVES:
+            if name in row:
+                self._live.log_metric(name, row[name], timestamp=False)
+        self._live.sync()
         if self._board is not None:
             for name, value in row.items():
                 self._board.add_scalar(name, value, frames)
@@ -61,15 +73,18 @@ class TrainingLog:
 
     def rewind(self, evaluations: list[dict[str, float]]) -> None:
         """Start the curves again and write the points a resumed training already has."""
-        if self._live is None:
+        if self.folder is None:
             return
-        self._open()
+        with writing(self.folder):
+            self._open()
         for row in evaluations:
             self.write(int(row["frames"]), {k: v for k, v in row.items() if k != "frames"})
 
     def close(self) -> None:
         """Finish both logs."""
-        if self._live is not None:
+        if self.folder is None:
+            return
+        with writing(self.folder):
             self._live.end()
-        if self._board is not None:
-            self._board.close()
+            if self._board is not None:
+                self._board.close()

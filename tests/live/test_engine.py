@@ -51,6 +51,14 @@ def test_it_follows_from_the_first_note_to_the_last(engine, performed):
         assert performed.page_set.to_strip(p.page, p.x, p.y_top) == pytest.approx(p.strip_x, abs=1)
 
 
+def test_the_clock_counts_every_loss_however_short(engine):
+    engine.open(SAMPLE_RATE)
+    for _ in range(100):
+        engine.skip(0.0107)
+    last = engine.push(np.zeros(SAMPLE_RATE, np.float32))[-1]
+    assert last.time_s == pytest.approx(1.07 + 1, abs=0.11)
+
+
 def pause(seconds, kind):
     n = round(seconds * SAMPLE_RATE)
     if kind == "silence":

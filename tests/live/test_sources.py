@@ -65,3 +65,14 @@ def test_a_missing_recording_is_named(tmp_path):
         recording(tmp_path / "none.wav"),
     ):
         pass
+
+
+def test_blocks_that_wait_are_taken_together():
+    queue = NewestSound(100)
+    for start in range(0, 120, 20):  # the first is lost
+        queue.put(np.arange(start, start + 20.0))
+    block = queue.take(50)
+    assert block.lost_s == 0.2 and np.array_equal(block.samples, np.arange(20.0, 60))
+    assert len(queue.take().samples) == 20  # one
+    block = queue.take(10)  # one that is longer is taken whole
+    assert block.lost_s == 0 and np.array_equal(block.samples, np.arange(80.0, 100))
