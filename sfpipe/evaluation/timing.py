@@ -53,11 +53,24 @@ def shown_positions(game: PlayedGame) -> np.ndarray:
 
     NaN: the game had ended, and the follower with it.
     """
-    start = float(game.onset_x_px[0])  # where every game begins
-    shown = np.concatenate([[start], game.position_px, game.after_loss_px]).astype(np.float64)
+    shown = all_shown(game)
     steps = np.asarray(game.onset_frames, np.int64) - game.start_frame
     inside = steps < len(shown)
     return np.where(inside, shown[np.where(inside, steps, 0)], np.nan)
+
+
+def all_shown(game: PlayedGame) -> np.ndarray:
+    """The position shown in every frame from the first onset's on, lost or not, as long as any is.
+
+    It is what the follower says of the music (`PlayedGame.believed_px`), else the game's position.
+
+    Returns
+    -------
+    np.ndarray [shape=(M,)], float64, strip px.
+    """
+    start = float(game.onset_x_px[0])  # where every game begins
+    after = [game.believed_px] if len(game.believed_px) else [game.position_px, game.after_loss_px]
+    return np.concatenate([[start], *after]).astype(np.float64)
 
 
 def shown_time_errors(game: PlayedGame) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sfpipe.evaluation.layout import ScoreLayout
-from sfpipe.evaluation.timing import shown_positions, shown_time_errors
+from sfpipe.evaluation.timing import all_shown, shown_positions, shown_time_errors
 from sfpipe.store.schema import FPS
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def page_turns(game: PlayedGame, pages: np.ndarray) -> list[bool]:
         Columns at which pages begin, px; the first is 0.
     """
     page = np.searchsorted(pages, game.onset_x_px, side="right")
-    start = float(game.onset_x_px[0])
-    shown = np.concatenate([[start], game.position_px, game.after_loss_px])
+    shown = all_shown(game)
     onset_s = np.asarray(game.onset_s, np.float64)
 
     def shown_page(onset: int, later_s: float) -> int:

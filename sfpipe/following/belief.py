@@ -333,7 +333,13 @@ def _play(
     vectors = encode_performance(network, record.spectrogram)
     game = new_game(network, encoding, score, params, float(info.onset_x_px[0]))
 
-    def step(n: int) -> float:
-        return game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
+    believed: list[float] = []
 
-    return judged(info, play_through(step, info), network.window)
+    def step(n: int) -> float:
+        position = game.step(vectors[min(first + n - 1, len(vectors) - 1)] if n else None)
+        # The first step has no frame: the belief is of the first onset, one frame before.
+        believed.append(game.expected(BeliefFollower.lead_frames if n else 1.0))
+        return position
+
+    played = judged(info, play_through(step, info), network.window)
+    return replace(played, believed_px=np.array(believed, np.float32))

@@ -32,6 +32,10 @@ class PlayedGame:
         [shape=(N,)] merged onsets: unpadded frame, strip px, s.
     after_loss_px:
         float32 [shape=(M,)], strip px, in the frames after the loss, of a follower that went on.
+    believed_px:
+        float32 [shape=(K,)], strip px, after each step to the last onset, lost or not: where a
+        follower that knows says the music is. The game's positions move by whole px a frame, and
+        change their speed by one. Empty: it does not say.
     """
 
     piece: str
@@ -49,6 +53,7 @@ class PlayedGame:
     threshold_px: float
     reward_sum: float
     after_loss_px: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    believed_px: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def onsets_reached(self) -> int:

@@ -41,6 +41,13 @@ def test_a_game_that_ended_shows_nothing(recovered):
     assert whole_performance([ended])["within_s"]["5"] == 1 / 4
 
 
+def test_what_a_follower_says_counts_before_where_the_game_is(recovered):
+    # 10 px (0.05 s) ahead in every frame.
+    said = replace(recovered, believed_px=(110 + 10 * np.arange(1.0, 31)).astype(np.float32))
+    assert shown_positions(said).tolist() == [100, 210, 310, 410]
+    np.testing.assert_allclose(shown_time_errors(said), [0, 0.05, 0.05, 0.05], atol=1e-6)
+
+
 def test_shares_of_onsets(recovered):
     whole = whole_performance([recovered])
     shares = {"0.05": 2, "0.1": 3, "0.25": 3, "0.5": 4, "1": 4, "2": 4, "5": 4}

@@ -45,6 +45,9 @@ def test_frame_by_frame_is_as_all_at_once(name):
     for record, game in zip(performances, together, strict=True):
         alone = follow(follower, scores[record.piece], record, window)
         assert alone.lost == game.lost
+        # What it believes is told of every frame to the last onset.
+        assert len(game.believed_px) == game.onset_frames[-1] - game.onset_frames[0]
+        assert np.isfinite(game.believed_px).all() and len(alone.believed_px) == 0
         assert np.allclose(alone.position_px, game.position_px, atol=1e-3)
 
 
