@@ -32,6 +32,7 @@ class Session:
     arrived: np.ndarray
     age: np.ndarray
     sent_s: float
+    end_s: float  # the last position's time: all sound, followed or lost
     lost_s: float
     late: float  # at most, that this side sent after it was due
 
@@ -123,17 +124,18 @@ async def _session(
         await socket.send(json.dumps({"type": "end"}))
 
     playing = asyncio.create_task(play())
-    arrived, age, lost = [], [], 0.0
+    arrived, age, lost, end = [], [], 0.0, 0.0
     while (message := json.loads(await socket.recv()))["type"] != "done":
         now = time.perf_counter()
         newest = min(int((message["time_s"] - LEAD_S) / block_s), len(sent) - 1)
         arrived.append(now - began)
         age.append(now - (sent[newest] or now))
-        lost = message["lost_s"]
+        lost, end = message["lost_s"], message["time_s"]
     await playing
     arrived_s, age_s = np.array(arrived), np.array(age)
     sounding = arrived_s < len(sent) * block_s / speed  # afterwards the rest is followed
-    return Session(arrived_s[sounding], age_s[sounding], len(sent) * block_s, lost, late)
+    sent_s = len(sent) * block_s
+    return Session(arrived_s[sounding], age_s[sounding], sent_s, end, lost, late)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from types import FrameType
 
 from sfpipe.errors import SfpipeError
 
+DEALT = sys.platform == "linux"
 _ENDING_S = 5.0  # that a process is given to end
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -22,9 +24,10 @@ Serve = Callable[[socket.socket, Callable[[], None], threading.Event], None]
 
 
 class Workers:
-    """Processes that share a listening socket.
+    """Processes that serve one address.
 
-    The system gives a connection to whichever is ready to take it, and there it stays.
+    Under Linux each has a socket of its own, and the system deals connections out evenly.
+    Elsewhere they share one, and whichever is ready first takes a connection. There it stays.
 
     Parameters
     ----------
@@ -36,6 +39,9 @@ class Workers:
 
     def __init__(self, serve: Serve, listening: socket.socket, count: int):
         self._serve, self._listening, self._count = serve, listening, count
+        if DEALT:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.shutdown(socket.SHUT_RD)  # it keeps the address, the others listen
         self._running: dict[int, BaseProcess] = {}  # by sentinel
         self._ended = False
 
@@ -111,6 +117,13 @@ def _work(serve: Serve, listening: socket.socket, answering: Connection) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first tells us
     ending = threading.Event()
     with_parent(ending.set)
+    if DEALT:
+        own = socket.socket(listening.family)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            own.setsockopt(socket.SOL_SOCKET, option, 1)
+        own.bind(listening.getsockname())
+        listening.close()
+        listening = own
     serve(listening, lambda: answering.send(None), ending)
 
 
