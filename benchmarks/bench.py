@@ -11,6 +11,7 @@ import itertools
 import json
 import platform
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from benchmarks.live import bench_live
 from benchmarks.pages import bench_pages
 from benchmarks.peak import bench_peak
 from benchmarks.playing import Plan, eight, many, single
+from benchmarks.shards import bench_shards
 from benchmarks.table import Bench, Row, put_into, rate
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
@@ -341,7 +343,7 @@ def main(arguments: list[str] | None = None) -> None:
         "parts",
         nargs="*",
         help="game training augmented pretraining peak evaluation latency engrave scores pages "
-        "live sound odtw",
+        "live sound odtw shards",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -358,19 +360,22 @@ def main(arguments: list[str] | None = None) -> None:
         "sound": bench_sound,
         "odtw": bench_odtw,
     }  # whatever the window
-    known = [*MEASURES, *once]
+    known = [*MEASURES, *once, *ALONE]
     parts = options.parts or known
     if unknown := set(parts) - set(known):
         parser.error(f"unknown part {min(unknown)}; there are {', '.join(known)}")
     keep_memory()
     bench = Bench(options.seconds, options.rounds)
-    with data(options.data) as (root, took):
-        machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-        head = f"{'':44s} {'sfpipe':>12s} {'2019 style':>12s} {'ratio':>8s}"
-        print(f"{machine}\n\n{head}")
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    head = f"{'':44s} {'sfpipe':>12s} {'2019 style':>12s} {'ratio':>8s}"
+    print(f"{machine}\n\n{head}")
+    for part in set(parts) & set(ALONE):
+        ALONE[part](bench)
+    parts = [part for part in parts if part not in ALONE]
+    with data(options.data) if parts else nullcontext((Path(), {})) as (root, took):
         for stage, seconds in took.items():
             bench.show(Row(f"stage {stage}", "pieces/s", [PIECES / seconds]))
-        played = banks(root)
+        played = banks(root) if parts else {}
         for part in parts:
             threads = torch.get_num_threads()
             if part in once:
@@ -399,6 +404,8 @@ MEASURES = {
     "pretraining": bench_pretraining,
     "peak": bench_peak,
 }
+
+ALONE = {"shards": bench_shards}  # those that need no engraved tunes
 
 if __name__ == "__main__":
     main()

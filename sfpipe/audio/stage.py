@@ -191,8 +191,10 @@ def spectrograms(
         _Recordings(piece, audio / piece, split, earlier.skipped.get(piece))
         for piece, split in split_of.items()
     ]
-    made_with = {**params.model_dump(), "augment": earlier.augment}
-    with write_spectrograms(out, dataset=dataset, params=made_with, tools=tools) as store:
+    made_with = {**params.model_dump(exclude={"shard_mib"}), "augment": earlier.augment}
+    with write_spectrograms(
+        out, dataset=dataset, params=made_with, tools=tools, shard_mib=params.shard_mib
+    ) as store:
         for label, batch in _batches(work):
             for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
                 _store(store, report, outcome.item, outcome.value, outcome.error)

@@ -134,13 +134,16 @@ class SynthesizeParams(Section):
 
 
 class SpectrogramsParams(Section):
-    """`spectrograms`: nothing to choose; the game's constants are fixed (section 4.1)."""
+    """`spectrograms`: the game's constants are fixed (section 4.1)."""
+
+    shard_mib: int | None = Field(default=None, ge=1)  # MiB from which on another file begins
 
 
 class ScoresParams(Section):
     """`scores`: geometry of the unrolled strip."""
 
     height_px: Annotated[int, Field(ge=16, le=400)] | Literal["auto"] = "auto"
+    shard_mib: int | None = Field(default=None, ge=1)  # MiB from which on another file begins
 
     @property
     def strip_px(self) -> int | None:

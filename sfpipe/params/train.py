@@ -13,7 +13,7 @@ from sfpipe.params.section import DatasetName, Section
 Step = Annotated[int, Field(ge=1, le=64)]
 _MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
 # Keys of `common` that say how a training is run, not what is learned.
-_RUNNING = {"threads", "checkpoint_seconds"}
+_RUNNING = {"threads", "memory_gib", "checkpoint_seconds"}
 
 
 class MachineParams(Section):
@@ -23,6 +23,8 @@ class MachineParams(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=None, ge=1)
+    # For the strips and sound to train on: if they take more, pieces are read when they are played.
+    memory_gib: float | None = Field(default=None, gt=0)
     checkpoint_seconds: float = Field(default=60, ge=0)
 
 

@@ -38,7 +38,10 @@ def scores(
     report = StageReport()
     progress = Progress("scores", len(pieces))
     tools = _tools(engraved / piece for piece, _ in pieces)
-    with write_scores(out, dataset=dataset, params=params.model_dump(), tools=tools) as store:
+    made_with = params.model_dump(exclude={"shard_mib"})
+    with write_scores(
+        out, dataset=dataset, params=made_with, tools=tools, shard_mib=params.shard_mib
+    ) as store:
         for piece, split in sorted(pieces):
             try:
                 strip, about = unroll_piece(engraved / piece, params.strip_px)

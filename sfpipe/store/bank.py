@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store import gather
@@ -99,6 +102,8 @@ class Bank:
         float32 [shape=(78, frames)].
     targets:
         float64 [shape=(frames,)], target x in padded strip px at each padded frame.
+    names, columns_packed, frames_packed:
+        Of the performances, and how many columns and frames are packed.
     first_frame, last_frame, start_x, strip_width, strip_base, frame_base, phase_stride:
         Per-performance tables [shape=(n,)]: padded first and last onset frame, padded x of the
         first onset, padded strip width, where its strip and frames begin in the packed tensors,
@@ -117,32 +122,41 @@ class Bank:
         self.window = window
         self.device = torch.device(device)
         strips, self.offsets = pack_strips(scores, sorted({r.piece for r in performances}), window)
-        self.infos: list[PerformanceInfo] = []
         frames: list[np.ndarray] = []
-        targets: list[np.ndarray] = []
+        for record in performances:
+            frames += [np.zeros((BINS, EXCERPT), np.float32), record.spectrogram]
+        self.infos: Sequence[PerformanceInfo] = [
+            merge_onsets(scores[record.piece], record, window) for record in performances
+        ]
+        self._tabulate(self.infos)
+        self.strip = torch.from_numpy(strips).to(self.device)
+        self.spectrogram = torch.from_numpy(np.concatenate(frames, axis=1)).to(self.device)
+        self.columns_packed, self.frames_packed = self.strip.shape[1], self.spectrogram.shape[1]
+
+    def _tabulate(self, infos: Iterable[PerformanceInfo]) -> None:
+        """Fill the per-performance tables and the targets, looking at each info once."""
+        window = self.window
+        self.names: list[PerformanceName] = []
+        targets = array("d")
         tables: dict[str, list[float]] = {k: [] for k in _TABLES}
         base = 0
-        for record in performances:
-            info = merge_onsets(scores[record.piece], record, window)
+        for info in infos:
             n = info.n_frames
-            frames += [np.zeros((BINS, EXCERPT), np.float32), record.spectrogram]
-            targets.append(_target_curve(info, n + EXCERPT, window.width))
+            targets.frombytes(_target_curve(info, n + EXCERPT, window.width).tobytes())
             row = (
                 info.onset_frames[0] + EXCERPT,
                 info.onset_frames[-1] + EXCERPT,
                 info.onset_x_px[0] + window.width,
                 info.strip_width + 2 * window.width,
-                self.offsets[record.piece].base,
+                self.offsets[info.piece].base,
                 base,
-                self.offsets[record.piece].phase,
+                self.offsets[info.piece].phase,
             )
             for key, value in zip(_TABLES, row, strict=True):
                 tables[key].append(value)
             base += n + EXCERPT
-            self.infos.append(info)
-        self.strip = torch.from_numpy(strips).to(self.device)
-        self.spectrogram = torch.from_numpy(np.concatenate(frames, axis=1)).to(self.device)
-        self.targets = torch.from_numpy(np.concatenate(targets)).to(self.device)
+            self.names.append(PerformanceName(info.piece, info.performance, n))
+        self.targets = torch.from_numpy(np.frombuffer(targets)).to(self.device)
 
         def table(key: str, dtype: torch.dtype = torch.int64) -> torch.Tensor:
             return torch.tensor(tables[key], dtype=dtype, device=self.device)
@@ -154,7 +168,7 @@ class Bank:
         self.phase_stride = table("phase_stride")
 
     def __len__(self) -> int:
-        return len(self.infos)
+        return len(self.names)
 
     def columns(self, performance: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """First packed column of the window around `position` (int64, same shape).
@@ -174,10 +188,12 @@ class Bank:
 
     def score_windows(self, columns: torch.Tensor) -> torch.Tensor:
         """Gather windows: uint8 ink [shape=(n, height, width)] as the network sees them."""
+        (columns,) = self._strip_at(columns)
         return _every(self.strip, self.window.image_shape[1])[columns]
 
     def excerpts(self, frames: torch.Tensor) -> torch.Tensor:
         """Gather the 40 frames before each packed frame index: float32 [shape=(n, 78, 40)]."""
+        (frames,) = self._sound_at(frames)
         return _every(self.spectrogram, EXCERPT)[frames - EXCERPT]
 
     def score_pairs(
@@ -203,6 +219,7 @@ class Bank:
             [shape=(n, 2, height, width)].
         """
         width = width or self.window.image_shape[1]
+        column, previous = self._strip_at(column, previous)
         if self.device.type == "cpu":
             return self._cut(self.strip, column, previous, width, 1 / 255, memory_format)
         view = _every(self.strip, width)
@@ -222,6 +239,7 @@ class Bank:
 
         All begin 40 frames before their packed frame index, also those of another `width`.
         """
+        frame, previous = self._sound_at(frame, previous)
         first, second = frame - EXCERPT, previous - EXCERPT
         if self.device.type == "cpu":
             return self._cut(self.spectrogram, first, second, width, 1.0, memory_format)
@@ -240,6 +258,46 @@ class Bank:
         if self.device.type != "cpu":
             return self.excerpt_pairs(self._index(frame), self._index(previous))[0].cpu().numpy()
         return gather.pair(self._arrays[1], frame - EXCERPT, previous - EXCERPT, EXCERPT, 1.0)
+
+    def strip_windows(self, column: torch.Tensor, width: int) -> torch.Tensor:
+        """Stretches of strip from packed columns on: float32 ink [shape=(n, 1, height, width)].
+
+        On the processor, as is the result.
+        """
+        (column,) = self._strip_at(column)
+        return self._stretches(self.strip, column, width, 1 / 255)
+
+    def sound_windows(self, frame: torch.Tensor, before: int, width: int) -> torch.Tensor:
+        """Stretches of sound from `before` frames before packed frames on.
+
+        On the processor, as is the result: float32 [shape=(n, 1, 78, width)]. There is nothing
+        before the bank's first frame: what begins earlier begins there.
+        """
+        (frame,) = self._sound_at(frame)
+        return self._stretches(self.spectrogram, (frame - before).clamp(min=0), width, 1.0)
+
+    def _stretches(
+        self, image: torch.Tensor, first: torch.Tensor, width: int, scale: float
+    ) -> torch.Tensor:
+        """Windows that may leave the image on its right, where they are 0."""
+        image = F.pad(image, (0, max(width - image.shape[1], 0)))
+        over = (first - (image.shape[1] - width)).clamp(min=0)
+        if self.device.type == "cpu":
+            cut = gather.windows(image.numpy(), (first - over).numpy(), width, scale)
+        else:
+            cut = (_every(image, width)[first - over].float() * scale)[:, None].cpu()
+        for i in over.nonzero()[:, 0].tolist():
+            by = min(int(over[i]), width)
+            cut[i] = F.pad(cut[i, ..., by:], (0, by))
+        return cut
+
+    def _strip_at(self, *columns: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Where packed columns are in `strip`: there, for all of them are."""
+        return columns
+
+    def _sound_at(self, *frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Where packed frames are in `spectrogram`: there, for all of them are."""
+        return frames
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -262,6 +320,14 @@ class Bank:
             return gather.pairs_bfloat16(*where)
         cut = torch.from_numpy(gather.pairs(*where, interleaved=memory_format.channels_last))
         return cut.permute(0, 3, 1, 2) if memory_format.channels_last else cut
+
+
+class PerformanceName(NamedTuple):
+    """What each performance of a bank is called, and how many frames it has without padding."""
+
+    piece: str
+    performance: str
+    n_frames: int
 
 
 _TABLES = (

@@ -53,8 +53,7 @@ def pack_strips(
     """
     paper, height = window.width // window.shrink, window.height // window.shrink
     parts = [np.zeros((height, paper), np.uint8)]
-    places: dict[str, PackedOffset] = {}
-    at = paper
+    widths: dict[str, int] = {}
     for piece in pieces:
         if piece not in scores:
             raise SfpipeError(
@@ -63,13 +62,26 @@ def pack_strips(
             )
         ink = crop_rows(scores[piece].strip, window.height)
         phases = [ink] if window.shrink == 1 else [halve(ink), halve(np.pad(ink, ((0, 0), (1, 0))))]
-        # The odd phase begins one strip column early: half a pixel of paper, half of strip.
-        second = phases[0].shape[1] + paper + 1
-        places[piece] = PackedOffset(at - paper, second if len(phases) > 1 else 0)
+        widths[piece] = ink.shape[1]
         for image in phases:
             parts += [image, np.zeros((height, paper), np.uint8)]
-            at += image.shape[1] + paper
-    return np.concatenate(parts, axis=1), places
+    return np.concatenate(parts, axis=1), packed_offsets(widths, window)[0]
+
+
+def packed_offsets(
+    widths: Mapping[str, int], window: Window
+) -> tuple[dict[str, PackedOffset], int]:
+    """Where `pack_strips` puts strips of some widths in px, and how many columns there are then."""
+    paper = window.width // window.shrink
+    places: dict[str, PackedOffset] = {}
+    at = paper
+    for piece, width in widths.items():
+        phases = [width] if window.shrink == 1 else [-(-width // 2), -(-(width + 1) // 2)]
+        # The odd phase begins one strip column early: half a pixel of paper, half of strip.
+        second = phases[0] + paper + 1
+        places[piece] = PackedOffset(at - paper, second if len(phases) > 1 else 0)
+        at += sum(phases) + paper * len(phases)
+    return places, at
 
 
 def crop_rows(strip: np.ndarray, height: int, file: str | Path | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from sfpipe.errors import SfpipeError
 from sfpipe.store.heads import Heads
 from sfpipe.store.schema import FILE_ATTRS, HEAD_DATASETS, HUMAN, PACKED, SCHEMA_VERSION
+from sfpipe.store.shards import SHARDS, Shards, shard_paths
 from sfpipe.store.validation import check_heads, check_names, check_performance, check_score
 
 MOST_BYTES = 1 << 28  # of one array: two days of sound
@@ -71,6 +72,8 @@ class PerformanceRecord:
 def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
     """Open a store for reading and check that it is one.
 
+    Of a store in several files (`sfpipe.store.shards`) all pieces are there as if it were one.
+
     Parameters
     ----------
     kind:
@@ -81,7 +84,23 @@ def open_store(path: str | Path, kind: str) -> Iterator[h5py.File]:
     SfpipeError
         If the file is missing, not HDF5, damaged, of another kind or another schema version.
     """
-    remedy = _how_to_make(Path(path), kind)
+    with ExitStack() as opened, _opened(Path(path), kind) as file:
+        if SHARDS not in file.attrs:
+            yield file
+            return
+        with reading(path, kind):
+            paths = shard_paths(Path(path), file)
+            shards = [opened.enter_context(_opened(shard, kind)) for shard in paths]
+            other = [s for s in shards if s.attrs["params"] != file.attrs["params"]]
+            if other or any(SHARDS in shard.attrs for shard in shards):
+                raise SfpipeError("its shards were not written with it")
+            yield Shards(file.attrs, shards)
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[h5py.File]:
+    """One file."""
+    remedy = _how_to_make(path, kind)
     if not Path(path).is_file():
         raise SfpipeError("no such file", file=path, remedy=remedy)
     try:
@@ -198,8 +217,13 @@ def read_scores(
         }
 
 
-def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
+def score_record(group: h5py.Group, piece: str, *, outline: bool = False) -> ScoreRecord:
     """One piece of an open score store or packed file, checked.
+
+    Parameters
+    ----------
+    outline:
+        Leave the strip's pixels on disk: it has its shape, and zeros that take no memory.
 
     Raises
     ------
@@ -211,7 +235,7 @@ def score_record(group: h5py.Group, piece: str) -> ScoreRecord:
         piece,
         str(attrs["split"]),
         str(attrs["title"]),
-        _array(group, "strip"),
+        _array(group, "strip", outline=outline),
         _array(group, "onset_x_px"),
         _array(group, "onset_y_px"),
         _array(group, "onset_quarter"),
@@ -326,9 +350,14 @@ def read_performances(
 
 
 def performance_record(
-    group: h5py.Group, piece: str, performance: str, split: str
+    group: h5py.Group, piece: str, performance: str, split: str, *, outline: bool = False
 ) -> PerformanceRecord:
     """One performance of an open spectrogram store or packed file, checked.
+
+    Parameters
+    ----------
+    outline:
+        Leave the spectrogram on disk: it has its shape, and zeros that take no memory.
 
     Raises
     ------
@@ -341,7 +370,7 @@ def performance_record(
         piece,
         performance,
         split,
-        _array(group, "spectrogram"),
+        _array(group, "spectrogram", outline=outline),
         _array(group, "onset_s"),
         _array(group, "score_onset"),
         float(group.attrs["tempo_factor"]),
@@ -364,12 +393,15 @@ def _heads(group: h5py.Group) -> Heads | None:
     return Heads(*(_array(group, name) for name in HEAD_DATASETS))
 
 
-def _array(group: h5py.Group, name: str) -> np.ndarray:
+def _array(group: h5py.Group, name: str, *, outline: bool = False) -> np.ndarray:
     _check_link(group, name)
     node = group[name]
     if not isinstance(node, h5py.Dataset):
         raise SfpipeError(f"{group.name}/{name} is no array")
     _check_size(node)
+    if outline:
+        dtype = node.dtype if "step" not in node.attrs else np.float32
+        return np.broadcast_to(np.zeros((), dtype), node.shape)
     values, step = np.asarray(node[()]), node.attrs.get("step")
     return values if step is None else (values * np.float64(step)).astype(np.float32)
 
@@ -405,7 +437,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     with open_store(path, "any") as file:
         info: dict[str, Any] = {
             k: json.loads(v)
-            if k in ("params", "tools", "skipped", "sources")
+            if k in ("params", "tools", "skipped", "sources", SHARDS)
             else (v.item() if hasattr(v, "item") else v)
             for k, v in file.attrs.items()
         }

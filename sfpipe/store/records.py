@@ -80,7 +80,7 @@ def load_records(
 
     Returns
     -------
-    All scores by piece, and the performances that have one, sorted.
+    Their scores by piece, and the performances that have one, sorted.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def load_records(
                 remedy="list the pieces: sfpipe inspect FILE",
             )
         records = [r for r in records if r.piece in set(pieces)]
-    strips = read_scores(scores)
+    strips = read_scores(scores, pieces={r.piece for r in records})
     records = [r for r in records if r.piece in strips]
     if not records:
         raise SfpipeError(

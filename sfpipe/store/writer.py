@@ -16,6 +16,7 @@ from sfpipe.files import replacing
 from sfpipe.store.heads import Heads
 from sfpipe.store.patient_file import PatientFile
 from sfpipe.store.schema import FPS, HEAD_DATASETS, SCHEMA_VERSION
+from sfpipe.store.shards import ShardedFile, remove_shards
 from sfpipe.store.validation import (
     check_heads,
     check_names,
@@ -251,25 +252,46 @@ def open_new(
     dataset: str,
     params: Mapping[str, Any],
     tools: Mapping[str, str],
-) -> Iterator[h5py.File]:
+    shard_mib: int | None = None,
+) -> Iterator[h5py.File | ShardedFile]:
     """An HDF5 file that appears under `path`, complete, only when the block succeeds.
 
     Parameters
     ----------
     kind, dataset, params, tools:
         Attributes of the file, see `schema.FILE_ATTRS`.
+    shard_mib:
+        Size from which on a file is complete and another begins (`sfpipe.store.shards`); None:
+        there is but one.
     """
-    with (
-        replacing(path) as temporary,
-        PatientFile(temporary) as raw,
-        _StoreFile(raw, "w", libver=VERSIONS) as file,
-    ):
+    path = Path(path)
+    about = {
+        "kind": kind,
+        "schema_version": SCHEMA_VERSION,
+        "dataset": dataset,
+        "params": json.dumps(params, sort_keys=True),
+        "tools": json.dumps(tools, sort_keys=True),
+    }
+
+    @contextmanager
+    def create(shard: Path) -> Iterator[h5py.File]:
+        with _new_file(shard) as file:
+            file.attrs.update(about | {"skipped": "{}", "shard_of": path.name})
+            yield file
+
+    with replacing(path) as temporary, _new_file(temporary) as file:
+        file.attrs.update(about)
+        if shard_mib is None:
+            yield file
+        else:
+            with ShardedFile(path, file, shard_mib << 20, create) as sharded:
+                yield sharded
+    if shard_mib is None:
+        remove_shards(path)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[_StoreFile]:
+    with PatientFile(path) as raw, _StoreFile(raw, "w", libver=VERSIONS) as file:
         file.raw = raw
-        file.attrs.update(
-            kind=kind,
-            schema_version=SCHEMA_VERSION,
-            dataset=dataset,
-            params=json.dumps(params, sort_keys=True),
-            tools=json.dumps(tools, sort_keys=True),
-        )
         yield file

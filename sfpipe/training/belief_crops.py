@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ from torch.nn import functional as F
 
 from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, audio_context
 from sfpipe.params import BeliefParams
-from sfpipe.store import gather
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import BINS
 from sfpipe.training.crops import CropSampler
 
+KEPT = 8192  # pieces whose labels are kept in memory
 _LONGEST = 400.0  # px between onsets that a label is taken from: beyond are breaks and long rests
 
 
@@ -59,16 +60,7 @@ class BeliefCropCutter:
         self.bank, self.params = bank, params
         self.place_px = COLUMNS * bank.window.shrink
         self.before = audio_context(params.sound_steps) - 1  # frames before the first labelled one
-        pieces = [info.piece for info in bank.infos]
-        of_piece = {p: tempo_labels(scores[p], bank.window.width) for p in sorted(set(pieces))}
-        self._labels = [of_piece[p] for p in pieces]
-        # Crops are cut by the processor, wherever the bank is: copied once, not for each batch.
-        self._strip, self._spectrogram = bank.strip.cpu().numpy(), bank.spectrogram.cpu().numpy()
-        # Paper behind the last strip, which may be narrower than a crop.
-        self._strip = np.pad(self._strip, ((0, 0), (0, params.places * COLUMNS)))
-        short = self.before + params.frames - self._spectrogram.shape[1]
-        if short > 0:
-            self._spectrogram = np.pad(self._spectrogram, ((0, 0), (0, short)))
+        self._labels = lru_cache(KEPT)(lambda piece: tempo_labels(scores[piece], bank.window.width))
         self._targets = bank.targets.cpu()
         width = bank.window.width
         self.sampler = CropSampler(
@@ -101,12 +93,13 @@ class BeliefCropCutter:
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         played = (frames >= first[:, None]) & (frames <= last[:, None])
         sound = self._sound(base + frame, base, generator, own)
-        strip = gather.windows(self._strip, column.numpy(), p.places * COLUMNS, 1 / 255)
+        strip = bank.strip_windows(column.to(bank.device), p.places * COLUMNS)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
+        labelled = [self._labels(bank.names[i].piece) for i in at.tolist()]
         labels = np.stack(
             [
-                self._labels[i][np.minimum(c.astype(np.int64), len(self._labels[i]) - 1)]
-                for i, c in zip(at.tolist(), centre, strict=True)
+                label[np.minimum(c.astype(np.int64), len(label) - 1)]
+                for label, c in zip(labelled, centre, strict=True)
             ]
         )
         device = bank.device
@@ -157,7 +150,7 @@ class BeliefCropCutter:
         """Sound from `before` frames before each packed frame on; silence precedes `base`."""
         width = self.before + self.params.frames
         first = frame - self.before
-        sound = gather.windows(self._spectrogram, first.clamp(min=0).numpy(), width, 1.0)
+        sound = self.bank.sound_windows(frame.to(self.bank.device), self.before, width)
         for image, start, begin in zip(sound, first.tolist(), base.tolist(), strict=True):
             if start < 0:
                 image.copy_(image.roll(-start, 2))

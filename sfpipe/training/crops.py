@@ -79,7 +79,7 @@ class CropSampler:
         self.step_px = step_px
         weight = {True: augmented_weight, False: 1.0}
         self.lengths = torch.tensor(
-            [weight[is_augmented(i.performance)] * i.n_frames for i in bank.infos]
+            [weight[is_augmented(name.performance)] * name.n_frames for name in bank.names]
         )
 
     def sample(self, n: int, generator: torch.Generator) -> CropIndex:
@@ -184,7 +184,7 @@ class StateCropCutter:
         self.step_frames = sound.stride
         # No crop is wider than the narrowest strip, or longer than all recordings together.
         room_px = int(bank.strip_width.min()) - bank.window.width - 2
-        room = bank.spectrogram.shape[1] - EXCERPT - 2
+        room = bank.frames_packed - EXCERPT - 2
         self.windows = min(windows, 1 + room_px // self.step_px)
         self.excerpts = min(excerpts, 1 + room // self.step_frames)
         self.image_columns = score.width(self.windows), sound.width(self.excerpts)

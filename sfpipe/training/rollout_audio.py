@@ -84,7 +84,7 @@ class RolloutAudioFeatures:
         windows = self.branch.whole(left)
         width = EXCERPT + windows - 1
         # There is a frame before the first one, and the last one is in the bank too.
-        least, most = EXCERPT + 1, self.bank.spectrogram.shape[1] - width + EXCERPT
+        least, most = EXCERPT + 1, self.bank.frames_packed - width + EXCERPT
         if most < least:
             return  # in a bank so short each state is computed for itself
         first = frame.clamp(least, most)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -17,6 +18,7 @@ from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
 from sfpipe.files import sha256
 from sfpipe.params import MachineParams, StoppingRule
 from sfpipe.store.bank import Bank
+from sfpipe.store.cached_bank import CachedBank
 from sfpipe.store.reader import (
     PerformanceRecord,
     ScoreRecord,
@@ -26,6 +28,7 @@ from sfpipe.store.reader import (
 )
 from sfpipe.store.records import StorePair, load_all_records
 from sfpipe.store.schema import is_augmented
+from sfpipe.store.stored import Outlines, StoredRecords
 from sfpipe.store.window import Window, window_by_name, window_for
 from sfpipe.training.checkpoint import hash_identity, remove_checkpoint
 from sfpipe.training.distributed import ALONE, Processes
@@ -39,7 +42,7 @@ class Session:
     Attributes
     ----------
     scores:
-        By piece.
+        By piece; if those to train on are too many for memory, without their pixels.
     validation:
         The performances of `valid_bank`.
     augment:
@@ -55,7 +58,7 @@ class Session:
     window: Window
     train_bank: Bank
     valid_bank: Bank
-    scores: dict[str, ScoreRecord]
+    scores: Mapping[str, ScoreRecord]
     validation: list[PerformanceRecord]
     augment: dict[str, Any] | None = None
     datasets: list[str] = field(default_factory=list)
@@ -64,10 +67,10 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What the card of anything trained says of data, machine, versions and revision."""
         return {
-            "training_pieces": len({i.piece for i in self.train_bank.infos}),
+            "training_pieces": len({name.piece for name in self.train_bank.names}),
             "training_performances": len(self.train_bank),
             "augmented_performances": sum(
-                is_augmented(i.performance) for i in self.train_bank.infos
+                is_augmented(name.performance) for name in self.train_bank.names
             ),
             "augment": self.augment,
             "datasets": self.datasets,
@@ -108,23 +111,39 @@ def open_session(
     auto = params.window == "auto"
     window = window_for(strip_height(scores)) if auto else window_by_name(params.window)
     first = StorePair(scores, spectrograms)
-    strips, played = load_all_records(first, also, window, split="train")
-    train = Bank(strips, played, window, device)
-    del played
+    train, strips = _training_bank(first, also, window, device, params.memory_gib)
     others, validation = load_all_records(first, also, window, split="valid")
-    strips |= others
     return Session(
         device,
         bfloat16,
         window,
         train,
-        Bank(strips, validation, window, device),
-        strips,
+        Bank(others, validation, window, device),
+        ChainMap(others, cast(MutableMapping[str, ScoreRecord], strips)),
         validation,
         augmentation(spectrograms),
         sorted({dataset_of(pair.scores) for pair in (first, *also)}),
         processes,
     )
+
+
+def _training_bank(
+    first: StorePair,
+    also: Sequence[StorePair],
+    window: Window,
+    device: torch.device,
+    memory_gib: float | None,
+) -> tuple[Bank, Mapping[str, ScoreRecord]]:
+    """What is trained on, as a whole in memory if it fits there; and its scores."""
+    if memory_gib is not None:
+        limit = int(memory_gib * (1 << 30))
+        records = StoredRecords(first, also, window, split="train")
+        if records.bank_bytes() > limit:
+            bank = CachedBank(records, window, device, memory_bytes=limit)
+            return bank, Outlines(records)
+        records.close()
+    strips, played = load_all_records(first, also, window, split="train")
+    return Bank(strips, played, window, device), strips
 
 
 @contextmanager

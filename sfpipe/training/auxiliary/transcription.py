@@ -112,13 +112,13 @@ def note_rolls(bank: Bank) -> tuple[torch.Tensor, torch.Tensor]:
     Returns
     -------
     tuple
-        uint8 [shape=(heights, columns)] and uint8 [shape=(88, frames)], aligned with `bank.strip`
-        and `bank.spectrogram`.
+        uint8 [shape=(heights, columns)] and uint8 [shape=(88, frames)], one for each
+        packed column and frame.
     """
     device, window = bank.device, bank.window
     heights = SCORE_CLASSES[window.name][0]
-    heads = torch.zeros(heights, bank.strip.shape[1], dtype=torch.uint8, device=device)
-    notes = torch.zeros(PITCHES, bank.spectrogram.shape[1], dtype=torch.uint8, device=device)
+    heads = torch.zeros(heights, bank.columns_packed, dtype=torch.uint8, device=device)
+    notes = torch.zeros(PITCHES, bank.frames_packed, dtype=torch.uint8, device=device)
     for i, info in enumerate(bank.infos):
         x, y = (torch.from_numpy(column).to(device) for column in info.heads.T)
         frame, pitch = (torch.from_numpy(column).to(device) for column in info.notes.T)
