@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
+from numba import njit
 
 from sfpipe.errors import SfpipeError
 from sfpipe.store.bank import PLANES, Bank, MemoryFormat, PerformanceInfo, merge_onsets
@@ -16,6 +17,7 @@ from sfpipe.store.stored import StoredRecords
 from sfpipe.store.window import Window
 
 _FLOAT = 4  # bytes
+_ABSENT = -(1 << 62)  # shift of a piece that is not in memory
 MARGIN = 4096  # columns before and after all pieces, for windows that reach beyond theirs
 
 
@@ -202,6 +204,14 @@ class _Cache:
 
     def locate(self, columns: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Columns of `image` where these packed columns are, once their images are read."""
+        if self.image.device.type == "cpu":
+            out = [torch.empty_like(column) for column in columns]
+            tables = self.base.numpy(), self._shift.numpy()
+            moved = [
+                _move(c.numpy(), *tables, o.numpy()) for c, o in zip(columns, out, strict=True)
+            ]
+            if all(moved):
+                return tuple(out)
         joined = torch.cat(columns)
         which = torch.searchsorted(self.base, joined, right=True) - 1
         shift = self._shift[which]
@@ -260,4 +270,18 @@ class _Cache:
         self._shift[torch.from_numpy(numbers).to(self._shift.device)] = _ABSENT
 
 
-_ABSENT = -(1 << 62)
+@njit(nogil=True, cache=True)
+def _move(columns: np.ndarray, base: np.ndarray, shift: np.ndarray, out: np.ndarray) -> bool:
+    """Add to each column the shift of the last base that is not beyond it; False if one lacks."""
+    for i in range(len(columns)):
+        column, low, high = columns[i], 0, len(base)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if base[middle] <= column:
+                low = middle
+            else:
+                high = middle
+        if shift[low] == _ABSENT:
+            return False
+        out[i] = column + shift[low]
+    return True
