@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,8 @@ _MEMORY = 30  # frames over which it is averaged how well the sound matches
 _RIGHT = 2.4  # about how well it matches while it is followed (`BeliefGame.match`)
 _AT_FIRST, _UNSURE_BELOW, _LOST_BELOW = 0.7, 0.6, 0.4  # shares of that
 _LOST_S = 4.0  # so long below, until the music is lost
-_UNSURE_LEAD = 0.3  # of the lead at which it goes there
+_RESTLESS, _RESTLESS_S = 3, 8.0  # so many relocations in so many seconds: it is lost
+_UNSURE_LEAD = 0.6  # of the lead at which it goes there
 _AROUND = 3  # places to either side of one that count as it
 
 
@@ -57,13 +59,14 @@ class Relocator:
         log_quarters_per_px: np.ndarray,
         place_px: float,
         bar_px: np.ndarray,
+        return_px: np.ndarray,
         apart_px: float,
         filter: BeliefFilterParams,
         params: RelocationParams,
     ):
         self.params, self.apart_px = params, apart_px
         self.belief = WholeScoreBelief(
-            log_quarters_per_px, place_px, bar_px, apart_px, filter, params
+            log_quarters_per_px, place_px, bar_px, return_px, apart_px, filter, params
         )
         self.reset()
 
@@ -73,6 +76,7 @@ class Relocator:
         self.resting = False
         self._quiet, self._since, self.lead = 0, FPS * 60, 0.0
         self._last: Candidate | None = None
+        self._frames, self._moves = 0, deque[int](maxlen=_RESTLESS)
         self._match, self._doubtful = _AT_FIRST * _RIGHT, 0
 
     def rest(self, *, sounds: bool) -> bool:
@@ -94,6 +98,7 @@ class Relocator:
             How well the frame goes with the place that is followed (`BeliefGame.match`).
         """
         self._since += 1
+        self._frames += 1
         if self._quiet:  # what dies away says little, and what sounded before says it better
             return None
         self._match += (match - self._match) / _MEMORY
@@ -110,7 +115,7 @@ class Relocator:
         if self.lead <= p.lead or rival.log_odds <= p.log_odds or rival.share <= p.share:
             return None
         self.lead, self._since = 0.0, 0
-        self._match, self._doubtful = _AT_FIRST * _RIGHT, 0
+        self._moves.append(self._frames)
         return rival
 
     def _fit(self, logits: np.ndarray, x_px: float) -> float:
@@ -128,9 +133,10 @@ class Relocator:
     @property
     def certainty(self) -> Certainty:
         """What is to be told of the place that is followed."""
+        restless = [n for n in self._moves if n > self._frames - _RESTLESS_S * FPS]
+        if self._doubtful >= _LOST_S * FPS or len(restless) >= _RESTLESS:
+            return "lost"
         if self._since < _TOLD_S * FPS:
             return "relocated"
-        if self._doubtful >= _LOST_S * FPS:
-            return "lost"
         rival = self.lead > _UNSURE_LEAD * self.params.lead
         return "unsure" if rival or self.confidence < _UNSURE_BELOW else "following"

@@ -23,7 +23,6 @@ from sfpipe.store.schema import FPS
 TEMPI = 10
 SLOWEST, FASTEST = 0.012, 0.25  # quarter notes per frame: 14 to 300 a minute
 _DRIFT = 0.05  # share of a tempo that goes to either neighbour in a frame
-_BAR_PX = 24.0  # how near to a bar line its first note stands
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 
@@ -51,6 +50,8 @@ class WholeScoreBelief:
         As of `sfpipe.belief.filter.Belief`.
     bar_px:
         Where bars begin, px from the first place; empty where that is not known.
+    return_px:
+        Those of them to which the page tells to return: the beginning, repeats.
     apart_px:
         Places nearer to each other than this are the same.
 
@@ -65,6 +66,7 @@ class WholeScoreBelief:
         log_quarters_per_px: np.ndarray,
         place_px: float,
         bar_px: np.ndarray,
+        return_px: np.ndarray,
         apart_px: float,
         filter: BeliefFilterParams,
         params: RelocationParams,
@@ -85,7 +87,7 @@ class WholeScoreBelief:
         self.tempo_prior = np.exp(-0.5 * spread**2).astype(np.float32)
         self.tempo_prior /= self.tempo_prior.sum()
         self.apart_px = apart_px
-        self._bars = self._bar_starts(np.asarray(bar_px, np.float64))
+        self._bars = self._bar_starts(bar_px, return_px)
         # Of each cell, the first and the end of those that are the same place.
         self._low = np.searchsorted(self.x_px, self.x_px - apart_px / 2)
         self._high = np.searchsorted(self.x_px, self.x_px + apart_px / 2)
@@ -154,14 +156,15 @@ class WholeScoreBelief:
         odds = float(np.log(mass / max(here, 1e-30)))
         return Candidate(x, tempo, odds, min(mass / outside, 1.0))
 
-    def _bar_starts(self, bar_px: np.ndarray) -> np.ndarray:
+    def _bar_starts(self, bar_px: np.ndarray, return_px: np.ndarray) -> np.ndarray:
         """How likely jumps lead to each cell whatever the place before, float32, of sum 1."""
-        weight = np.full(len(self.x_px), self.params.anywhere)
-        if len(bar_px):
-            first = np.searchsorted(self.x_px, bar_px)
-            last = np.searchsorted(self.x_px, bar_px + self.params.bar_width_px)
+        p = self.params
+        weight = np.full(len(self.x_px), p.anywhere)
+        for places, value in ((bar_px, 1.0), (return_px, p.return_weight)):
+            first = np.searchsorted(self.x_px, places)
+            last = np.searchsorted(self.x_px, np.asarray(places) + p.bar_width_px)
             for a, b in zip(first, np.maximum(last, first + 1), strict=True):
-                weight[a:b] = 1.0
+                weight[a:b] = value
         return (weight / weight.sum()).astype(np.float32)
 
     def _range(self, x_px: float, reach_px: float) -> tuple[int, int]:

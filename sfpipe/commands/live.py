@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sfpipe.live.sources import SoundStream
 
 command = in_group("follow")
+Anywhere = Annotated[
+    bool,
+    typer.Option("--anywhere/--in-order", help="Whether the music may jump and begin anywhere."),
+]
 REMEDY = "name --audio FILE, --midi FILE, --mic or --keyboard"
 
 Score = Annotated[Path, typer.Argument(help="PDF, picture, MusicXML, MEI, ABC, MIDI or LilyPond.")]
@@ -39,6 +43,7 @@ def follow(
     ] = None,
     agent: LiveAgent = None,
     staves: Staves = None,
+    anywhere: Anywhere = True,
     out: Annotated[Path | None, typer.Option(help="Table of the positions (CSV).")] = None,
     page: Annotated[
         Path | None, typer.Option(help="A page (HTML) with the score, the sound and the cursor.")
@@ -71,7 +76,7 @@ def follow(
         follower = follow_notes(page_set)
     elif agent:
         follower = load_follower(agent, deterministic=True)
-    engine = LiveEngine(page_set, follower, told)
+    engine = LiveEngine(page_set, follower, told, anywhere=anywhere)
     if engine.offset != AS_WRITTEN:
         print(f"sounds {engine.offset}", flush=True)
     positions = []
@@ -118,6 +123,7 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0: other machines, too.")] = "127.0.0.1",
     agent: LiveAgent = None,
     staves: Staves = None,
+    anywhere: Anywhere = True,
     example: Annotated[bool, typer.Option("--example", help="Show the package's example.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
     workers: Annotated[
@@ -139,7 +145,7 @@ def serve(
         if browser:
             _open_browser(address)
 
-    served = Served(score, example, agent, staves, host, pitch.told())
+    served = Served(score, example, agent, staves, host, pitch.told(), anywhere)
     serve(served, port, workers=workers, certificate=certificate, key=key, ready=ready)
 
 

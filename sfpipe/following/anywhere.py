@@ -39,9 +39,13 @@ def bars_on(strip: np.ndarray) -> np.ndarray:
 
 
 def new_relocator(
-    game: BeliefGame, encoding: StripEncoding, bar_px: np.ndarray, params: RelocationParams
+    game: BeliefGame,
+    encoding: StripEncoding,
+    bar_px: np.ndarray,
+    params: RelocationParams,
+    return_px: Sequence[float] = (),
 ) -> Relocator:
-    """Who watches the whole score of a game.
+    """Who watches the whole score of a game that is where the score begins.
 
     Parameters
     ----------
@@ -49,17 +53,20 @@ def new_relocator(
         Of the game's score.
     bar_px:
         Where bars begin, strip px.
+    return_px:
+        To which of them, beside the first, the page tells to return.
     """
-    place_px = game.belief.place_px
+    place_px, offset = game.belief.place_px, encoding.offset_px
     relocator = Relocator(
         encoding.motion(place_px),
         place_px,
-        bar_px + encoding.offset_px,
+        bar_px + offset,
+        np.array([game.position, *return_px]) + offset,
         float(game.window.threshold_px),
         game.belief.params,
         params,
     )
-    relocator.reset(game.position + game.offset)
+    relocator.reset(game.position + offset)
     return relocator
 
 
@@ -107,6 +114,7 @@ class AnywhereFollower(BeliefFollower):
         self.relocation = relocation
         self._anywhere: AnywhereGame | None = None
         self._meter = SilenceMeter()
+        self._first_px = 0.0
 
     def reset(
         self,
@@ -115,17 +123,19 @@ class AnywhereFollower(BeliefFollower):
         *,
         timeless: Sequence[tuple[float, float]] = (),
         bar_px: np.ndarray | None = None,
+        return_px: Sequence[float] = (),
     ) -> None:
         """Read a score and wait in it: as `BeliefFollower.reset`.
 
         Parameters
         ----------
-        bar_px:
-            Where bars begin, strip px; None: as the strip shows.
+        bar_px, return_px:
+            As of `new_relocator`; bars None: as the strip shows.
         """
         super().reset(score, start_px, timeless=timeless)
         assert self._game is not None
         self.bar_px = bars_on(score.strip) if bar_px is None else bar_px
+        self.return_px, self._first_px = tuple(return_px), float(score.onset_x_px[0])
         self._anywhere = AnywhereGame(self._game, self.new_relocator())
         self._meter = SilenceMeter()
 
@@ -151,9 +161,10 @@ class AnywhereFollower(BeliefFollower):
         SfpipeError
             If `reset` was not called.
         """
-        game = self.new_game(0.0)
+        game = self.new_game(self._first_px)
         assert self._read is not None
-        return new_relocator(game, self._read[0], self.bar_px, self.relocation)
+        encoding = self._read[0]
+        return new_relocator(game, encoding, self.bar_px, self.relocation, self.return_px)
 
     @property
     def certainty(self) -> Certainty:

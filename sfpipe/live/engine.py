@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import load_follower
-from sfpipe.live.bars import find_clefs
+from sfpipe.live.bars import find_bars, find_clefs
 from sfpipe.live.mono import MonoStream
 from sfpipe.live.pitch_search import PitchSearch, PitchState
 from sfpipe.live.tracking import State, Tracking, make_tracker
@@ -31,7 +31,8 @@ class LivePosition:
         When it is there, s from the stream's first sample: for followers that look ahead a little
         later than the newest sample.
     state:
-        ``waiting`` for the first note, ``following``, ``lost`` or ``finished``.
+        ``waiting`` for the first note, ``following``, ``unsure``, ``relocated`` (for two seconds,
+        elsewhere than before), ``lost`` or ``finished``.
     strip_x:
         Column of the strip, px.
     page, system:
@@ -86,6 +87,9 @@ class LiveEngine:
         Its agent by default: by the number of staves.
     told:
         How much higher the music sounds than it is written; what is not told, the score may say.
+    anywhere:
+        Whether the music may begin, and go on, anywhere in the score; followers other than agents
+        with a memory begin at the first note and follow in order.
 
     Raises
     ------
@@ -98,10 +102,18 @@ class LiveEngine:
         page_set: PageSet,
         follower: LoadedFollower | None = None,
         told: ToldPitch = NOTHING_TOLD,
+        *,
+        anywhere: bool = True,
     ):
         self.page_set = page_set
         self.follower = follower or load_follower(page_set.agent, deterministic=True)
-        self._tracker = make_tracker(self.follower, page_set.score_record(), find_clefs(page_set))
+        if anywhere and self.follower.anywhere is not None:
+            self.follower = replace(self.follower.anywhere)
+        bar_px = np.array([begin for begin, _ in find_bars(page_set)])
+        score = page_set.score_record()
+        self._tracker = make_tracker(
+            self.follower, score, find_clefs(page_set), bar_px, page_set.return_px
+        )
         self._lead = self._tracker.lead_frames
         self._search = self._new_search(told)
         self.open(SAMPLE_RATE)

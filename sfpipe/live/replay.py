@@ -19,7 +19,7 @@ from sfpipe.viewing.video import encode_sound
 
 TEMPLATE = Path(__file__).with_name("replay.html")
 WEB = Path(__file__).with_name("web")
-STATES = ("waiting", "following", "lost", "finished")
+STATES = ("waiting", "following", "unsure", "relocated", "lost", "finished")
 
 
 def write_replay(

@@ -67,6 +67,8 @@ class Served:
         Instead of those that the score asks for.
     told:
         How much higher the music sounds than it is written.
+    anywhere:
+        Whether the music may go on anywhere in the score.
     """
 
     score: Path | None = None
@@ -75,6 +77,7 @@ class Served:
     staves: int | None = None
     host: str = "127.0.0.1"
     told: ToldPitch = NOTHING_TOLD
+    anywhere: bool = True
 
 
 class LiveServer:
@@ -185,7 +188,9 @@ class LiveServer:
         if name not in self._loaded:
             self._loaded[name] = load_follower(name, deterministic=True)
         # The weights are the same for all, what it has heard is its own.
-        return LiveEngine(score.page_set, replace(self._loaded[name]), self.served.told)
+        own = replace(self._loaded[name])
+        told, anywhere = self.served.told, self.served.anywhere
+        return LiveEngine(score.page_set, own, told, anywhere=anywhere)
 
 
 def _refusal(error: SfpipeError) -> Response:

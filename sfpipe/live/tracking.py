@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from sfpipe.belief.relocation import Relocator
 from sfpipe.belief.streaming import StreamingEncoder
+from sfpipe.following.anywhere import AnywhereFollower, AnywhereGame
 from sfpipe.following.belief import BeliefFollower, BeliefGame
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.game.follower import check_frame
@@ -16,7 +18,7 @@ from sfpipe.live.loudness import LoudnessMeter
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import FPS
 
-State = Literal["waiting", "following", "lost", "finished"]
+State = Literal["waiting", "following", "unsure", "relocated", "lost", "finished"]
 
 _MOST = 5  # guesses of when the music began that are followed at once
 _MEMORY = 30  # frames over which it is averaged how well the sound matches
@@ -32,6 +34,7 @@ _LONG_REST_S = 1.0  # before a note that is the first one, unless it was sure be
 _YOUNG = FPS // 2  # frames: so young a guess neither takes another one's place nor loses its own
 _HOLD_S = 3.0  # of rest, after which positions stay where they are
 _END_S = 4.0  # of rest at the end of the score, until it is finished
+_BEGINS_AT_START, _IS_THERE = 0.9, 0.999  # how sure it is that the music is where it is said to be
 _END_PX = 1.0  # windows from the strip's right edge: the end
 
 
@@ -83,7 +86,11 @@ class Tracker(Protocol):
 
 
 def make_tracker(
-    follower: LoadedFollower, score: ScoreRecord, clefs: Sequence[tuple[float, float]] = ()
+    follower: LoadedFollower,
+    score: ScoreRecord,
+    clefs: Sequence[tuple[float, float]] = (),
+    bar_px: np.ndarray | None = None,
+    return_px: Sequence[float] = (),
 ) -> Tracker:
     """A tracker that has read a score and waits at its first note.
 
@@ -91,6 +98,9 @@ def make_tracker(
     ----------
     clefs:
         From where to where there are clefs within the strip, px: they take no time.
+    bar_px, return_px:
+        Where bars begin, strip px, for followers that may go on anywhere (None: as it shows), and
+        to which of them the page tells to return.
 
     Raises
     ------
@@ -98,7 +108,7 @@ def make_tracker(
         If the follower cannot read the strip.
     """
     if isinstance(follower.frames, BeliefFollower):
-        return BeliefTracker(follower.frames, score, clefs)
+        return BeliefTracker(follower.frames, score, clefs, bar_px, return_px)
     return PlainTracker(follower, score)
 
 
@@ -200,6 +210,13 @@ class _Guess:
             self.doubtful = min(max(self.doubtful + doubt, 0), round((_LOST_S + 1) * FPS))
             self.wrong = self.wrong + 1 if self.confidence < _WRONG_BELOW else 0
 
+    def begin_again(self) -> None:
+        """The game is elsewhere now, and must prove itself there.
+
+        How well it has matched stays: what matches nowhere is lost, wherever it goes.
+        """
+        self.age = self.sure = self.wrong = 0
+
     def beats(self, other: _Guess) -> bool:
         """Whether it has matched clearly better."""
         return self.match > other.match + _BETTER * _RIGHT
@@ -216,6 +233,9 @@ class BeliefTracker:
     is followed from there; the one that matches best is shown. When one has matched for long
     enough, the others are dropped. A guess that matches nothing is dropped, too, and while there
     is none it waits at the first note.
+
+    An `AnywhereFollower` also listens for all other places of the score: where the music goes on,
+    the guess that is shown goes, too.
     """
 
     # What is shown is the belief, which the game's agent follows with whole px a frame. Sound is
@@ -227,10 +247,17 @@ class BeliefTracker:
         follower: BeliefFollower,
         score: ScoreRecord,
         clefs: Sequence[tuple[float, float]] = (),
+        bar_px: np.ndarray | None = None,
+        return_px: Sequence[float] = (),
     ):
         self.follower, self.score = follower, score
         self.window = follower.window
-        follower.reset(score, timeless=clefs)
+        self._relocator: Relocator | None = None
+        if isinstance(follower, AnywhereFollower):
+            follower.reset(score, timeless=clefs, bar_px=bar_px, return_px=return_px)
+            self._relocator = follower.new_relocator()
+        else:
+            follower.reset(score, timeless=clefs)
         # One for each guess, and one that hears what nobody follows.
         self._encoders = [follower.new_encoder() for _ in range(_MOST + 2)]
         self._start_px = float(score.onset_x_px[0])
@@ -249,9 +276,11 @@ class BeliefTracker:
         self._noise = False  # whether the stream began with noise, which looks like a beginning
         self._frames = self._quiet = 0
         self._ending = _Ending(self.score.strip.shape[1], self.window.width)
+        self._watch_from(self._start_px, _BEGINS_AT_START)
 
     def place(self, x_px: float) -> None:
         """As `Tracker.place`."""
+        self._watch_from(x_px, _IS_THERE)
         encoder = self._shown.encoder if self._shown else self._idle
         self._shown = _Guess(self.follower.new_game(x_px), encoder, self._frames)
         self._guesses, self._proven, self._noise = [self._shown], True, False
@@ -289,8 +318,13 @@ class BeliefTracker:
         self._frames += 1
         if self._frames == FPS // 2:
             self._noise = self._meter.noisy
+        moves = self._quiet < _HOLD_S * FPS
+        if self._relocator is not None:
+            moves = not self._relocator.rest(sounds=loudness.sounds)
         for guess in self._guesses:
-            guess.step(frame, sounds=loudness.sounds, moves=self._quiet < _HOLD_S * FPS)
+            guess.step(frame, sounds=loudness.sounds, moves=moves)
+        if moves:
+            self._relocate()
         if not self._guesses:
             self._idle.add(frame)
         if not self._proven:
@@ -298,6 +332,21 @@ class BeliefTracker:
         if self._shown is not None and self._shown.sure >= _CONVINCED_S * FPS:
             self._convinced = True
         return self._tracking(sounds=loudness.sounds)
+
+    def _watch_from(self, x_px: float, sure: float) -> None:
+        if self._relocator is not None:
+            self._relocator.reset(x_px + self.follower.new_game(x_px).offset, sure)
+
+    def _relocate(self) -> None:
+        """Go on elsewhere with the guess that is shown, if the music does."""
+        guess = self._shown
+        if self._relocator is None or guess is None or not guess.game.n_frames:
+            return
+        if self.patient or (self._noise and not self._convinced):
+            return
+        if AnywhereGame(guess.game, self._relocator).relocate():
+            guess.begin_again()
+            self._guesses = [guess]
 
     def _guess(self, rest_s: float) -> None:
         """The music begins with this frame; that is shown unless what is shown is likelier."""
@@ -350,5 +399,7 @@ class BeliefTracker:
             state = "finished"
         elif guess.doubtful >= _LOST_S * FPS:
             state = "lost"
+        elif self._relocator is not None:
+            state = self._relocator.certainty
         tempo = guess.game.tempo * FPS * 60
         return Tracking(x_px, state, tempo, guess.confidence)

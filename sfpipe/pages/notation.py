@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
@@ -26,11 +27,11 @@ from sfpipe.notation.files import (
     read_document,
 )
 from sfpipe.notation.musicxml import staves_of
-from sfpipe.notation.playback import Head, TempoMap, play_as_printed
+from sfpipe.notation.playback import Head, TempoMap, order, play_as_printed
 from sfpipe.notation.score import Score
 from sfpipe.pages.engraved import EngravedPage, EngravedSystem, join_pages, staves_to_read
 from sfpipe.pages.limits import Limits
-from sfpipe.pages.page_set import Page, PageSet, strip_format
+from sfpipe.pages.page_set import KnownOnsets, Page, PageSet, strip_format
 from sfpipe.pages.staff_lines import LINES, StaffCurve
 from sfpipe.pages.strip import OVERSAMPLING
 from sfpipe.params import EngraveParams, override
@@ -95,7 +96,8 @@ def _page_set(
         pages.append(EngravedPage(shown, grey, scale, systems))
     joined = join_pages(path, pages, music.tempo.seconds, count, limits)
     transposition = music.score.transposition(count)
-    return replace(joined, sounding=_sounding(music), transposition=transposition)
+    sounding, returns = _sounding(music), _returns(music.score, joined.onsets)
+    return replace(joined, sounding=sounding, transposition=transposition, return_px=returns)
 
 
 def _sounding(music: _Music) -> Midi:
@@ -112,6 +114,20 @@ def _sounding(music: _Music) -> Midi:
         for head in struck
     ]
     return Midi(sorted(notes, key=lambda note: (note.start_s, note.pitch)))
+
+
+def _returns(score: Score, onsets: KnownOnsets | None) -> tuple[float, ...]:
+    """First notes of the bars that are not played after the one before them, px of the strip."""
+    if onsets is None:
+        return ()
+    try:
+        played = [bar for bar, _ in order(score)]
+    except SfpipeError:  # signs that contradict each other tell nothing
+        return ()
+    starts = np.cumsum([0.0, *(float(bar.length) for bar in score.bars)])
+    bars = sorted({bar for before, bar in pairwise(played) if bar != before + 1})
+    first = np.searchsorted(onsets.quarters, starts[bars] - 1e-6)
+    return tuple(float(onsets.strip_x[i]) for i in first if i < len(onsets.strip_x))
 
 
 def _raster(page: DrawnPage, space_px: float, limits: Limits) -> tuple[np.ndarray, float]:

@@ -178,6 +178,8 @@ class PageSet:
     transposition:
         Semitones from where the notes stand to what sounds, as the notation says; None: a picture,
         which does not.
+    return_px:
+        Columns of the strip to which the notation tells to return: repeats, D.C., D.S.
     """
 
     pages: tuple[Page, ...]
@@ -191,6 +193,7 @@ class PageSet:
     onsets: KnownOnsets | None = None
     sounding: Midi | None = None
     transposition: int | None = None
+    return_px: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.pages or not self.systems:

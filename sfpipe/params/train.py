@@ -255,12 +255,13 @@ class RelocationParams(Section):
     memory_s: float = Field(default=1.0, gt=0)  # in which what was heard is half forgotten
     jump_prob: float = Field(default=0.02, ge=0, le=1)  # per frame
     jump_prob_after_rest: float = Field(default=0.05, ge=0, le=1)  # when sound begins again
-    anywhere: float = Field(default=0.1, ge=0, le=1)  # beside 1 at the beginning of a bar
+    anywhere: float = Field(default=0.1, gt=0, le=1)  # beside 1 at the beginning of a bar
     bar_width_px: float = Field(default=40.0, gt=0)
+    return_weight: float = Field(default=10.0, ge=0)  # where the page tells to return
     near_px: float = Field(default=2000.0, ge=0)
     near_weight: float = Field(default=5.0, ge=1)
     stay: float = Field(default=0.5, ge=0, lt=1)  # share of jumps that lead to where it is
     log_odds: float = 0.0  # by which a place elsewhere must be likelier
     share: float = Field(default=0.2, ge=0, le=1)  # of the belief elsewhere that it must have
-    slack: float = Field(default=2.5, ge=0)  # by which it may go better with each frame
-    lead: float = Field(default=50.0, gt=0)  # of logits, added up, with which it has won
+    slack: float = Field(default=2.0, ge=0)  # by which it may go better with each frame
+    lead: float = Field(default=70.0, gt=0)  # of logits, added up, with which it has won

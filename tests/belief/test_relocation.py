@@ -11,6 +11,7 @@ PLACES, PLACE_PX = 400, 8.0
 PACE = np.full(PLACES, np.log(0.07 / PLACE_PX), np.float32)  # a place a frame at the usual tempo
 BARS = np.arange(0, PLACES, 20) * PLACE_PX
 APART_PX = 170.0
+NOWHERE = np.zeros(0)
 
 
 def sound_of(*places):
@@ -29,7 +30,7 @@ def px(place):
 def relocator(**params):
     """One that is sure of the first bar."""
     one = Relocator(
-        PACE, PLACE_PX, BARS, APART_PX, BeliefFilterParams(), RelocationParams(**params)
+        PACE, PLACE_PX, BARS, NOWHERE, APART_PX, BeliefFilterParams(), RelocationParams(**params)
     )
     one.reset(px(20))
     return one
@@ -48,7 +49,7 @@ def follow(one, sounds, here):
 
 def test_the_belief_is_a_distribution_and_follows_the_music():
     belief = WholeScoreBelief(
-        PACE, PLACE_PX, BARS, APART_PX, BeliefFilterParams(), RelocationParams()
+        PACE, PLACE_PX, BARS, NOWHERE, APART_PX, BeliefFilterParams(), RelocationParams()
     )
     for n in range(60):
         belief.update(sound_of(100 + n), px(20))
@@ -62,9 +63,18 @@ def test_the_belief_is_a_distribution_and_follows_the_music():
     assert candidate.tempo == pytest.approx(0.07, rel=0.25)
 
 
+def test_where_the_page_tells_to_return_is_likelier():
+    belief = WholeScoreBelief(
+        PACE, PLACE_PX, BARS, BARS[10:11], APART_PX, BeliefFilterParams(), RelocationParams()
+    )
+    for n in range(30):  # bars 10 and 18 sound alike, and are as far from here
+        belief.update(sound_of(200 + n, 360 + n), px(280))
+    assert belief.candidate(px(280)).x_px == pytest.approx(px(229), abs=4 * PLACE_PX)
+
+
 def test_nothing_leaves_the_score_at_its_end():
     belief = WholeScoreBelief(
-        PACE, PLACE_PX, BARS, APART_PX, BeliefFilterParams(), RelocationParams(jump_prob=0)
+        PACE, PLACE_PX, BARS, NOWHERE, APART_PX, BeliefFilterParams(), RelocationParams(jump_prob=0)
     )
     for _ in range(2000):
         belief.update(np.zeros(PLACES, np.float32), px(20))

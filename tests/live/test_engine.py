@@ -194,6 +194,74 @@ def test_a_click_puts_it_right(engine, performed):
     assert engine.restart().state == "waiting"
 
 
+def played_in_spans(performed, spans):
+    """The performance as its player might practise it.
+
+    Parameters
+    ----------
+    spans:
+        From which second of the music to which.
+
+    Returns
+    -------
+    The sound, with 10 ms of crossfade, and for each span the second in which it begins.
+    """
+    fade = round(0.01 * SAMPLE_RATE)
+    ramp = np.linspace(0, 1, fade, dtype=np.float32)
+    sound, starts = np.zeros(fade, np.float32), []
+    for begin, end in spans:
+        a, b = (round((performed.onset_s[0] + s - 0.02) * SAMPLE_RATE) for s in (begin, end))
+        part = performed.samples[max(a, 0) : b + fade].copy()
+        part[:fade] = part[:fade] * ramp + sound[-fade:] * ramp[::-1]
+        starts.append((len(sound) - fade) / SAMPLE_RATE)
+        sound = np.concatenate([sound[:-fade], part])
+    return sound, starts
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        pytest.param([(0, 16), (12, 32)], id="two bars twice"),
+        pytest.param([(0, 24), (4, 20)], id="back to bar 3"),
+        pytest.param([(0, 8), (16, 32)], id="on to bar 9"),
+        pytest.param([(20, 32)], id="beginning with bar 11"),
+    ],
+)
+def test_it_goes_where_the_player_goes(engine, performed, spans):
+    sound, starts = played_in_spans(performed, spans)
+    positions = push_all(engine, sound)
+    times = np.array([p.time_s for p in positions])
+    x = np.array([p.strip_x for p in positions])
+    music = performed.onset_s - performed.onset_s[0]
+    for (begin, end), start in zip(spans, starts, strict=True):
+        # Within three seconds, and from then on until the player goes elsewhere.
+        settled = (music >= begin + 3) & (music < end - 0.1)
+        shown = np.interp(music[settled] - begin + 0.02 + start, times, x)
+        assert np.mean(np.abs(shown - performed.onset_x[settled]) < 50) > 0.95
+    moved = spans[0][0] > 0 or len(spans) > 1
+    assert ("relocated" in {p.state for p in positions}) == moved
+
+
+def test_a_rest_is_no_reason_to_go_elsewhere(engine, performed):
+    """Five seconds of nothing within bar 6."""
+    at = round((performed.onset_s[0] + 10.98) * SAMPLE_RATE)
+    fading = performed.samples[at : at + SAMPLE_RATE] * np.linspace(1, 0, SAMPLE_RATE) ** 8
+    rest = np.pad(fading.astype(np.float32), (0, 4 * SAMPLE_RATE))
+    sound = np.concatenate([performed.samples[:at], rest, performed.samples[at:]])
+    positions = push_all(engine, sound)
+    later = np.where(performed.onset_s < at / SAMPLE_RATE, 0, 5.0)
+    assert np.mean(errors_px(performed, positions, later) < 50) > 0.9
+    assert "relocated" not in {p.state for p in positions}
+
+
+def test_in_order_it_goes_nowhere_else(performed):
+    engine = LiveEngine(performed.page_set, anywhere=False)
+    sound, _ = played_in_spans(performed, [(20, 32)])
+    positions = push_all(engine, sound)
+    assert "relocated" not in {p.state for p in positions}
+    assert positions[-1].strip_x < performed.onset_x[-1] / 2
+
+
 def test_other_music_is_lost(engine, performed):
     engine.open(SAMPLE_RATE)
     engine.push(performed.samples[: 8 * SAMPLE_RATE])

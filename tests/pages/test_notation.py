@@ -31,6 +31,29 @@ def test_musicxml(staves, tmp_path):
         assert np.mean([pages.strip[y, x] < 128 for x, y in inside]) > 0.95
 
 
+def test_repeats_say_where_playing_returns_to(tmp_path):
+    """Bars 1 to 4, then 3 and 4 again: eight eighths a bar, so that bar 3 begins with onset 16."""
+    document = musicxml(4)
+    assert read_pages(_written(tmp_path, document)).return_px == ()
+    third = document.index('<measure number="3"')
+    begin = document.index(">", third) + 1
+    end = document.rindex("</measure>")
+    repeated = (
+        document[:begin]
+        + '<barline location="left"><repeat direction="forward"/></barline>'
+        + document[begin:end]
+        + '<barline location="right"><repeat direction="backward"/></barline>'
+        + document[end:]
+    )
+    pages = read_pages(_written(tmp_path, repeated))
+    assert pages.return_px == (pages.onsets.strip_x[16],)
+
+
+def _written(folder, document):
+    (folder / "repeats.musicxml").write_text(document)
+    return folder / "repeats.musicxml"
+
+
 def test_abc_and_mxl(tmp_path):
     (tmp_path / "tune.abc").write_text("X:1\nM:4/4\nL:1/4\nQ:1/4=60\nK:C\nCDEF|GABc|\n")
     pages = read_pages(tmp_path / "tune.abc")

@@ -5,7 +5,8 @@ const $ = id => document.getElementById(id);
 const WORDS = {
   empty: "No score", loading: "Getting ready", ready: "Ready",
   waiting: "Waiting for music", following: "Following",
-  lost: "Lost: tap where you are", finished: "Finished", broken: "Reconnecting",
+  unsure: "Not sure", relocated: "Here again", lost: "Lost: tap where you are",
+  finished: "Finished", broken: "Reconnecting",
 };
 const PATIENCE_MS = 20000; // for a server that does not answer
 let score = null, socket = null, ready = false, sound = null, recording = null, starting = false;
