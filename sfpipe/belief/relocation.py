@@ -13,6 +13,7 @@ from sfpipe.store.schema import FPS
 
 Certainty = Literal["following", "unsure", "lost", "relocated"]
 
+USUAL_SHARPNESS = 21.3  # of the network that the parameters were chosen with
 _REST_S = 0.75  # of silence, after which nothing moves until there is sound again
 _SILENT = 0.02  # of the loudest frame of the last seconds: nothing is played
 _LOUDEST_S = 10.0  # in which what was loudest is forgotten
@@ -52,6 +53,11 @@ class Relocator:
         That sum.
     resting:
         Nothing has sounded for a while: whoever follows waits where he is.
+
+    Parameters
+    ----------
+    sharpness:
+        Factor of the network's cosines: `slack` and `lead` are in logits of the usual one.
     """
 
     def __init__(
@@ -63,8 +69,10 @@ class Relocator:
         apart_px: float,
         filter: BeliefFilterParams,
         params: RelocationParams,
+        sharpness: float = USUAL_SHARPNESS,
     ):
         self.params, self.apart_px = params, apart_px
+        self._per_logit = USUAL_SHARPNESS / sharpness
         self.belief = WholeScoreBelief(
             log_quarters_per_px, place_px, bar_px, return_px, apart_px, filter, params
         )
@@ -109,6 +117,7 @@ class Relocator:
         rival, p = self.belief.candidate(here_px), self.params
         same = self._last is not None and abs(rival.x_px - self._last.x_px) < self.apart_px
         better = self._fit(logits, rival.x_px) - self._fit(logits, here_px)
+        better *= self._per_logit
         self.lead = self.lead if same else self.lead / 2
         self.lead = max(self.lead + self.belief.information * (better - p.slack), 0.0)
         self._last = rival

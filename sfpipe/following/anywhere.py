@@ -65,6 +65,7 @@ def new_relocator(
         float(game.window.threshold_px),
         game.belief.params,
         params,
+        game.sharpness,
     )
     relocator.reset(game.position + offset)
     return relocator

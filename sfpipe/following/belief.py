@@ -142,7 +142,7 @@ class BeliefGame:
         params: BeliefFilterParams,
     ):
         self.window, self.offset = window, encoding.offset_px
-        self.vector = encoding.vector * np.float32(sharpness)
+        self.vector, self.sharpness = encoding.vector * np.float32(sharpness), sharpness
         self.prior = np.float32(params.place_prior_exponent) * encoding.pace
         self.belief = Belief(encoding.motion(place_px), place_px, 0.75 * window.width, params)
         self.position, self.speed = float(start_px), 0.0
