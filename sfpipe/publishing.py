@@ -167,7 +167,7 @@ def _copy_weights(
     source: Path, target: Path, card: dict[str, Any], evaluation: Mapping[str, Any], half: bool
 ) -> dict[str, Any]:
     """Copy weights, in float16 if `half`; the card, which then tells what they were before."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = load_weights(source, "train the agent again: dvc repro train")
     whole = any(w.dtype == torch.float32 for w in weights.values())
@@ -185,7 +185,7 @@ def _copy_weights(
         "n_pieces": evaluation["n_pieces"],
     }
     with replacing(target) as temporary:
-        save_file(halved, str(temporary))
+        temporary.write_bytes(save(halved))
     return {**card, "float32": before}
 
 

@@ -50,11 +50,11 @@ class RunningAverage(Generic[Network]):
 
 def write_weights(folder: Path, network: nn.Module) -> None:
     """Write `weights.safetensors` into `folder`."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     with replacing(folder / WEIGHTS) as temporary:
-        save_file(tensors, str(temporary))
+        temporary.write_bytes(save(tensors))  # save_file would leave files of its own when killed
 
 
 def load_weights(file: Path, remedy: str) -> dict[str, torch.Tensor]:
