@@ -24,6 +24,7 @@ from benchmarks.engraving import bench_engraving, bench_scores
 from benchmarks.live import bench_live
 from benchmarks.pages import bench_pages
 from benchmarks.peak import bench_peak
+from benchmarks.pitch import bench_pitch
 from benchmarks.playing import Plan, eight, many, single
 from benchmarks.shards import bench_shards
 from benchmarks.table import Bench, Row, put_into, rate
@@ -343,7 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
         "parts",
         nargs="*",
         help="game training augmented pretraining peak evaluation latency engrave scores pages "
-        "live sound odtw shards",
+        "live pitch sound odtw shards",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3, help="turns of both sides")
@@ -357,6 +358,7 @@ def main(arguments: list[str] | None = None) -> None:
         "scores": bench_scores,
         "pages": bench_pages,
         "live": bench_live,
+        "pitch": bench_pitch,
         "sound": bench_sound,
         "odtw": bench_odtw,
     }  # whatever the window

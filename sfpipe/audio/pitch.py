@@ -17,6 +17,8 @@ from sfpipe.errors import SfpipeError
 A4_HZ = 440.0
 A4_RANGE = 350.0, 520.0  # Hz, within four semitones of 440
 MOST_SEMITONES = 24
+OCTAVE = 12
+TUNINGS = -2, 1  # semitones between which instruments are tuned: 392 to 466 Hz
 
 # Semitones from the written to the sounding pitch, by the instruments' usual names.
 INSTRUMENTS = {
@@ -110,17 +112,23 @@ class PitchOffset:
         return float(2 ** ((self.semitones + self.cents / 100) / 12))
 
     def __str__(self) -> str:
-        parts = []
-        if self.semitones:
-            way = "above" if self.semitones > 0 else "below"
-            plural = "" if abs(self.semitones) == 1 else "s"
-            parts.append(f"{abs(self.semitones)} semitone{plural} {way} the page")
-        if self.cents or not parts:
-            parts.append(f"a' = {self.a4_hz:.0f} Hz")
-        return ", ".join(parts)
+        a4_hz, semitones = self.a4_hz, self.semitones
+        if abs(semitones) == 1:  # an old tuning rather than an instrument that transposes
+            a4_hz, semitones = a4_hz * 2 ** (semitones / 12), 0
+        tuning = f"A4 = {a4_hz:.0f} Hz"
+        if not semitones:
+            return f"{tuning}, as written"
+        return f"{tuning}, sounds {in_words(semitones)}"
 
 
 AS_WRITTEN = PitchOffset()
+
+
+def in_words(semitones: int) -> str:
+    """How much higher or lower that is: "an octave lower", "2 semitones higher"."""
+    way, many = "higher" if semitones > 0 else "lower", abs(semitones)
+    named = {0: "as written", 1: f"a semitone {way}", 12: f"an octave {way}"}
+    return named.get(many, f"{many} semitones {way}")
 
 
 def transposition_of(instrument: str) -> int:
@@ -161,7 +169,8 @@ class ToldPitch:
     semitones:
         How much higher the music sounds than it is written.
     find:
-        Whether to look for the semitones in the sound. (The tuning is always looked for.)
+        Whether to look for the semitones in the sound; None: as far as neither the user nor the
+        notation says them. (The tuning is always looked for, unless it is told.)
 
     Raises
     ------
@@ -171,13 +180,13 @@ class ToldPitch:
 
     a4_hz: float | None = None
     semitones: int | None = None
-    find: bool = False
+    find: bool | None = None
 
     def __post_init__(self) -> None:
         self.over(0)
         if self.find and self.semitones is not None:
             raise SfpipeError(
-                "a transposition that is told need not be found", remedy="leave out --find-pitch"
+                "a transposition that is told need not be found", remedy="leave out one of them"
             )
 
     @classmethod
@@ -197,6 +206,17 @@ class ToldPitch:
                 remedy="give one of them",
             )
         return cls(a4_hz, transposition_of(instrument))
+
+    def range(self, read: int | None) -> tuple[int, int]:
+        """Semitones from `over` between which it is looked for.
+
+        A picture (`read` is None) may be played an octave off. Notation says what sounds, up to
+        the tuning: a harpsichord at 415 Hz is a semitone off.
+        """
+        if self.find or (self.find is None and self.semitones is None and read is None):
+            return -OCTAVE, OCTAVE
+        told = self.find is not None or self.semitones is not None or self.a4_hz is not None
+        return (0, 0) if told else TUNINGS
 
     def over(self, read: int) -> PitchOffset:
         """The offset, where the notation says that it sounds `read` semitones higher."""

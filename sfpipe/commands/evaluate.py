@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +15,8 @@ from sfpipe.commands.options import (
     Agent,
     Baselines,
     DataSet,
+    Otherwise,
     Packed,
-    Pitch,
     PlayedSet,
     in_group,
 )
@@ -22,6 +25,7 @@ from sfpipe.params import EvaluateParams, Params
 
 if TYPE_CHECKING:
     from sfpipe.evaluation.other_sound import OtherSound
+    from sfpipe.evaluation.stage import Sounding
     from sfpipe.following.registry import Sources
     from sfpipe.paths import Paths
 
@@ -45,33 +49,26 @@ def evaluate(
         bool, typer.Option("--jumps", help="With jumps, restarts and pauses: jumps.json.")
     ] = False,
     baseline: Baselines = None,
-    program: Annotated[
-        int | None, typer.Option(min=0, max=127, help="General MIDI program to play them on.")
-    ] = None,
-    told: Annotated[
-        bool, typer.Option("--told/--untold", help="Whether followers know the pitch.")
-    ] = True,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
     *,
-    pitch: Pitch,
+    otherwise: Otherwise,
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
     from sfpipe.evaluation.jump_benchmark import evaluate_jumps
-    from sfpipe.evaluation.other_sound import OtherSound
     from sfpipe.evaluation.stage import evaluate as stage
     from sfpipe.following.registry import Sources
     from sfpipe.params import override
 
     p, _, paths = data.load()
     chosen = override(p.evaluate, trials=trials, deterministic=deterministic, split=split)
-    otherwise = pitch != Pitch() or program is not None
-    if otherwise and (real or packed):
+    sound = otherwise.sound()
+    if sound and packed:
         raise SfpipeError(
-            "--a4, --transpose, --instrument and --program synthesise a split again",
-            remedy="leave out --real-performances and --packed",
+            "a packed file holds no performances that can sound otherwise",
+            remedy="leave out --packed, or --a4, --transpose, --program and --find-pitch",
         )
     if jumps:
-        if baseline or packed or otherwise:
+        if baseline or packed or sound:
             remedy = "leave out --baseline, --packed and what changes the sound"
             raise SfpipeError("--jumps plays a data set's own performances", remedy=remedy)
         sources = _real_sources(p, data.dataset) if real else Sources.of(p, paths)
@@ -79,16 +76,14 @@ def evaluate(
         return None
     if real:
         chosen = override(chosen, real_trials=trials)
-        return _evaluate_real(p, data.dataset, chosen, agent, baseline, out)
+        return _evaluate_real(p, data.dataset, chosen, agent, baseline, out, sound)
     if baseline:
         remedy = f"run: sfpipe baseline {baseline[0]}"
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
-    if otherwise:
-        sound = OtherSound(pitch.told().over(0), program, told=told)
-        _evaluate_otherwise(p, paths, chosen, agent, sound, out)
-        return None
-    stage(chosen, scores, spectrograms, agent, out, seed=p.seed, engraved=paths.engraved)
+    run = partial(stage, chosen, scores, spectrograms, agent, out, seed=p.seed)
+    with _synthesised(sound, p, paths, chosen.split, agent) as sounding:
+        run(engraved=paths.engraved, sounding=sounding)
     return None
 
 
@@ -100,6 +95,8 @@ def baseline(
     trials: Annotated[int | None, typer.Option(help="Games per performance.")] = None,
     train: Annotated[bool, typer.Option("--train", help="Train its model again.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
+    *,
+    otherwise: Otherwise,
 ) -> None:
     """Let a baseline follow all test pieces: metrics/baselines/."""
     from sfpipe.evaluation.baseline import evaluate_baseline as stage
@@ -110,8 +107,9 @@ def baseline(
     chosen = override(p.evaluate, trials=trials, split=split)
     files = (paths.scores, paths.spectrograms, paths.engraved)
     sources = Sources(*files, p.baselines, p.synthesize, Path("models/baselines"))
-    checkpoints = Path("models/checkpoints")
-    stage(name, chosen, sources, out, seed=p.seed, train=train, checkpoints=checkpoints)
+    run = partial(stage, name, chosen, sources, out, seed=p.seed, train=train)
+    with _synthesised(otherwise.sound(), p, paths, chosen.split) as sounding:
+        run(checkpoints=Path("models/checkpoints"), sounding=sounding)
 
 
 @command()
@@ -164,25 +162,26 @@ def omr_accuracy(
     print(describe_reading(result))
 
 
-def _evaluate_otherwise(
-    p: Params, paths: Paths, chosen: EvaluateParams, agent: Path, sound: OtherSound, out: Path
-) -> None:
-    """A split of the data set, synthesised again."""
-    from sfpipe.evaluation.other_sound import play_otherwise
-    from sfpipe.evaluation.stage import evaluate as stage
+@contextmanager
+def _synthesised(
+    sound: OtherSound | None, p: Params, paths: Paths, split: str, agent: Path | None = None
+) -> Iterator[Sounding | None]:
+    """A split of the data set, synthesised again if it is to sound otherwise."""
+    if sound is None:
+        yield None
+        return
+    from sfpipe.evaluation.other_sound import (
+        Finder,
+        Synthesised,
+        play_otherwise,
+        synthesised_records,
+    )
 
-    files = paths.spectrograms, paths.engraved
-    with play_otherwise(sound, *files, chosen.split, params=p.synthesize) as sounding:
-        stage(
-            chosen,
-            paths.scores,
-            paths.spectrograms,
-            agent,
-            out,
-            seed=p.seed,
-            engraved=paths.engraved,
-            sounding=sounding,
-        )
+    records = synthesised_records(paths.spectrograms, split)
+    samples = Synthesised.of(paths.engraved, p.synthesize, records)
+    finder = Finder.of(paths.scores, agent)
+    with play_otherwise(sound, records, samples, paths.spectrograms, finder) as sounding:
+        yield sounding
 
 
 def _real_sources(p: Params, dataset: str | None) -> Sources:
@@ -203,9 +202,27 @@ def _evaluate_real(
     agent: Path,
     names: list[str] | None,
     out: Path,
+    sound: OtherSound | None,
 ) -> None:
     """Human performances instead of a split of the data set."""
+    from sfpipe.evaluation.other_sound import Finder, Resampled, play_otherwise
     from sfpipe.evaluation.real import evaluate_real
+    from sfpipe.paths import Paths
+    from sfpipe.store.reader import read_performances
 
     sources = _real_sources(p, dataset)
-    evaluate_real(chosen, sources, agent, out, seed=p.seed, baselines=names or p.baselines.names)
+    run = partial(evaluate_real, chosen, sources, agent, out, seed=p.seed)
+    chosen_baselines = names or p.baselines.names
+    if sound is None:
+        run(baselines=chosen_baselines)
+        return
+    if sound.program is not None:
+        remedy = "leave out --program, or --real-performances"
+        raise SfpipeError("a recording cannot be played on another instrument", remedy=remedy)
+    store = sources.spectrograms
+    records = [record for record in read_performances(store) if record.condition]
+    recordings = Resampled(Paths(dataset or REAL).real)
+    with play_otherwise(
+        sound, records, recordings, store, Finder.of(sources.scores, agent)
+    ) as sounding:
+        run(baselines=chosen_baselines, sounding=sounding)

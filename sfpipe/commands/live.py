@@ -53,10 +53,9 @@ def follow(
 ) -> None:
     """Follow any score through a recording, a microphone, a MIDI file or a keyboard."""
     from sfpipe.audio.decoding import AUDIO_SUFFIXES
-    from sfpipe.audio.pitch import AS_WRITTEN
     from sfpipe.following.registry import load_follower
     from sfpipe.live.engine import LiveEngine
-    from sfpipe.live.follow import describe, follow_sound, write_positions
+    from sfpipe.live.follow import describe, describe_time, follow_sound, write_positions
     from sfpipe.live.midi import synthesize_performance
     from sfpipe.live.notes import NOTES, follow_notes
     from sfpipe.live.replay import write_replay
@@ -77,18 +76,17 @@ def follow(
     elif agent:
         follower = load_follower(agent, deterministic=True)
     engine = LiveEngine(page_set, follower, told, anywhere=anywhere)
-    if engine.offset != AS_WRITTEN:
-        print(f"sounds {engine.offset}", flush=True)
     positions = []
     said: tuple[int, str] | None = None
-    sounding = engine.offset
+    pitch_said: tuple[str, int, bool] | None = None
     with _source(audio, midi, keyboard) as sound:
         try:
             for position in follow_sound(engine, sound):
                 positions.append(position)
-                if position.semitones != sounding.semitones:
-                    sounding = engine.offset
-                    print(f"sounds {sounding}", flush=True)
+                known = position.pitch, position.semitones, position.pitch_confidence > 0
+                if known != pitch_said:
+                    pitch_said = known
+                    print(f"{describe_time(position)}  {position.pitch_words}", flush=True)
                 if (position.system, position.state) != said:
                     said = position.system, position.state
                     print(describe(position, len(page_set.systems)), flush=True)

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from sfpipe.audio.pitch import ToldPitch
+    from sfpipe.evaluation.other_sound import Knowledge, OtherSound
     from sfpipe.params import Params
     from sfpipe.paths import Paths
     from sfpipe.viewing.select_performance import Selection
@@ -201,12 +202,37 @@ class Pitch:
 
 
 @dataclass(frozen=True)
+class Otherwise(Pitch):
+    """Options of an evaluation whose performances sound otherwise."""
+
+    program: Annotated[
+        int | None, typer.Option(min=0, max=127, help="General MIDI program to play them on.")
+    ] = None
+    knows: Annotated[
+        bool, typer.Option("--told/--untold", help="Whether followers know the pitch.")
+    ] = True
+    find_pitch: Annotated[
+        bool, typer.Option("--find-pitch", help="The pitch is found as the music plays.")
+    ] = False
+
+    def sound(self) -> OtherSound | None:
+        """How performances are to sound; None: as they are."""
+        from sfpipe.evaluation.other_sound import OtherSound
+
+        if self == Otherwise():
+            return None
+        knowledge: Knowledge = "found" if self.find_pitch else "told" if self.knows else "untold"
+        return OtherSound(self.told().over(0), self.program, knowledge)
+
+
+@dataclass(frozen=True)
 class LivePitch(Pitch):
     """The same, for music that is being followed."""
 
     find_pitch: Annotated[
-        bool, typer.Option("--find-pitch", help="Look for the transposition in the sound.")
-    ] = False
+        bool | None,
+        typer.Option(help="Look for the transposition in the sound; default: unless it is said."),
+    ] = None
 
     def told(self) -> ToldPitch:
         """What they say."""

@@ -8,6 +8,7 @@ from typing import Any
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.layout import read_layouts
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
+from sfpipe.evaluation.stage import Sounding
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import load_evaluation_set
 from sfpipe.following.registry import FOLLOWERS, Sources, load_follower, unknown_follower
@@ -24,6 +25,7 @@ def evaluate_baseline(
     train: bool = False,
     checkpoints: Path | None = None,
     quiet: bool = False,
+    sounding: Sounding | None = None,
 ) -> dict[str, Any]:
     """Let a baseline follow every performance of a split, judged as agents are.
 
@@ -39,6 +41,8 @@ def evaluate_baseline(
         Folder for checkpoints of that training; None saves none.
     quiet:
         Do not print the pieces and the table.
+    sounding:
+        What to play instead, and how it sounds.
 
     Returns
     -------
@@ -54,18 +58,21 @@ def evaluate_baseline(
         raise unknown_follower(name)
     _train(name, sources, seed=seed, checkpoints=checkpoints, again=train)
     follower = load_follower(name, sources)
-    played = load_evaluation_set(
-        sources.scores, sources.spectrograms, follower.window, split=params.split
-    )
-    games = follower.play(played, params.trials)
+    sounding = sounding or Sounding((sources.spectrograms,), {}, ({},))
+    sets = [
+        load_evaluation_set(sources.scores, store, follower.window, split=params.split)
+        for store in sounding.stores
+    ]
+    games = sounding.play(follower, sets, params.trials)
     meta = {
-        "dataset": played.dataset,
+        "dataset": sets[0].dataset,
         "split": params.split,
         "baseline": name,
         "label": follower.label,
         "window": follower.window.name,
+        **({"sounding": sounding.described} if sounding.described else {}),
     }
-    layouts = read_layouts(sources.engraved, played.scores.values())
+    layouts = read_layouts(sources.engraved, sets[0].scores.values())
     evaluation = figures_of({name: games}, name, meta=meta, seed=seed, layouts=layouts)
     write_json(out / f"{name}.json", evaluation)
     if not quiet:

@@ -26,7 +26,7 @@ from sfpipe.evaluation.layout import ScoreLayout, read_layouts
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
-from sfpipe.evaluation.stage import load_agent_and_references
+from sfpipe.evaluation.stage import Sounding, load_agent_and_references
 from sfpipe.evaluation.table import Table, format_number, format_thresholds
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
@@ -51,6 +51,7 @@ def evaluate_real(
     seed: int,
     baselines: Sequence[str] = (),
     quiet: bool = False,
+    sounding: Sounding | None = None,
 ) -> dict[str, Any]:
     """Let everybody follow every human performance under every condition; returns `real.json`.
 
@@ -65,6 +66,8 @@ def evaluate_real(
         Folder of weights and `agent.json`; its window is that of all.
     baselines:
         Names of those that take part.
+    sounding:
+        What to play instead, and how it sounds.
 
     Raises
     ------
@@ -75,7 +78,9 @@ def evaluate_real(
     every = load_agent_and_references(params, sources, agent, seed=seed)
     own = every["agent"]
     card, window = own.card, own.window
-    scores, records = load_records(sources.scores, sources.spectrograms, window)
+    sounding = sounding or Sounding((sources.spectrograms,), {}, ({},))
+    scores, records = load_records(sources.scores, sounding.stores[0], window)
+    later = [load_records(sources.scores, store, window)[1] for store in sounding.stores[1:]]
     aligned, unaligned = group(records, sources.spectrograms)
     compared = {name: load_follower(name, sources) for name in baselines}
     followers = {one.row[0]: one for one in (*every.values(), *compared.values())}
@@ -88,9 +93,13 @@ def evaluate_real(
     results: dict[str, Games] = {}
     with computing_threads(params.threads):
         for condition, performances in aligned.items():
-            played = EvaluationSet(scores, performances, window, dataset, device)
+            names = {(r.piece, r.performance) for r in performances}
+            again = ([r for r in of if (r.piece, r.performance) in names] for of in later)
+            sets = [
+                EvaluationSet(scores, of, window, dataset, device) for of in (performances, *again)
+            ]
             results[condition] = {
-                name: follower.play(played, params.real_trials)
+                name: sounding.play(follower, sets, params.real_trials)
                 for name, follower in followers.items()
             }
     threshold = float(window.threshold_px)
@@ -122,6 +131,7 @@ def evaluate_real(
             "policy": own.policy,
             "trials": params.real_trials,
             "seed": seed,
+            **({"sounding": sounding.described} if sounding.described else {}),
         },
     }
     write_json(out / "real.json", written)

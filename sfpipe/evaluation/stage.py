@@ -2,32 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sfpipe.agents.hardware import choose_device, computing_threads
 from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.layout import read_layouts
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
-from sfpipe.following.evaluation_set import load_evaluation_set
+from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.registry import Sources, load_follower
+from sfpipe.game.play import PlayedGame
 from sfpipe.params import EvaluateParams
 
 
 @dataclass(frozen=True)
 class Sounding:
-    """A spectrogram store whose performances sound otherwise.
+    """Performances that sound otherwise, and may be heard more than once.
 
     Attributes
     ----------
+    stores:
+        Spectrogram stores: in the first all of them, in the others those that are heard again.
     described:
-        How, for the record.
+        How they sound, for the record.
+    begins:
+        For each store the frames from which its hearings count, by piece and performance.
     """
 
-    store: Path
+    stores: tuple[Path, ...]
     described: dict[str, Any]
+    begins: tuple[Mapping[tuple[str, str], int], ...]
+
+    def play(
+        self, follower: LoadedFollower, sets: Sequence[EvaluationSet], trials: int
+    ) -> list[PlayedGame]:
+        """Play every performance; `sets` are the stores' performances."""
+        games = follower.play(sets[0], trials)
+        for played, begins in zip(sets[1:], self.begins[1:], strict=True):
+            if not played.performances:
+                continue
+            again = {(g.piece, g.performance, g.trial): g for g in follower.play(played, trials)}
+            games = [
+                joined(game, again[key], begins[key[:2]])
+                if (key := (game.piece, game.performance, game.trial)) in again
+                else game
+                for game in games
+            ]
+        return games
+
+
+def joined(first: PlayedGame, then: PlayedGame, frame: int) -> PlayedGame:
+    """The game that is `first` before a frame of the performance, and `then` from it on.
+
+    If `then` was lost before, it is lost there.
+    """
+    at = max(frame - first.start_frame - 1, 0)
+    if len(first.error_px) <= at:  # lost before, or over
+        return first
+    rest = slice(min(at, max(len(then.error_px) - 1, 0)), None)
+    error = np.concatenate([first.error_px[:at], then.error_px[rest]])
+    reward = ((first.threshold_px - np.abs(error)) / first.threshold_px).clip(min=0)
+    return replace(
+        first,
+        error_px=error,
+        position_px=np.concatenate([first.position_px[:at], then.position_px[rest]]),
+        lost=then.lost,
+        reward_sum=float(reward.sum(dtype=np.float64)),
+    )
 
 
 def evaluate(
@@ -55,7 +101,7 @@ def evaluate(
     quiet:
         Do not print the pieces and the table. The content of `eval.json` is returned.
     sounding:
-        Another store to play, and how it sounds; the reference followers know `spectrograms`.
+        What to play instead, and how it sounds; the reference followers know `spectrograms`.
 
     Raises
     ------
@@ -66,15 +112,14 @@ def evaluate(
     followers = load_agent_and_references(params, Sources(scores, spectrograms), agent, seed=seed)
     follower = followers["agent"]
     device = choose_device(params.device)
-    played = load_evaluation_set(
-        scores,
-        sounding.store if sounding else spectrograms,
-        follower.window,
-        split=params.split,
-        device=device,
-    )
+    sounding = sounding or Sounding((spectrograms,), {}, ({},))
+    sets = [
+        load_evaluation_set(scores, store, follower.window, split=params.split, device=device)
+        for store in sounding.stores
+    ]
+    played = sets[0]
     with computing_threads(params.threads):
-        results = {name: one.play(played, params.trials) for name, one in followers.items()}
+        results = {n: sounding.play(one, sets, params.trials) for n, one in followers.items()}
     meta = {
         "dataset": played.dataset,
         "split": params.split,
@@ -83,7 +128,7 @@ def evaluate(
         "policy": follower.policy,
         "agent_frames": follower.card.get("frames"),
         "agent_hours": follower.card.get("hours"),
-        **({"sounding": sounding.described} if sounding else {}),
+        **({"sounding": sounding.described} if sounding.described else {}),
     }
     layouts = read_layouts(engraved, played.scores.values()) if engraved else {}
     written = write_evaluation(results, out_dir=out, meta=meta, seed=seed, layouts=layouts)

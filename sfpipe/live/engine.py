@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from sfpipe.audio.spectrogram import filtered, magnitudes
 from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.loaded import LoadedFollower
+from sfpipe.following.pitch_search import PitchSearch, PitchState, describe_pitch
 from sfpipe.following.registry import load_follower
 from sfpipe.live.bars import find_bars, find_clefs
 from sfpipe.live.mono import MonoStream
-from sfpipe.live.pitch_search import PitchSearch, PitchState
 from sfpipe.live.tracking import State, Tracking, make_tracker
 from sfpipe.pages.page_set import PageSet
 from sfpipe.store.schema import FPS, SAMPLE_RATE
@@ -66,6 +67,12 @@ class LivePosition:
     cents: float = 0.0
     pitch: PitchState = "told"
     pitch_confidence: float = 1.0
+
+    @property
+    def pitch_words(self) -> str:
+        """What is known of the pitch, for people."""
+        offset = PitchOffset(self.semitones, self.cents)
+        return describe_pitch(offset, self.pitch, self.pitch_confidence)
 
     def rounded(self) -> dict[str, Any]:
         """Plain data for JSON and tables."""
@@ -132,6 +139,7 @@ class LiveEngine:
         self._frames, self._skipped = 0, 0.0
         self._tracker.restart()
         self._search.reset(float(self.page_set.start_px))
+        self._at = Tracking(float(self.page_set.start_px), "waiting")
 
     def push(self, samples: np.ndarray) -> list[LivePosition]:
         """Take in a block of any size; a position for each frame that it completes.
@@ -161,14 +169,27 @@ class LiveEngine:
         self._frames += whole
 
     @property
+    def at(self) -> LivePosition:
+        """The newest position."""
+        return self._position(self._at)
+
+    @property
     def offset(self) -> PitchOffset:
         """How much higher the music sounds than it is written, as far as that is known."""
         return self._search.offset
 
-    def tell(self, told: ToldPitch) -> None:
-        """How much higher it sounds, in place of what was told, read or found."""
-        self._search = self._new_search(told)
-        self._search.reset(float(self.page_set.start_px))
+    def tell(self, told: ToldPitch) -> LivePosition:
+        """How much higher it sounds, in place of what was told, read or found.
+
+        In the middle of the music, what is to be found is looked for from where it is believed.
+        """
+        self._search, at = self._new_search(told), self._at
+        if at.state == "waiting" or not self._search.looking:
+            self._search.reset(float(self.page_set.start_px))
+        else:
+            self._search.reset(at.x_px)
+            self._tracker.place(at.x_px)
+        return self._position(at)
 
     def place(self, strip_x: float) -> LivePosition:
         """The music is at this column of the strip now; follow from there."""
@@ -195,16 +216,17 @@ class LiveEngine:
             tracking = self._tracker.push(filtered(magnitude, self._search.offset)[:, 0])
             positions.append(self._position(tracking))
             self._frames += 1
-            if self._search.push(magnitude[0], self._tracker.began):
+            if self._search.push(magnitude[0], self._tracker.age):
                 self._tracker.retune(self._search.spectrogram(), self._search.start_px)
-            self._tracker.patient = self._search.looking
+            self._tracker.patient = self._search.patient
         return positions
 
     def _new_search(self, told: ToldPitch) -> PitchSearch:
-        listener = self._listener() if told.find else None
-        return PitchSearch(listener, told, self.page_set.transposition)
+        read = self.page_set.transposition
+        return PitchSearch(self.listener if any(told.range(read)) else None, told, read)
 
-    def _listener(self) -> BeliefFollower:
+    @cached_property
+    def listener(self) -> BeliefFollower:
         """Who looks for the pitch: the follower, or the agent with a memory for such pages."""
         if isinstance(self.follower.frames, BeliefFollower):
             return self.follower.frames
@@ -214,6 +236,7 @@ class LiveEngine:
         return listener
 
     def _position(self, tracking: Tracking) -> LivePosition:
+        self._at = tracking
         strip_x = min(max(tracking.x_px, 0.0), float(self.page_set.strip.shape[1]))
         place = self.page_set.to_page(strip_x)
         return LivePosition(

@@ -34,10 +34,15 @@ def write_positions(path: Path, positions: Iterable[LivePosition]) -> None:
     write_csv(path, COLUMNS, rows)
 
 
+def describe_time(position: LivePosition) -> str:
+    """Minutes and seconds."""
+    minutes, seconds = divmod(position.time_s, 60)
+    return f"{int(minutes)}:{seconds:04.1f}"
+
+
 def describe(position: LivePosition, systems: int) -> str:
     """A line for a terminal."""
-    minutes, seconds = divmod(position.time_s, 60)
-    words = [f"{int(minutes)}:{seconds:04.1f}", position.state]
+    words = [describe_time(position), position.state]
     words.append(f"page {position.page + 1}, system {position.system + 1} of {systems}")
     if position.tempo is not None:
         words.append(f"{position.tempo:.0f} quarters a minute")

@@ -49,6 +49,7 @@ def write_replay(
         "score": score,
         "states": STATES,
         "positions": [_row(position) for position in positions],
+        "pitches": _pitches(positions),
         "sound": sound,
     }
     text = fill_template(
@@ -60,6 +61,15 @@ def write_replay(
     )
     with replacing(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def _pitches(positions: Sequence[LivePosition]) -> list[tuple[float, str]]:
+    """What was known of the pitch, each time with when that was first said."""
+    said: list[tuple[float, str]] = []
+    for position in positions:
+        if not said or position.pitch_words != said[-1][1]:
+            said.append((round(position.time_s, 2), position.pitch_words))
+    return said
 
 
 def _row(position: LivePosition) -> list[float]:

@@ -7,11 +7,13 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from sfpipe.audio.pitch import INSTRUMENTS, ToldPitch
 from sfpipe.errors import SfpipeError
 from sfpipe.live.engine import LiveEngine, LivePosition
 from sfpipe.live.sources import NewestSound
@@ -25,8 +27,9 @@ class LiveSession:
     """Answers one connection until it is closed.
 
     Messages to it are samples (float32, little endian, channels interleaved) and, as JSON, ``open``
-    (a new stream: rate, channels), ``place`` (page, x, y), ``restart`` and ``end`` (of the
-    stream). It answers with positions (``at``), ``done`` when a stream has ended, and ``error``.
+    (a new stream: rate, channels), ``place`` (page, x, y), ``pitch`` (a4, semitones: what is null
+    is looked for), ``restart`` and ``end`` (of the stream). It answers with positions (``at``),
+    ``done`` when a stream has ended, ``error``, and ``refused`` (a pitch that cannot be).
 
     ``open`` may go on where a broken connection left off: ``time_s`` of the stream, of that
     ``lost_s`` lost so far, and ``strip_x``, where the music is now. Whoever follows keeps these
@@ -45,7 +48,9 @@ class LiveSession:
         """Until the connection is closed."""
         following = asyncio.create_task(self._follow())
         try:
-            await self.send("ready")
+            await self.send(
+                "ready", pitch_words=self.engine.at.pitch_words, instruments=INSTRUMENTS
+            )
             await self._receive()
         except (WebSocketDisconnect, RuntimeError):  # RuntimeError: it was closed while sending
             pass
@@ -95,6 +100,8 @@ class LiveSession:
                     await self._resume(*(float(command[name]) for name in names))
             elif kind == "place":
                 await self._place(*(float(command[name]) for name in ("page", "x", "y")))
+            elif kind == "pitch":
+                await self._pitch(command["a4"], command["semitones"])
             elif kind == "restart":
                 await self._send_position(self.engine.restart())
             elif kind == "end":
@@ -122,6 +129,19 @@ class LiveSession:
         if strip_x is not None:
             await self._send_position(self.engine.place(strip_x))
 
+    async def _pitch(self, a4: float | None, semitones: int | None) -> None:
+        try:
+            told = ToldPitch(
+                a4 if a4 is None else float(a4), semitones if semitones is None else int(semitones)
+            )
+        except SfpipeError as error:
+            await self.send("refused", text=str(error))
+            return
+        told = replace(told, find=semitones is None)
+        if told.find:
+            await asyncio.to_thread(lambda: self.engine.listener)  # another agent may be loaded
+        await self._send_position(self.engine.tell(told))
+
     async def _follow(self) -> None:
         while True:
             await self._arrived.wait()
@@ -145,5 +165,6 @@ class LiveSession:
         await asyncio.sleep(0)
 
     async def _send_position(self, position: LivePosition) -> None:
-        lost_s = self._lost_before + (self._queue.lost_s if self._queue else 0.0)
-        await self.send("at", **position.rounded(), lost_s=round(lost_s, 3))
+        lost_s = round(self._lost_before + (self._queue.lost_s if self._queue else 0.0), 3)
+        words = position.pitch_words
+        await self.send("at", **position.rounded(), pitch_words=words, lost_s=lost_s)

@@ -58,8 +58,8 @@ class Tracker(Protocol):
     patient: bool  # whether what does not match the page may still do, at another pitch
 
     @property
-    def began(self) -> int | None:
-        """Frame with which the music began, as far as it is known."""
+    def age(self) -> int | None:
+        """Frames of music so far; None: it has not begun, as far as is known."""
         ...
 
     def push(self, frame: np.ndarray) -> Tracking:
@@ -146,9 +146,9 @@ class PlainTracker:
         self._began = 0
 
     @property
-    def began(self) -> int | None:
-        """As `Tracker.began`."""
-        return self._began
+    def age(self) -> int | None:
+        """As `Tracker.age`."""
+        return None if self._began is None else self._frames - self._began
 
     def retune(self, frames: np.ndarray, start_px: float) -> None:
         """As `Tracker.retune`: it follows once more from where the music began."""
@@ -286,9 +286,9 @@ class BeliefTracker:
         self._guesses, self._proven, self._noise = [self._shown], True, False
 
     @property
-    def began(self) -> int | None:
-        """As `Tracker.began`."""
-        return None if self._shown is None else self._shown.born
+    def age(self) -> int | None:
+        """As `Tracker.age`."""
+        return None if self._shown is None else self._frames - self._shown.born
 
     def retune(self, frames: np.ndarray, start_px: float) -> None:
         """As `Tracker.retune`: the other guesses of when the music began are dropped."""

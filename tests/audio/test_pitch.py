@@ -128,6 +128,9 @@ def test_what_cannot_be_is_refused():
 
 
 def test_offsets_in_words():
-    assert str(PitchOffset(-2)) == "2 semitones below the page"
-    assert str(PitchOffset.at(415, 1)) == "1 semitone above the page, a' = 415 Hz"
-    assert str(AS_WRITTEN) == "a' = 440 Hz"
+    assert str(PitchOffset(-2)) == "A4 = 440 Hz, sounds 2 semitones lower"
+    assert str(PitchOffset.at(415, 12)) == "A4 = 415 Hz, sounds an octave higher"
+    assert str(AS_WRITTEN) == "A4 = 440 Hz, as written"
+    # A harpsichord's tuning, found as a semitone and a cent.
+    assert str(PitchOffset(-1, -1.3)) == "A4 = 415 Hz, as written"
+    assert str(PitchOffset.at(392)) == "A4 = 392 Hz, as written"

@@ -7,13 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sfpipe.audio.files import write_flac
 from sfpipe.audio.pitch import PitchOffset
+from sfpipe.audio.soundfonts import resolve_soundfont
 from sfpipe.audio.spectrogram import spectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.datasets.index import read_index
 from sfpipe.engraving.piece import engrave_piece
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.other_sound import OtherSound, play_otherwise
+from sfpipe.evaluation.other_sound import (
+    Finder,
+    OtherSound,
+    Synthesised,
+    play_otherwise,
+    synthesised_records,
+)
+from sfpipe.evaluation.stage import joined
+from sfpipe.game.play import PlayedGame
 from sfpipe.params import EngraveParams, SynthesizeParams
 from sfpipe.score.stage import unroll_piece
 from sfpipe.store.reader import read_performances
@@ -64,45 +74,113 @@ def tune(tmp_path_factory, soundfont) -> Path:
 
 
 def test_as_written_it_is_what_the_store_has(tune):
-    store = tune / "data/spectrograms/toy.h5"
+    store, scores = tune / "data/spectrograms/toy.h5", tune / "data/scores/toy.h5"
+    records = synthesised_records(store, "test")
+    samples = Synthesised.of(tune / "data/engraved/toy", SynthesizeParams(), records)
     sound = OtherSound(PitchOffset(), program=0)
-    engraved = tune / "data/engraved/toy"
-    with play_otherwise(sound, store, engraved, "test", params=SynthesizeParams(), jobs=1) as other:
-        (ours,), (theirs,) = read_performances(other.store), read_performances(store, "test")
-        np.testing.assert_array_equal(ours.spectrogram, theirs.spectrogram)
-        np.testing.assert_array_equal(ours.onset_s, theirs.onset_s)
-    assert not other.store.exists()
+    with play_otherwise(sound, records, samples, store, Finder.of(scores, AGENT), jobs=1) as other:
+        (ours,) = read_performances(other.stores[0])
+        np.testing.assert_array_equal(ours.spectrogram, records[0].spectrogram)
+        np.testing.assert_array_equal(ours.onset_s, records[0].onset_s)
+    assert not other.stores[0].exists()
 
 
 def test_recordings_are_not_synthesised_again(tune):
-    sound = OtherSound(PitchOffset(-2), program=0)
-    store = tune / "data/spectrograms/toy.h5"
-    other = play_otherwise(sound, store, tune, "valid", params=SynthesizeParams())
-    with pytest.raises(SfpipeError, match="holds no performance of 'valid'"), other:
-        pass
+    with pytest.raises(SfpipeError, match="holds no performance of 'valid'"):
+        synthesised_records(tune / "data/spectrograms/toy.h5", "valid")
 
 
-def test_evaluate_told_and_untold(tune, sfpipe, monkeypatch):
+def test_a_game_that_is_heard_again_goes_on_there():
+    def game(error, lost):
+        error = np.array(error, np.float32)
+        rest = {"threshold_px": 10.0, "width": 20, "px_per_cm": 30.0, "reward_sum": 0.0}
+        onsets = {"onset_frames": [5, 9], "onset_x_px": [0, 90], "onset_s": [0.25, 0.45]}
+        of = ("a", "b", 0, 5, error, error + 100, lost)
+        return PlayedGame(*of, **rest, **{k: np.array(v) for k, v in onsets.items()})
+
+    wrong, right = game([1, 5, 9, 12], True), game([0, 0, 2, 1], False)
+    both = joined(wrong, right, 8)  # steps 1 and 2, of frames 6 and 7, are the first one's
+    assert (both.error_px.tolist(), both.lost) == ([1, 5, 2, 1], False)
+    assert both.position_px.tolist() == [101, 105, 102, 101]
+    assert both.reward_sum == pytest.approx(0.9 + 0.5 + 0.8 + 0.9)
+    assert joined(wrong, right, 10) is wrong  # lost before
+    late = joined(right, game([0, 15], True), 8)
+    assert (late.error_px.tolist(), late.lost) == ([0, 0, 15], True)
+
+
+PLAYED = ("--dataset", "toy", "--transpose", -5, "--a4", 415, "--program", 24, "--trials", 1)
+
+
+def test_evaluate_told_untold_and_found(tune, sfpipe, monkeypatch):
+    monkeypatch.chdir(tune)
+    written = {}
+    for how in ("--told", "--untold", "--find-pitch"):
+        code, _, err = sfpipe("evaluate", *PLAYED, "--agent", AGENT, how, "--out", f"metrics{how}")
+        assert code == 0, err
+        written[how] = json.loads(Path(f"metrics{how}/eval.json").read_text())
+    expected = {"a4_hz": 415.0, "semitones": -5, "program": 24, "pitch": "untold"}
+    assert written["--untold"]["meta"]["sounding"] == expected
+    assert written["--told"]["r_on"] > 0.9 and written["--untold"]["r_on"] < 0.5
+    sounding = written["--find-pitch"]["meta"]["sounding"]
+    assert (sounding["n"], sounding["right"], sounding["right_within_10_s"]) == (1, 1, 1)
+    (found,) = sounding["performances"].values()
+    # A semitone and a cent below 440 Hz: six semitones, and the cent.
+    assert (found["semitones"], found["a4_hz"]) == (-6, pytest.approx(440, abs=1.5))
+    assert found["right"] and found["right_after_s"] <= 10
+    assert list(sounding["performances"]) == ["tune/TimGM6mb-x1.00"]
+
+
+@pytest.mark.parametrize("name", ["midi-odtw", "omr-odtw"])
+def test_baselines_are_told_too(tune, sfpipe, monkeypatch, name):
     monkeypatch.chdir(tune)
     reached = {}
-    for told in ("--told", "--untold"):
-        code, _, err = sfpipe(
-            *("evaluate", "--dataset", "toy", "--agent", AGENT, "--transpose", -5, told),
-            *("--trials", 1, "--a4", 415, "--program", 24, "--out", f"metrics{told}"),
-        )
+    for how in ("--told", "--untold"):
+        code, _, err = sfpipe("baseline", name, *PLAYED, how, "--out", f"metrics{how}")
         assert code == 0, err
-        written = json.loads(Path(f"metrics{told}/eval.json").read_text())
-        reached[told] = written["r_on"]
-    assert written["meta"]["sounding"] == {
-        "a4_hz": 415.0,
-        "semitones": -5,
-        "program": 24,
-        "told": False,
-    }
-    assert reached["--told"] > 0.9 and reached["--untold"] < 0.5
+        written = json.loads(Path(f"metrics{how}/{name}.json").read_text())
+        assert written["meta"]["sounding"]["pitch"] == how.strip("-")
+        reached[how] = written["r_on"]
+    assert reached["--told"] > reached["--untold"]
+
+
+def test_recordings_are_played_slower_and_found(tune, sfpipe, monkeypatch):
+    """Pitch and time change, and everybody hears what the agent finds."""
+    monkeypatch.chdir(tune)
+    record = read_performances("data/spectrograms/toy.h5", "test")[0]
+    samples = synthesize_midi(
+        Path("data/engraved/toy/tune/score.mid"), resolve_soundfont("TimGM6mb").path
+    )
+    name = "p01-direct"
+    write_flac(Path(f"data/real/toy/tune/{name}.flac"), samples)
+    with write_spectrograms(
+        "data/real/toy/performances.h5", dataset="toy", params={}, tools={}
+    ) as store:
+        store.add(
+            *("tune", name),
+            split="test",
+            spectrogram=record.spectrogram,
+            onset_s=record.onset_s,
+            score_onset=record.score_onset,
+            condition="direct",
+        )
+    asked = ("evaluate", "--real-performances", "--dataset", "toy", "--agent", AGENT, "--trials", 1)
+    for how in ("--find-pitch", "--told"):
+        run = (*asked, "--a4", 415, how, "--baseline", "midi-odtw", "--out", f"real{how}")
+        code, _, err = sfpipe(*run)
+        assert code == 0, err
+        written = json.loads(Path(f"real{how}/real.json").read_text())
+        followers = written["conditions"]["direct"]["followers"]
+        assert followers["belief"]["r_on"] > 0.9
+        # Of the first seconds, a semitone off, chroma makes nothing.
+        assert how == "--find-pitch" or followers["midi-odtw"]["r_on"] > 0.9
+        sounding = written["meta"]["sounding"]
+        assert sounding["a4_hz"] == 415
+        assert how == "--told" or sounding["performances"][f"tune/{name}"]["right"]
+    code, _, err = sfpipe(*asked, "--program", 3)
+    assert code == 1 and "another instrument" in err
 
 
 def test_options_that_do_not_go_together(tune, sfpipe, monkeypatch):
     monkeypatch.chdir(tune)
-    code, _, err = sfpipe("evaluate", "--dataset", "toy", "--a4", 415, "--real-performances")
-    assert code == 1 and "synthesise a split again" in err
+    code, _, err = sfpipe("evaluate", "--dataset", "toy", "--a4", 415, "--packed", "x.h5")
+    assert code == 1 and "sound otherwise" in err

@@ -148,6 +148,31 @@ def test_a_score_is_dropped_and_a_click_places_the_cursor(browser, served, tune)
     tab.context.close()
 
 
+def test_the_pitch_is_shown_and_corrected_by_hand(browser, served, tune):
+    tab = open_page(browser, served[0], viewport={"width": 390, "height": 844})
+    send_score(tab, tune)
+    assert tab.locator("#pitch").inner_text() == "Finding the pitch"
+    tab.click("#pitch")
+    tab.select_option("#instrument", label="clarinet in B flat (2 lower)")
+    assert tab.input_value("#semitones") == "-2"
+    tab.fill("#a4", "415")
+    tab.get_by_role("button", name="Set").click()
+    told = "A4 = 415 Hz, sounds 2 semitones lower (told)"
+    tab.wait_for_function("t => document.getElementById('pitch').innerText === t", arg=told)
+    assert tab.evaluate("[sfpipe.last.semitones, sfpipe.last.pitch]") == [-2, "told"]
+    tab.click("#pitch")
+    assert tab.input_value("#a4") == "415.0"
+    tab.fill("#semitones", "-9")
+    assert tab.locator("#instrument option:checked").inner_text() == "alto saxophone (9 lower)"
+    tab.keyboard.press("Escape")
+    assert tab.locator("#pitch").inner_text() == told
+    tab.click("#pitch")
+    tab.get_by_role("button", name="Find it by ear").click()
+    tab.wait_for_function("() => document.getElementById('pitch').innerText.startsWith('Find')")
+    assert tab.problems == []
+    tab.context.close()
+
+
 def test_what_is_no_score_is_told(browser, served, tmp_path):
     (tmp_path / "notes.pdf").write_bytes(b"no PDF")
     tab = open_page(browser, served[0])

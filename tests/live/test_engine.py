@@ -370,6 +370,21 @@ def test_the_pitch_of_what_is_played_from_a_picture_is_found(listener, performed
     assert np.mean(errors_px(slower, positions)[late] < 2 * HEAD_PX) > 0.9
 
 
+@pytest.mark.parametrize("semitones", [0, -2, -12])
+def test_talk_before_the_music_does_not_mislead(listener, performed, semitones):
+    offset = PitchOffset(semitones)
+    samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)
+    slower = performed._replace(samples=samples, onset_s=performed.onset_s / offset.factor)
+    rest = np.zeros(3 * SAMPLE_RATE // 10, np.float32)
+    before = np.concatenate([pause(5, "talk"), rest])
+    positions = push_all(listener, np.concatenate([before, samples]))
+    after = [p for p in positions if p.time_s > 5.3 + 12]
+    assert {p.semitones for p in after} == {semitones}
+    late = slower.onset_s > 12
+    error = errors_px(slower, positions, len(before) / SAMPLE_RATE)
+    assert np.mean(error[late] < 2 * HEAD_PX) > 0.9
+
+
 def test_a_tuning_is_found_without_being_asked_for(engine, performed):
     offset = PitchOffset(0, -35)
     samples = resample(performed.samples, round(SAMPLE_RATE * offset.factor), SAMPLE_RATE)

@@ -47,6 +47,9 @@ def test_the_page_holds_the_score_the_sound_and_every_position(followed):
         assert strip_x == pytest.approx(float(row["strip_x"]), abs=0.006)
         assert (page, system) == (int(row["page"]), int(row["system"]))
         assert data["states"][state] == row["state"]
+    words = [words for _, words in data["pitches"]]
+    assert words[0] == "finding the pitch" and len(words) < 8
+    assert re.fullmatch(r"finding the pitch: A4 = 44\d Hz, as written\?", words[-1])
     picture = data["score"]["pages"][0]["url"].removeprefix("data:image/svg+xml;base64,")
     assert base64.b64decode(picture).startswith(b"<svg")
     assert base64.b64decode(data["sound"])[4:8] == b"ftyp"  # an MP4 file

@@ -65,7 +65,8 @@ def sent(served, tune):
 
 def follow(address, key, **options):
     socket = connect(f"{address.replace('http', 'ws')}follow/{key}", **options)
-    assert json.loads(socket.recv(60)) == {"type": "ready"}
+    ready = json.loads(socket.recv(60))
+    assert ready["type"] == "ready" and ready["instruments"]["guitar"] == -12
     return socket
 
 
@@ -125,6 +126,7 @@ def test_a_socket_gives_the_same_positions_as_a_file(sent, tune, performed):
             found = positions_of(socket, sound, size)
             assert {m.pop("type") for m in found} == {"at"}
             assert {m.pop("lost_s") for m in found} == {0}
+            assert [m.pop("pitch_words") for m in found] == [p.pitch_words for p in expected]
             assert found == [p.rounded() for p in expected]
 
 
@@ -156,6 +158,23 @@ def test_another_connection_goes_on_at_the_place(sent, performed):
     assert found[-1]["time_s"] == pytest.approx(10, abs=0.2)
     truth = np.interp(10, performed.onset_s, performed.onset_x)
     assert found[-1]["strip_x"] == pytest.approx(truth, abs=12)
+
+
+def test_a_pitch_is_told_and_corrected(sent):
+    address, score = sent
+    with follow(address, score["key"]) as socket:
+
+        def say(a4, semitones):
+            socket.send(json.dumps({"type": "pitch", "a4": a4, "semitones": semitones}))
+            return json.loads(socket.recv(60))
+
+        assert say(415, -2)["pitch_words"] == "A4 = 415 Hz, sounds 2 semitones lower (told)"
+        assert say(None, None)["pitch_words"] == "finding the pitch"
+        refused = say(4000, 0)
+        assert refused["type"] == "refused" and "4000 Hz is not supported" in refused["text"]
+        told = say(443, 12)
+        assert (told["pitch"], told["semitones"]) == ("told", 12)
+        assert told["cents"] == pytest.approx(11.76, abs=0.01)  # 1200 log2(443 / 440)
 
 
 def test_sound_that_comes_too_fast_is_lost_and_counted(sent, performed):
@@ -191,6 +210,8 @@ def test_sound_that_comes_too_fast_is_lost_and_counted(sent, performed):
             '{"type": "open", "rate": 48000, "strip_x": 9, "time_s": 1e9, "lost_s": 1}',
             "was not understood",
         ),
+        ('{"type": "pitch", "a4": 440}', "was not understood"),
+        ('{"type": "pitch", "a4": "x", "semitones": 0}', "was not understood"),
         ("[" * 1900, "was not understood"),
         ("x" * 3000, "was not understood"),
     ],

@@ -66,12 +66,13 @@ function show(found) {
 function connect() {
   socket?.close();
   brokenAt = 0;
+  pitchTold = null;
   open();
 }
 
 function open() {
   ready = false;
-  $("start").disabled = $("restart").disabled = true;
+  $("start").disabled = $("restart").disabled = $("pitch").disabled = true;
   say(brokenAt ? "broken" : "loading");
   const mine = socket = new WebSocket(`${location.origin.replace("http", "ws")}/follow/${score.key}`);
   mine.binaryType = "arraybuffer";
@@ -97,8 +98,11 @@ function open() {
 function take(message) {
   if (message.type === "ready") {
     ready = true;
-    $("start").disabled = $("restart").disabled = false;
+    $("start").disabled = $("restart").disabled = $("pitch").disabled = false;
     say("ready");
+    sounding(message.pitch_words);
+    listInstruments(message.instruments);
+    if (pitchTold) tell(pitchTold);
     if (brokenAt && sound) goOn();
     brokenAt = 0;
   } else if (message.type === "at") {
@@ -111,11 +115,14 @@ function take(message) {
       notice(`The machine is too slow: ${lost.toFixed(0)} s of sound left out so far.`);
     }
     sure(message.confidence);
+    sounding(message.pitch_words);
     window.sfpipe.last = message;
     window.sfpipe.count += 1;
     window.sfpipe.onposition?.(message);
   } else if (message.type === "done") {
     stop();
+  } else if (message.type === "refused") {
+    notice(message.text);
   } else if (message.type === "error") {
     notice(message.text);
   }
@@ -136,6 +143,52 @@ function sure(confidence) {
   const percent = Math.round(100 * (confidence ?? 0));
   $("sure").textContent = confidence === null ? "" : `${percent} % sure`;
   $("sure").setAttribute("aria-valuenow", percent);
+}
+
+// ---- How much higher it sounds than it is written
+
+function sounding(words) {
+  const text = words[0].toUpperCase() + words.slice(1);
+  if ($("pitch").textContent !== text) $("pitch").textContent = text;
+}
+
+let pitchTold = null; // by hand, and told again where a broken connection goes on
+
+function listInstruments(semitones) {
+  const list = $("instrument");
+  if (list.options.length > 2) return;
+  for (const [name, n] of Object.entries(semitones)) {
+    const called = name.replace(/ in ([a-g])/, (_, key) => ` in ${key.toUpperCase()}`);
+    const way = n ? `${Math.abs(n)} ${n < 0 ? "lower" : "higher"}` : "as written";
+    list.add(new Option(`${called} (${way})`, n), list.options[list.options.length - 1]);
+  }
+}
+
+function openPitch() {
+  const at = window.sfpipe.last;
+  const known = at && (at.pitch !== "finding" || at.pitch_confidence > 0);
+  $("semitones").value = known ? at.semitones : "";
+  $("a4").value = at?.pitch === "told" ? (440 * 2 ** (at.cents / 1200)).toFixed(1) : "";
+  $("pitch-now").textContent = $("pitch").textContent;
+  chooseInstrument();
+  $("pitch-dialog").returnValue = "cancel";
+  $("pitch-dialog").showModal();
+}
+
+// The list says what the number says, and "another" where no instrument is so.
+function chooseInstrument() {
+  const list = $("instrument"), value = $("semitones").value;
+  if (list.value !== value) list.value = [...list.options].some(o => o.value === value) ? value : "";
+}
+
+function closePitch() {
+  const asked = $("pitch-dialog").returnValue;
+  const number = id => $(id).value === "" ? null : Number($(id).value);
+  notice("");
+  if (asked === "set") pitchTold = {type: "pitch", a4: number("a4"), semitones: number("semitones")};
+  else if (asked === "find") pitchTold = {type: "pitch", a4: null, semitones: null};
+  else return;
+  tell(pitchTold);
 }
 
 function tell(message) {
@@ -201,6 +254,10 @@ function place(page, x, y) {
 
 $("start").onclick = () => sound ? stop() : start();
 $("restart").onclick = () => { view.manualUntil = 0; tell({type: "restart"}); };
+$("pitch").onclick = openPitch;
+$("pitch-dialog").onclose = closePitch;
+$("semitones").oninput = chooseInstrument;
+$("instrument").onchange = ({target}) => { $("semitones").value = target.value; };
 $("open").onclick = $("choose").onclick = () => $("score-file").click();
 $("example").onclick = () => load(fetch("/scores/example", {method: "POST"}));
 $("score-file").onchange = ({target}) => {
@@ -223,7 +280,7 @@ $("mode").onchange = ({target}) => {
   try { localStorage.setItem("mode", target.value); } catch { /* private windows */ }
 };
 document.addEventListener("keydown", event => {
-  if (event.target.closest("select, input") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("select, input, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
   const by = {ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1}[event.key];
   if (event.key === " ") {
     if (event.target.closest("button")) return;
