@@ -64,13 +64,17 @@ def joined(first: PlayedGame, then: PlayedGame, frame: int) -> PlayedGame:
     at = max(frame - first.start_frame - 1, 0)
     if len(first.error_px) <= at:  # lost before, or over
         return first
-    rest = slice(min(at, max(len(then.error_px) - 1, 0)), None)
-    error = np.concatenate([first.error_px[:at], then.error_px[rest]])
+    last, position = then.error_px[at:], then.position_px[at:]
+    if not len(last):
+        target = np.interp(first.start_frame + 1 + at, first.onset_frames, first.onset_x_px)
+        last = then.error_px[-1:]
+        position = (target + last).astype(np.float32)
+    error = np.concatenate([first.error_px[:at], last])
     reward = ((first.threshold_px - np.abs(error)) / first.threshold_px).clip(min=0)
     return replace(
         first,
         error_px=error,
-        position_px=np.concatenate([first.position_px[:at], then.position_px[rest]]),
+        position_px=np.concatenate([first.position_px[:at], position]),
         lost=then.lost,
         reward_sum=float(reward.sum(dtype=np.float64)),
     )

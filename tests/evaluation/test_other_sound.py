@@ -106,6 +106,7 @@ def test_a_game_that_is_heard_again_goes_on_there():
     assert joined(wrong, right, 10) is wrong  # lost before
     late = joined(right, game([0, 15], True), 8)
     assert (late.error_px.tolist(), late.lost) == ([0, 0, 15], True)
+    assert late.position_px[-1] == 67.5 + 15  # the target is 3 of 4 frames to 90
 
 
 PLAYED = ("--dataset", "toy", "--transpose", -5, "--a4", 415, "--program", 24, "--trials", 1)
