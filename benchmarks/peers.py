@@ -5,10 +5,10 @@ In a project with `sfpipe performances --dataset vienna4x22`:
     python -m benchmarks.peers                              # all of it: an hour of processor time
     python -m benchmarks.peers --pianists p03 --methods skf # less
 
-An environment of its own is made for pymatchmaker (in `build/`, once). Each follower hears the
-recording from its first onset on. What is printed, in Markdown, are shares of the onsets within
-so many seconds of the position shown at the true onset (`sfpipe.evaluation.whole`), over the whole
-performance; and the processor time of features and following by that of the music.
+An environment of its own is made for pymatchmaker (in `build/`, once). Ours are told when the music
+begins; the peers are given the whole recording. What is printed, in Markdown, are shares of the
+onsets within so many seconds of the position shown at the true onset (`sfpipe.evaluation.whole`),
+lost or not; and the processor time of features and following by that of the music.
 """
 
 from __future__ import annotations
@@ -178,19 +178,13 @@ def game_of(
     """The game in which a peer's positions were shown."""
     info = merge_onsets(score, record, window)
     first, last = int(info.onset_frames[0]), int(info.onset_frames[-1])
-    heard = np.arange(first + 1, last + 1) / FPS + LOOKAHEAD_S - first / FPS
+    heard = np.arange(first + 1, last + 1) / FPS + LOOKAHEAD_S
     seconds = np.asarray(answer["seconds"])
     newest = np.searchsorted(seconds, heard + 1e-9, side="right") - 1
     quarters = np.asarray(answer["quarters"])[np.maximum(newest, 0)]
     quarters = np.where(newest < 0, 0, quarters) + score.onset_quarter[0]
     x = np.interp(quarters, score.onset_quarter, score.onset_x_px)
     return judged(info, x.astype(np.float32), window)
-
-
-def samples_from_first_onset(flac: Path, record: PerformanceRecord) -> np.ndarray:
-    """The recording, int16, from the frame of the first onset on."""
-    first = int(record.onset_s[0] * FPS + 1e-9) / FPS
-    return load_audio(flac)[round(first * SAMPLE_RATE) :]
 
 
 def spectrogram_seconds(samples: np.ndarray) -> float:
@@ -268,7 +262,7 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             continue
         score = scores[record.piece]
         flac = paths.real / record.piece / f"{record.performance}.flac"
-        samples = samples_from_first_onset(flac, record)
+        samples = load_audio(flac)
         length_s = len(samples) / SAMPLE_RATE
         shared_s = spectrogram_seconds(samples)
         described = {"piece": record.piece, "performance": pianist, "condition": condition}
