@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 import faulthandler
+import itertools
 import os
+import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,9 +21,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel
 
 from sfpipe.errors import SfpipeError, StorageError
-from sfpipe.files import plain_name, read_json
+from sfpipe.files import plain_name, plain_path, read_json, replacing
 from sfpipe.progress import Progress
 
+BATCH = 128  # pieces whose results are held in memory at once
 Item = TypeVar("Item")
 # A piece's or a file's own name, read from a file: it becomes part of paths.
 Name = Annotated[str, AfterValidator(plain_name)]
@@ -64,6 +69,16 @@ class StageReport:
             "done": sorted(self.done),
             "skipped": dict(sorted(self.skipped.items())),
         }
+
+
+def batches(
+    label: str, items: Sequence[Item], size: int = BATCH
+) -> Iterator[tuple[str, Sequence[Item]]]:
+    """Items by the hundred, whose results memory holds, and a label for each batch."""
+    for start in range(0, len(items), size):
+        batch = items[start : start + size]
+        part = f" {start + 1}-{start + len(batch)} of {len(items)}" if len(items) > size else ""
+        yield f"{label}{part}", batch
 
 
 class _Rejection(BaseModel):
@@ -127,6 +142,24 @@ def named_pieces(
     return [name for name in names if not only or name in only]
 
 
+@dataclass(frozen=True)
+class Files(Generic[Item]):
+    """Which files and folders belong to an item, for workers that do not see this disk.
+
+    Paths outside the working folder, such as sound fonts, are the worker's own.
+
+    Attributes
+    ----------
+    needed:
+        What the item is made from.
+    made:
+        What becomes of it.
+    """
+
+    needed: Callable[[Item], Iterable[Path]]
+    made: Callable[[Item], Iterable[Path]] = lambda item: ()
+
+
 def map_pieces(
     function: Callable[[Item], Any],
     items: Sequence[Item],
@@ -134,6 +167,7 @@ def map_pieces(
     label: str,
     jobs: int = -1,
     seconds: Callable[[Item], float] | None = None,
+    files: Files[Item] | None = None,
 ) -> list[Outcome[Item]]:
     """Apply `function` to every item in worker processes; outcomes come in the order of `items`.
 
@@ -151,16 +185,19 @@ def map_pieces(
         crashes it.
     seconds:
         How long an item may take before its worker is ended; not in this process or on a cluster.
+    files:
+        Sent to workers of a cluster that do not see them, and what they make is sent back.
 
     Raises
     ------
     SfpipeError
-        If `jobs` is 0, or the disk is full.
+        If `jobs` is 0, the disk is full, or the cluster's scheduler has gone.
     """
     if jobs == 0:
         raise SfpipeError("0 processes can do nothing", remedy="give --jobs 1, or -1 for all cores")
     if jobs < 0:
         jobs = max(2, _count(jobs))  # also on one core: an item must not end this process
+    parcels = Parcels(function, files) if files and _is_apart(jobs) else None
     limits = [seconds(item) if seconds and _is_local(jobs) else None for item in items]
     progress = Progress(label, len(items))
     outcomes: dict[int, Outcome[Item]] = {}
@@ -168,13 +205,18 @@ def map_pieces(
     while todo:
         crashed = False
         try:
-            for index, value, error in _run(
-                function, [(i, items[i], limits[i]) for i in todo], jobs
-            ):
+            for index, value, error in _run(function, items, limits, todo, jobs, parcels):
                 outcomes[index] = Outcome(items[index], value, error)
                 progress.advance()
         except _worker_death():
             crashed = True
+        except _scheduler_death() as death:
+            left = [str(i) for i in todo if i not in outcomes]
+            raise SfpipeError(
+                f"{label}: the cluster's scheduler has gone ({type(death).__name__}) with"
+                f" {len(left)} of {len(items)} pieces left",
+                remedy="start it, or leave out --scheduler; run the same command again to go on",
+            ) from None
         todo = [i for i in todo if i not in outcomes]
         if crashed:
             # The killer is among the items that were in flight; try those one by one.
@@ -199,13 +241,145 @@ def _worker_death() -> type[BaseException]:
     return TerminatedWorkerError
 
 
-def _run(function: Callable, items: list, jobs: int) -> Iterator[tuple[int, Any, str | None]]:
+def _scheduler_death() -> tuple[type[BaseException], ...]:
+    if "distributed" not in sys.modules:
+        return ()
+    from concurrent.futures import CancelledError
+
+    from distributed.comm import CommClosedError
+
+    return (CancelledError, CommClosedError)
+
+
+def _run(
+    function: Callable,
+    items: Sequence[Any],
+    limits: Sequence[float | None],
+    todo: Sequence[int],
+    jobs: int,
+    parcels: Parcels | None,
+) -> Iterator[tuple[int, Any, str | None]]:
     import joblib
 
     # Workers outlive a call: they are still where the caller was when they were started.
     folder = os.getcwd() if _is_local(jobs) else None
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_guarded)(function, *item, folder) for item in items)
+    work = parcels.apply if parcels else function
+    calls = (
+        (work, i, parcels.pack(items[i]) if parcels else items[i], limits[i], folder) for i in todo
+    )
+    client = _client(jobs)
+    if client is None:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+        yield from parallel(joblib.delayed(_guarded)(*call) for call in calls)
+        return
+    for index, value, error in _run_there(client, calls):
+        if parcels and error is None:
+            value = parcels.unpack(items[index], value)
+        yield index, value, error
+
+
+def _run_there(client: Any, calls: Iterator[tuple]) -> Iterator[tuple[int, Any, str | None]]:
+    """Outcomes from a cluster. Joblib's own way waits for ever for a task whose workers die."""
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    running, index_of = as_completed(), {}
+
+    def start(n: int) -> None:
+        for call in itertools.islice(calls, n):
+            future = client.submit(_guarded, *call, pure=False)
+            index_of[future.key] = call[1]
+            running.add(future)
+
+    start(4 * max(sum(client.nthreads().values()), 1))
+    for future in running:
+        index = index_of.pop(future.key)
+        try:
+            outcome = future.result()
+        except KilledWorker:
+            outcome = index, None, "every worker that took this piece has ended"
+        start(1)
+        yield outcome
+
+
+def _client(jobs: int) -> Any:
+    """The cluster's, where items run on one."""
+    from joblib.parallel import get_active_backend
+
+    return None if jobs == 1 else getattr(get_active_backend()[0], "client", None)
+
+
+def _is_apart(jobs: int) -> bool:
+    """Whether items run on a cluster, some worker of which does not see the working folder."""
+    client = _client(jobs)
+    if client is None:
+        return False
+    with tempfile.NamedTemporaryFile(dir=".", prefix=".sfpipe-") as mark:
+        seen = client.run(os.path.exists, Path(mark.name).name)
+    return not seen or not all(seen.values())
+
+
+_folder_lock = threading.Lock()  # a process has one working folder
+
+
+@dataclass(frozen=True)
+class Parcels(Generic[Item]):
+    """Items with the content of their files, for a worker with another disk.
+
+    The worker puts the files into an empty folder, by the same relative paths, works there, and
+    sends back what is new or has changed.
+    """
+
+    function: Callable[[Item], Any]
+    files: Files[Item]
+
+    def pack(self, item: Item) -> tuple[Item, dict[str, bytes]]:
+        """An item, and all that is there of its files."""
+        paths = [*self.files.needed(item), *self.files.made(item)]
+        return item, _contents(paths)
+
+    def apply(self, parcel: tuple[Item, dict[str, bytes]]) -> tuple[Any, dict[str, bytes]]:
+        """What the function makes of an item, and the files that it has made; on the worker."""
+        item, contents = parcel
+        with _folder_lock, tempfile.TemporaryDirectory(prefix="sfpipe-") as folder:
+            before = os.getcwd()
+            os.chdir(folder)
+            try:
+                for name, content in contents.items():
+                    Path(name).parent.mkdir(parents=True, exist_ok=True)
+                    Path(name).write_bytes(content)
+                value = self.function(item)
+                made = _contents(self.files.made(item))
+            finally:
+                os.chdir(before)
+        return value, {name: new for name, new in made.items() if contents.get(name) != new}
+
+    def unpack(self, item: Item, result: tuple[Any, dict[str, bytes]]) -> Any:
+        """Write the files that a worker made, and return the value.
+
+        Raises
+        ------
+        SfpipeError
+            If a file is none that the item may make.
+        """
+        value, contents = result
+        folders = [os.path.normpath(path) for path in self.files.made(item)]
+        for name, content in contents.items():
+            if not any(name == f or name.startswith(f + os.sep) for f in folders):
+                raise SfpipeError(f"a worker sent {name[:80]!r}, which is not of this piece")
+            with replacing(plain_path(name)) as temporary:
+                temporary.write_bytes(content)
+        return value
+
+
+def _contents(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Content by relative path of files and of all files in folders, the oldest first."""
+    files = []
+    for path in paths:
+        if not os.path.isabs(path):
+            files += [p for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()]
+    files.sort(key=lambda file: file.stat().st_mtime_ns)
+    return {os.path.normpath(file): file.read_bytes() for file in files}
 
 
 def _is_local(jobs: int) -> bool:
@@ -263,13 +437,16 @@ def _alone(
 
 
 @contextmanager
-def cluster(scheduler: str) -> Iterator[None]:
+def cluster(scheduler: str) -> Iterator[Any]:
     """Run `map_pieces` inside this block on a Dask cluster instead of local processes.
+
+    Yields Dask's client.
 
     Parameters
     ----------
     scheduler:
-        Address, e.g. ``tcp://host:8786``. The workers need this package and the same files.
+        Address, e.g. ``tcp://host:8786``. The workers need this package; files go to them through
+        the scheduler if they do not see the working folder.
 
     Raises
     ------
@@ -289,4 +466,4 @@ def cluster(scheduler: str) -> Iterator[None]:
             f"no Dask scheduler answers at {scheduler} ({error})", remedy="check the address"
         ) from None
     with client, joblib.parallel_config(backend="dask"):
-        yield
+        yield client

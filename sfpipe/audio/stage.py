@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -29,12 +29,10 @@ from sfpipe.audio.synthesis import programs_of
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, remove_made, remove_others, write_json
-from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
+from sfpipe.parallel import Files, StageReport, accepted_pieces, batches, map_pieces
 from sfpipe.params import SpectrogramsParams, SynthesizeParams
 from sfpipe.store.schema import SAMPLE_RATE
 from sfpipe.store.writer import SpectrogramStoreWriter, write_spectrograms
-
-BATCH = 128  # pieces whose spectrograms are held in memory at once
 
 
 def synthesize(
@@ -118,7 +116,8 @@ def synthesize(
     if not only:
         remove_others(out, split_of, made_files)
     report = StageReport()
-    for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs):
+    files = Files[SynthesisJob](needed=_inputs, made=lambda job: [job.out])
+    for outcome in map_pieces(synthesize_piece, work, label="synthesize", jobs=jobs, files=files):
         if outcome.error is None:
             report.done.append(outcome.item.piece)
             left_out = {f"{outcome.item.piece}/{name}": why for name, why in outcome.value.items()}
@@ -138,6 +137,13 @@ def synthesize(
     )
     report.require_done("not one piece could be synthesised", file=clean)
     return report
+
+
+def _inputs(job: SynthesisJob) -> list[Path]:
+    """What a piece is synthesised from."""
+    humans = [p.human for p in job.performances if p.human is not None]
+    files = [file for human in humans for file in (human.match, human.midi)]
+    return [job.source, *files, *([job.printed] if job.printed else [])]
 
 
 def _played_pieces(raw: Path) -> dict[str, Piece]:
@@ -195,8 +201,9 @@ def spectrograms(
     with write_spectrograms(
         out, dataset=dataset, params=made_with, tools=tools, shard_mib=params.shard_mib
     ) as store:
-        for label, batch in _batches(work):
-            for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs):
+        files = Files[_Recordings](needed=lambda item: [item.folder])
+        for label, batch in batches("spectrograms", work):
+            for outcome in map_pieces(_analyse, batch, label=label, jobs=jobs, files=files):
                 _store(store, report, outcome.item, outcome.value, outcome.error)
         report.require_done("not one piece could be turned into a spectrogram", file=audio)
     return report
@@ -302,13 +309,6 @@ def _store(
     for performance in performances:
         store.add(item.piece, split=item.split, **performance)
     report.done.append(item.piece)
-
-
-def _batches(work: list[_Recordings]) -> Iterator[tuple[str, list[_Recordings]]]:
-    for start in range(0, len(work), BATCH):
-        batch = work[start : start + BATCH]
-        part = f" {start + 1}-{start + len(batch)} of {len(work)}" if len(work) > BATCH else ""
-        yield f"spectrograms{part}", batch
 
 
 class _Drawn(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ from sfpipe.cleaning.polyphony import check_polyphony
 from sfpipe.engraving.files import is_piano
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, write_json
-from sfpipe.parallel import SPLITS, Name, named_pieces
+from sfpipe.parallel import SPLITS, Files, Name, map_pieces, named_pieces
 from sfpipe.params import CleanParams
-from sfpipe.progress import Progress
 
 REMEDY = "run: sfpipe engrave"
 
@@ -33,6 +33,7 @@ def clean(
     out: Path,
     *,
     height_px: int | None = None,
+    jobs: int = -1,
     only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Check every engraved piece and write `out` (JSON), which is also returned.
@@ -45,6 +46,8 @@ def clean(
     ----------
     height_px:
         Of the strips that `scores` will make; None: as the paper's.
+    jobs:
+        Number of processes; -1 is one per core.
     only:
         The pieces that are asked for; none: all that `engrave` reports.
 
@@ -60,16 +63,17 @@ def clean(
     rejected: dict[str, dict[str, Any]] = {}
     measured: dict[str, dict[str, Any]] = {}
     done = [piece for piece in report.done if piece in asked]
-    progress = Progress("clean", len(done))
-    for piece in done:
-        split, reason, numbers = _judge(engraved / piece, params, height_px)
+    judge = partial(_judge, params=params, height_px=height_px)
+    folders = [engraved / piece for piece in done]
+    files = Files[Path](needed=lambda folder: [folder])
+    for outcome in map_pieces(judge, folders, label="clean", jobs=jobs, files=files):
+        split, reason, numbers = outcome.value or ("", outcome.error, {})
+        piece = outcome.item.name
         if reason is None:
             accepted[split].append(piece)
             measured[piece] = numbers
         else:
             rejected[piece] = {"reason": reason, "numbers": numbers}
-        progress.advance()
-    progress.close(f"{len(rejected)} rejected" if rejected else "")
     for piece, reason in report.skipped.items():
         if piece not in asked:
             continue

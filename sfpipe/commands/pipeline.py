@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sfpipe.commands.options import Jobs, PieceSet, Work, in_group
+from sfpipe.commands.options import PieceSet, Work, in_group
 
 command = in_group("pipeline")
 
@@ -39,12 +39,23 @@ def engrave(
 
 
 @command()
-def clean(data: PieceSet) -> None:
+def clean(
+    data: PieceSet,
+    work: Work,
+) -> None:
     """Reject pieces that contradict themselves: data/clean/."""
     from sfpipe.cleaning.stage import clean as stage
 
     p, _, paths = data.load()
-    stage(p.clean, paths.engraved, paths.clean, height_px=p.scores.strip_px, only=data.pieces)
+    with work.cluster():
+        stage(
+            p.clean,
+            paths.engraved,
+            paths.clean,
+            height_px=p.scores.strip_px,
+            jobs=work.jobs,
+            only=data.pieces,
+        )
 
 
 @command()
@@ -91,29 +102,45 @@ def spectrograms(
 
 
 @command()
-def scores(data: PieceSet) -> None:
+def scores(
+    data: PieceSet,
+    work: Work,
+) -> None:
     """Unroll the scores into strips: data/scores/<dataset>.h5."""
     from sfpipe.score.stage import scores as stage
 
     p, name, paths = data.load()
-    stage(p.scores, paths.clean, paths.engraved, paths.scores, dataset=name, only=data.pieces)
+    with work.cluster():
+        stage(
+            p.scores,
+            paths.clean,
+            paths.engraved,
+            paths.scores,
+            dataset=name,
+            jobs=work.jobs,
+            only=data.pieces,
+        )
 
 
 @command()
-def performances(data: PieceSet, jobs: Jobs = -1) -> None:
+def performances(
+    data: PieceSet,
+    work: Work,
+) -> None:
     """Align and record human performances: data/real/<dataset>/."""
     from sfpipe.real_performances.stage import performances as stage
 
     p, name, paths = data.load()
-    stage(
-        p.real_performances,
-        paths.raw,
-        paths.engraved,
-        paths.clean,
-        paths.real,
-        dataset=name,
-        gain=p.synthesize.gain,
-        seed=p.seed,
-        jobs=jobs,
-        only=data.pieces,
-    )
+    with work.cluster():
+        stage(
+            p.real_performances,
+            paths.raw,
+            paths.engraved,
+            paths.clean,
+            paths.real,
+            dataset=name,
+            gain=p.synthesize.gain,
+            seed=p.seed,
+            jobs=work.jobs,
+            only=data.pieces,
+        )

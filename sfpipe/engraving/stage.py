@@ -18,7 +18,7 @@ from sfpipe.engraving.lilypond.program import find_lilypond, require_walls
 from sfpipe.engraving.piece import engrave_piece, hash_inputs, is_done
 from sfpipe.engraving.verovio.piece import engrave_score, hash_score_inputs
 from sfpipe.files import remove_made, remove_others, write_json
-from sfpipe.parallel import StageReport, map_pieces, named_pieces
+from sfpipe.parallel import Files, StageReport, map_pieces, named_pieces
 from sfpipe.params import EngraveParams
 
 LILYPOND_SECONDS, VEROVIO_SECONDS = 900.0, 60.0
@@ -64,7 +64,16 @@ def engrave(
         else:
             todo.append(piece)
     work = functools.partial(engrave_file, params=params, raw=raw, out=out)
-    for outcome in map_pieces(work, todo, label="engrave", jobs=jobs, seconds=seconds_of):
+    # LilyPond's sources include others beside them.
+    files = Files[Piece](
+        needed=lambda piece: [
+            (raw / piece.source).parent if is_lilypond(piece) else raw / piece.source
+        ],
+        made=lambda piece: [out / piece.id],
+    )
+    for outcome in map_pieces(
+        work, todo, label="engrave", jobs=jobs, seconds=seconds_of, files=files
+    ):
         if outcome.error is None:
             report.done.append(outcome.item.id)
         else:

@@ -28,7 +28,7 @@ from sfpipe.audio.stage import read_recording
 from sfpipe.datasets.index import Piece, read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_json, remove_others, sha256, write_json
-from sfpipe.parallel import StageReport, accepted_pieces, map_pieces
+from sfpipe.parallel import Files, StageReport, accepted_pieces, map_pieces
 from sfpipe.params import RealPerformancesParams
 from sfpipe.real_performances.conditions import (
     CONDITIONS,
@@ -155,6 +155,7 @@ def performances(
     if not only:
         remove_others(out, {piece.id for piece in pieces}, made_files)
     settings = params.model_dump(mode="json")
+    files = Files[PerformanceJob](needed=_inputs, made=lambda job: [job.out])
     with write_spectrograms(out / HUMAN, dataset=dataset, params=settings, tools=tools) as store:
         for piece in pieces:
             try:
@@ -173,7 +174,8 @@ def performances(
             except SfpipeError as error:
                 skip(piece.id, str(error))
                 continue
-            for outcome in map_pieces(perform, work, label=f"performances {piece.id}", jobs=jobs):
+            label = f"performances {piece.id}"
+            for outcome in map_pieces(perform, work, label=label, jobs=jobs, files=files):
                 job = outcome.item
                 if outcome.error is not None:
                     skip(job.name, outcome.error)
@@ -197,6 +199,11 @@ def performances(
         },
     )
     return report
+
+
+def _inputs(job: PerformanceJob) -> list[Path]:
+    """What a performance is made from."""
+    return [job.human.match, job.human.midi, job.engraved, *job.recordings.values()]
 
 
 def totals(counts: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 from sfpipe.engraving.files import read_description, read_images, read_noteheads, read_systems
 from sfpipe.engraving.geometry import strip_geometry
 from sfpipe.errors import SfpipeError
-from sfpipe.parallel import StageReport, accepted_pieces
+from sfpipe.parallel import Files, Outcome, StageReport, accepted_pieces, batches, map_pieces
 from sfpipe.params import ScoresParams
-from sfpipe.progress import Progress
 from sfpipe.score.unroll import Strip, unroll
 from sfpipe.store.writer import ScoreStoreWriter, write_scores
 
@@ -25,40 +25,57 @@ def scores(
     out: Path,
     *,
     dataset: str,
+    jobs: int = -1,
     only: Sequence[str] = (),
 ) -> StageReport:
     """Write the score store `out` with the pieces that `clean` accepted, or those `only`.
+
+    Parameters
+    ----------
+    jobs:
+        Number of processes; -1 is one per core.
 
     Raises
     ------
     SfpipeError
         If `clean` (the JSON file) is missing or damaged, or no piece could be unrolled.
     """
-    pieces = accepted_pieces(clean, only).items()
+    split_of = dict(sorted(accepted_pieces(clean, only).items()))
     report = StageReport()
-    progress = Progress("scores", len(pieces))
-    tools = _tools(engraved / piece for piece, _ in pieces)
+    tools = _tools(engraved / piece for piece in split_of)
+    folders = [engraved / piece for piece in split_of]
+    unrolled = partial(unroll_piece, height_px=params.strip_px)
+    files = Files[Path](needed=lambda folder: [folder])
     made_with = params.model_dump(exclude={"shard_mib"})
     with write_scores(
         out, dataset=dataset, params=made_with, tools=tools, shard_mib=params.shard_mib
     ) as store:
-        for piece, split in sorted(pieces):
-            try:
-                strip, about = unroll_piece(engraved / piece, params.strip_px)
-                add_strip(store, piece, split, str(about["title"]), strip, about)
-                report.done.append(piece)
-            except SfpipeError as error:
-                report.skipped[piece] = str(error)
-                store.skip(piece, str(error))
-            progress.advance()
+        for label, batch in batches("scores", folders):
+            for outcome in map_pieces(unrolled, batch, label=label, jobs=jobs, files=files):
+                _store(store, report, outcome, split_of[outcome.item.name])
         report.require_done(
             "not one piece could be unrolled",
             file=engraved,
             none="none was accepted",
             remedy="run: sfpipe clean",
         )
-    progress.close(f"{len(report.skipped)} skipped" if report.skipped else "")
     return report
+
+
+def _store(
+    store: ScoreStoreWriter, report: StageReport, outcome: Outcome[Path], split: str
+) -> None:
+    piece, error = outcome.item.name, outcome.error
+    if error is None:
+        strip, about = outcome.value
+        try:
+            add_strip(store, piece, split, str(about["title"]), strip, about)
+            report.done.append(piece)
+            return
+        except SfpipeError as bad:
+            error = str(bad)
+    report.skipped[piece] = error
+    store.skip(piece, error)
 
 
 def add_strip(
