@@ -276,7 +276,7 @@ def test_weights_are_published_in_float16_with_both_figures(trained, tmp_path):
 def test_all_published_agents_are_small_and_load(monkeypatch):
     monkeypatch.chdir(ROOT)
     files = [path for path in PRETRAINED.rglob("*") if path.is_file()]
-    assert sum(file.stat().st_size for file in files) < 40 << 20
+    assert sum(file.stat().st_size for file in files) < 44 << 20
     for file in PRETRAINED.glob(f"*/{WEIGHTS}"):
         follower = load_follower(file.parent.name)
         assert follower.name == file.parent.name
