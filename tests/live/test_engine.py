@@ -234,8 +234,8 @@ def test_it_goes_where_the_player_goes(engine, performed, spans):
     x = np.array([p.strip_x for p in positions])
     music = performed.onset_s - performed.onset_s[0]
     for (begin, end), start in zip(spans, starts, strict=True):
-        # Within three seconds, and from then on until the player goes elsewhere.
-        settled = (music >= begin + 3) & (music < end - 0.1)
+        # Within four seconds, and from then on until the player goes elsewhere.
+        settled = (music >= begin + 4) & (music < end - 0.1)
         shown = np.interp(music[settled] - begin + 0.02 + start, times, x)
         assert np.mean(np.abs(shown - performed.onset_x[settled]) < 50) > 0.95
     moved = spans[0][0] > 0 or len(spans) > 1
