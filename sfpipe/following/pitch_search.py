@@ -29,6 +29,7 @@ _PER_SEMITONE, _PER_OCTAVE = 0.06, 0.3
 _AT_ONCE = 80  # frames that hypotheses are followed per frame of the music: about 10 ms
 _LEAST = (1.5, 1.8, 1.9, 2.0, 2.0, 2.0)  # match of music with its page, at the right offset
 _PATIENCE = 3  # checks that may fail, while nothing else is taken for the beginning
+_RIGHT = 2.4  # match of music that is followed for sure
 _KNOWN, _MUSIC = 20, 0.3  # frames after which the peaks of music agree so far; of talk below 0.1
 _AGREEMENT = 0.35  # of the peaks, to have a tuning
 _FINE = 3.0  # cents, from which on the tuning is corrected
@@ -138,7 +139,7 @@ class PitchSearch:
         """All frames since the music began, at the present offset: float32 [shape=(78, n)]."""
         return filtered(np.stack(self._frames), self.offset)
 
-    def push(self, magnitude: np.ndarray, age: int | None) -> bool:
+    def push(self, magnitude: np.ndarray, age: int | None, sure: float = 0.0) -> bool:
         """Take in a frame.
 
         Parameters
@@ -148,6 +149,9 @@ class PitchSearch:
         age:
             How many frames of music there have been, this one included, as far as is known; None:
             it has not begun.
+        sure:
+            From 0 to 1: how well the music goes with where it is followed now, which may be
+            another place than the beginning. What matches worse does not change the pitch.
 
         Returns
         -------
@@ -158,6 +162,7 @@ class PitchSearch:
         if self.state == "told":
             return False
         self._received += 1
+        self._matched = sure * _RIGHT
         self._newest = None if age is None else self._received - age
         if self.looking:
             self._recent.append(magnitude)
@@ -239,6 +244,8 @@ class PitchSearch:
         if self._check == len(_CHECKS) or len(self._hypotheses) == 1:
             self.state, self.looking = "found", False
         self.confidence = min(max(margin / _KEEP[1], 0.0), 1.0)
+        if best.semitones != self.offset.semitones and best.match < self._matched:
+            return False
         self._leads = best.semitones != self._expected.semitones
         present = [merit(h) for h in ranked if h.semitones == self.offset.semitones]
         better = merit(best) - present[0] if present else np.inf

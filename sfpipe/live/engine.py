@@ -216,7 +216,8 @@ class LiveEngine:
             tracking = self._tracker.push(filtered(magnitude, self._search.offset)[:, 0])
             positions.append(self._position(tracking))
             self._frames += 1
-            if self._search.push(magnitude[0], self._tracker.age):
+            sure = tracking.confidence or 0.0
+            if self._search.push(magnitude[0], self._tracker.age, sure):
                 self._tracker.retune(self._search.spectrogram(), self._search.start_px)
             self._tracker.patient = self._search.patient
         return positions
