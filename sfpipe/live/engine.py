@@ -224,6 +224,9 @@ class LiveEngine:
 
     def _new_search(self, told: ToldPitch) -> PitchSearch:
         read = self.page_set.transposition
+        if told.find is None and self.page_set.staves_per_system != 1:
+            # The agent for piano music follows a semitone off as well, and cannot tell.
+            told = replace(told, find=False)
         return PitchSearch(self.listener if any(told.range(read)) else None, told, read)
 
     @cached_property
