@@ -6,6 +6,8 @@ normalised. Chorus and reverb are off, since FluidSynth changed both between ver
 
 from __future__ import annotations
 
+import ctypes
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,7 @@ def new_synthesizer(soundfont: Path, gain: float, program: int) -> Any:
 
 
 def _synthesizer(gain: float) -> Any:
+    _begin_rand()
     settings = {
         "synth.reverb.active": 0,
         "synth.chorus.active": 0,
@@ -188,6 +191,16 @@ def _synthesizer(gain: float) -> Any:
     return load_fluidsynth().Synth(
         gain=float(gain), samplerate=float(RENDER_RATE), channels=CHANNELS, **settings
     )
+
+
+@functools.cache
+def _begin_rand() -> None:
+    """Set the C library's `rand` as it is in a new process, once.
+
+    FluidSynth draws its dither from it when the first synthesizer of a process is made: whatever
+    used it before would change the least bit of all that is rendered.
+    """
+    ctypes.CDLL(None).srand(1)
 
 
 def _load_font(synth: Any, soundfont: Path) -> int:
