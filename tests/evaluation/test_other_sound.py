@@ -34,13 +34,15 @@ from tests.tunes import write_raw
 
 ROOT = Path(__file__).parents[2]
 AGENT = ROOT / "models/pretrained/nottingham-belief"
+SPLITS = (("tune", "test"), ("other", "train"), ("third", "valid"))
 
 
 @pytest.fixture(scope="module")
 def tune(tmp_path_factory, soundfont) -> Path:
     """A project folder with one tune, in the test split and to know the usual speed from."""
     root = tmp_path_factory.mktemp("other")
-    shutil.copy(ROOT / "params.yaml", root)
+    params = (ROOT / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("max_minutes: 20 ", "max_minutes: 0.02 "))
     raw = write_raw(root / "data/raw/toy", {"tune": TUNE})
     engraved = root / "data/engraved/toy"
     engrave_piece(read_index(raw).pieces[0], EngraveParams(), raw, engraved)
@@ -48,7 +50,7 @@ def tune(tmp_path_factory, soundfont) -> Path:
     samples = synthesize_midi(engraved / "tune/score.mid", soundfont)
     about = {"dataset": "toy", "params": {}, "tools": {}}
     with write_scores(root / "data/scores/toy.h5", **about) as scores:
-        for piece, split in (("tune", "test"), ("other", "train")):
+        for piece, split in SPLITS:
             scores.add(
                 piece,
                 split=split,
@@ -60,7 +62,7 @@ def tune(tmp_path_factory, soundfont) -> Path:
                 px_per_cm=28.346,
             )
     with write_spectrograms(root / "data/spectrograms/toy.h5", **about) as store:
-        for piece, split in (("tune", "test"), ("other", "train")):
+        for piece, split in SPLITS:
             store.add(
                 piece,
                 "TimGM6mb-x1.00",
@@ -131,7 +133,18 @@ def test_evaluate_told_untold_and_found(tune, sfpipe, monkeypatch):
     assert list(sounding["performances"]) == ["tune/TimGM6mb-x1.00"]
 
 
-@pytest.mark.parametrize("name", ["midi-odtw", "omr-odtw"])
+def test_an_agent_of_the_paper_is_told_too(tune, sfpipe, monkeypatch):
+    monkeypatch.chdir(tune)
+    reached = {}
+    for how in ("--told", "--untold"):
+        agent = AGENT.with_name("nottingham-ppo")
+        code, _, err = sfpipe("evaluate", *PLAYED[:6], "--agent", agent, how, "--out", f"ppo{how}")
+        assert code == 0, err
+        reached[how] = json.loads(Path(f"ppo{how}/eval.json").read_text())["r_on"]
+    assert reached["--told"] > 0.9 and reached["--untold"] < 0.5
+
+
+@pytest.mark.parametrize("name", ["midi-odtw", "omr-odtw", "mm-loc"])
 def test_baselines_are_told_too(tune, sfpipe, monkeypatch, name):
     monkeypatch.chdir(tune)
     reached = {}
@@ -141,7 +154,8 @@ def test_baselines_are_told_too(tune, sfpipe, monkeypatch, name):
         written = json.loads(Path(f"metrics{how}/{name}.json").read_text())
         assert written["meta"]["sounding"]["pitch"] == how.strip("-")
         reached[how] = written["r_on"]
-    assert reached["--told"] > reached["--untold"]
+    # MM-Loc is a network, which learns nothing in a second: it has been given the other sound.
+    assert reached["--told"] > reached["--untold"] or name == "mm-loc"
 
 
 def test_recordings_are_played_slower_and_found(tune, sfpipe, monkeypatch):
