@@ -1,7 +1,6 @@
 """A tune at another pitch and on another instrument: followed if its follower is told, else not."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
