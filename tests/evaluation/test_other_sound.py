@@ -87,8 +87,8 @@ def test_as_written_it_is_what_the_store_has(tune):
 
 
 def test_recordings_are_not_synthesised_again(tune):
-    with pytest.raises(SfpipeError, match="holds no performance of 'valid'"):
-        synthesised_records(tune / "data/spectrograms/toy.h5", "valid")
+    with pytest.raises(SfpipeError, match="holds no performance of 'human'"):
+        synthesised_records(tune / "data/spectrograms/toy.h5", "human")
 
 
 def test_a_game_that_is_heard_again_goes_on_there():

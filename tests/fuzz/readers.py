@@ -424,13 +424,14 @@ def all_stages(changed: list[Path]) -> None:
         lambda: read_description(piece),
         lambda: read_midi(piece / "score.mid"),
         lambda: unroll_piece(piece, None),
-        lambda: clean(params.CleanParams(), HERE / "engraved", HERE / "new" / "clean.json"),
+        lambda: clean(params.CleanParams(), HERE / "engraved", HERE / "new" / "clean.json", jobs=1),
         lambda: scores(
             params.ScoresParams(),
             HERE / "clean.json",
             HERE / "engraved",
             HERE / "s.h5",
             dataset="a",
+            jobs=1,
         ),
         lambda: list(made_files(HERE / "audio" / "plain")),
         lambda: spectrograms(

@@ -170,9 +170,9 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
     played = collect
     looks = []
 
-    def without_graph(*arguments, graph):
+    def without_graph(*arguments, graph, **others):
         assert graph
-        return played(*arguments)
+        return played(*arguments, **others)
 
     def again(rollout):
         looks.append(1)

@@ -227,7 +227,7 @@ def test_the_card_counts_the_varied_performances():
     names = ["F-x1.00", "F-augmented1", "T-augmented2"]
     heard = [performance_record("a", [0.2, 1.2], frames=70, name=name) for name in names]
     bank = Bank({"a": score}, heard, NOTTINGHAM)
-    facts = Session(bank.device, False, bank.window, bank, bank).facts()
+    facts = Session(bank.device, False, bank.window, bank, bank, {"a": score}, heard).facts()
     assert (facts["training_performances"], facts["augmented_performances"]) == (3, 2)
     assert facts["augment"] is None
 
