@@ -11,7 +11,7 @@ import pytest
 
 from sfpipe.errors import SfpipeError
 from sfpipe.parallel import Files, Parcels
-from tests.cleaning.conftest import toy  # noqa: F401
+from tests.cleaning.conftest import toy  # noqa: F401  # a fixture, asked for by its name
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,7 +54,7 @@ def test_a_worker_writes_nothing_but_the_piece(parcels, name):
 
 
 @pytest.mark.slow
-def test_two_hosts_without_a_common_disk(toy, tmp_path):  # noqa: F811
+def test_two_hosts_without_a_common_disk(toy, tmp_path):  # noqa: F811  # that fixture
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     project = tmp_path / "project"
     project.mkdir()

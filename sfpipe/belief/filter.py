@@ -24,6 +24,34 @@ INFORMATION = (0.25, 2.0)  # bounds of how much a frame says, of what one says a
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
 
 
+def cells(log_quarters_per_px: np.ndarray, place_px: float, n: int) -> tuple[float, np.ndarray]:
+    """Divide a score into `n` cells that last equally long.
+
+    Parameters
+    ----------
+    log_quarters_per_px, place_px:
+        As of `Belief`.
+
+    Returns
+    -------
+    (float, np.ndarray)
+        Quarter notes of a cell; strip px of each one's middle, float64 [shape=(n,)].
+    """
+    edges = np.arange(len(log_quarters_per_px) + 1) * place_px
+    quarters = np.concatenate(
+        [[0.0], np.cumsum(np.exp(log_quarters_per_px.astype(np.float64)) * place_px)]
+    )
+    cell = float(quarters[-1]) / n
+    return cell, np.interp((np.arange(n) + 0.5) * cell, quarters, edges)
+
+
+def tempo_prior(tempo: np.ndarray, params: BeliefFilterParams) -> np.ndarray:
+    """How probable tempi (quarter notes per frame) are beforehand: float32, sums to 1."""
+    spread = np.log(tempo / params.usual_tempo) / params.usual_tempo_std
+    prior = np.exp(-0.5 * spread**2).astype(np.float32)
+    return prior / prior.sum()
+
+
 class Belief:
     """The belief about one performance of one score.
 
@@ -50,17 +78,10 @@ class Belief:
         params: BeliefFilterParams,
     ):
         self.params, self.place_px, self.search_radius_px = params, place_px, search_radius_px
-        edges = np.arange(len(log_quarters_per_px) + 1) * place_px
-        quarters = np.concatenate(
-            [[0.0], np.cumsum(np.exp(log_quarters_per_px.astype(np.float64)) * place_px)]
-        )
         n_cells = max(round(len(log_quarters_per_px) / CELL), 2)
-        self.cell = float(quarters[-1]) / n_cells  # quarter notes
-        self.x_px = np.interp((np.arange(n_cells) + 0.5) * self.cell, quarters, edges)
+        self.cell, self.x_px = cells(log_quarters_per_px, place_px, n_cells)
         self.tempo = np.geomspace(SLOWEST, FASTEST, TEMPI)  # quarter notes per frame
-        spread = np.log(self.tempo / params.usual_tempo) / params.usual_tempo_std
-        self.prior = np.exp(-0.5 * spread**2).astype(np.float32)
-        self.prior /= self.prior.sum()
+        self.prior = tempo_prior(self.tempo, params)
         # Each frame's drift as the share that goes to either neighbour of a tempo.
         step = float(np.log(self.tempo[1] / self.tempo[0]))
         self.drift = np.float32(min(0.5 * (params.tempo_std / step) ** 2, 0.33))

@@ -84,6 +84,7 @@ class Relocator:
         self.resting = False
         self._quiet, self._since, self.lead = 0, FPS * 60, 0.0
         self._last: Candidate | None = None
+        self._jump_prob: float | None = None
         self._frames, self._moves = 0, deque[int](maxlen=_RESTLESS)
         self._match, self._doubtful = _AT_FIRST * _RIGHT, 0
 
@@ -131,8 +132,6 @@ class Relocator:
         """How well a frame goes with the places around one."""
         at = int(x_px / self.belief.place_px)
         return float(logits[max(at - _AROUND, 0) : at + _AROUND + 1].max(initial=-1e3))
-
-    _jump_prob: float | None = None
 
     @property
     def confidence(self) -> float:

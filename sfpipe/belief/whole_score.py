@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from sfpipe.belief.filter import INFORMATION
+from sfpipe.belief.filter import INFORMATION, cells, tempo_prior
 from sfpipe.params import BeliefFilterParams, RelocationParams
 from sfpipe.store.schema import FPS
 
@@ -73,19 +73,12 @@ class WholeScoreBelief:
     ):
         self.filter, self.params, self.place_px = filter, params, place_px
         n = len(log_quarters_per_px)
-        edges = np.arange(n + 1) * place_px
-        quarters = np.concatenate(
-            [[0.0], np.cumsum(np.exp(log_quarters_per_px.astype(np.float64)) * place_px)]
-        )
-        self.cell = float(quarters[-1]) / n  # quarter notes
-        self.x_px = np.interp((np.arange(n) + 0.5) * self.cell, quarters, edges)
+        self.cell, self.x_px = cells(log_quarters_per_px, place_px, n)
         at = np.clip(self.x_px / place_px - 0.5, 0, n - 1.001)
         self._left = at.astype(np.int64)
         self._part = (at - self._left).astype(np.float32)
         self.tempo = np.geomspace(SLOWEST, FASTEST, TEMPI)
-        spread = np.log(self.tempo / filter.usual_tempo) / filter.usual_tempo_std
-        self.tempo_prior = np.exp(-0.5 * spread**2).astype(np.float32)
-        self.tempo_prior /= self.tempo_prior.sum()
+        self.tempo_prior = tempo_prior(self.tempo, filter)
         self.apart_px = apart_px
         self._bars = self._bar_starts(bar_px, return_px)
         # Of each cell, the first and the end of those that are the same place.

@@ -58,7 +58,7 @@ def evaluate_baseline(
         raise unknown_follower(name)
     _train(name, sources, seed=seed, checkpoints=checkpoints, again=train)
     follower = load_follower(name, sources)
-    sounding = sounding or Sounding((sources.spectrograms,), {}, ({},))
+    sounding = sounding or Sounding.as_stored(sources.spectrograms)
     sets = [
         load_evaluation_set(sources.scores, store, follower.window, split=params.split)
         for store in sounding.stores
@@ -70,7 +70,7 @@ def evaluate_baseline(
         "baseline": name,
         "label": follower.label,
         "window": follower.window.name,
-        **({"sounding": sounding.described} if sounding.described else {}),
+        **sounding.meta,
     }
     layouts = read_layouts(sources.engraved, sets[0].scores.values())
     evaluation = figures_of({name: games}, name, meta=meta, seed=seed, layouts=layouts)

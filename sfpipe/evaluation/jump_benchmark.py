@@ -84,8 +84,9 @@ def evaluate_jumps(
     SfpipeError
         As `load_follower` and `load_evaluation_set`, or if no performance is long enough.
     """
-    options = {"device": "cpu", "deterministic": True, "filter": params.filter, "seed": seed}
-    follower = load_follower(agent, sources, **options)  # type: ignore[arg-type]
+    follower = load_follower(
+        agent, sources, device="cpu", deterministic=True, filter=params.filter, seed=seed
+    )
     played = load_evaluation_set(
         sources.scores, sources.spectrograms, follower.window, split=params.split
     )

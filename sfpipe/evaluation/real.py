@@ -78,7 +78,7 @@ def evaluate_real(
     every = load_agent_and_references(params, sources, agent, seed=seed)
     own = every["agent"]
     card, window = own.card, own.window
-    sounding = sounding or Sounding((sources.spectrograms,), {}, ({},))
+    sounding = sounding or Sounding.as_stored(sources.spectrograms)
     scores, records = load_records(sources.scores, sounding.stores[0], window)
     later = [load_records(sources.scores, store, window)[1] for store in sounding.stores[1:]]
     aligned, unaligned = group(records, sources.spectrograms)
@@ -131,7 +131,7 @@ def evaluate_real(
             "policy": own.policy,
             "trials": params.real_trials,
             "seed": seed,
-            **({"sounding": sounding.described} if sounding.described else {}),
+            **sounding.meta,
         },
     }
     write_json(out / "real.json", written)

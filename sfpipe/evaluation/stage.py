@@ -38,6 +38,16 @@ class Sounding:
     described: dict[str, Any]
     begins: tuple[Mapping[tuple[str, str], int], ...]
 
+    @classmethod
+    def as_stored(cls, spectrograms: Path) -> Sounding:
+        """The performances of a store, as they are."""
+        return cls((spectrograms,), {}, ({},))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What results say of it: nothing of performances as they are."""
+        return {"sounding": self.described} if self.described else {}
+
     def play(
         self, follower: LoadedFollower, sets: Sequence[EvaluationSet], trials: int
     ) -> list[PlayedGame]:
@@ -116,7 +126,7 @@ def evaluate(
     followers = load_agent_and_references(params, Sources(scores, spectrograms), agent, seed=seed)
     follower = followers["agent"]
     device = choose_device(params.device)
-    sounding = sounding or Sounding((spectrograms,), {}, ({},))
+    sounding = sounding or Sounding.as_stored(spectrograms)
     sets = [
         load_evaluation_set(scores, store, follower.window, split=params.split, device=device)
         for store in sounding.stores
@@ -132,7 +142,7 @@ def evaluate(
         "policy": follower.policy,
         "agent_frames": follower.card.get("frames"),
         "agent_hours": follower.card.get("hours"),
-        **({"sounding": sounding.described} if sounding.described else {}),
+        **sounding.meta,
     }
     layouts = read_layouts(engraved, played.scores.values()) if engraved else {}
     written = write_evaluation(results, out_dir=out, meta=meta, seed=seed, layouts=layouts)

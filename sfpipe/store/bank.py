@@ -358,8 +358,19 @@ def load_bank(
 ) -> Bank:
     """Read both stores into a bank; parameters and errors are as for `load_records`."""
     strips, records = load_records(scores, spectrograms, window, split=split, pieces=pieces)
+    return bank_of(spectrograms, strips, records, window, device)
+
+
+def bank_of(
+    spectrograms: str | Path,
+    scores: Mapping[str, ScoreRecord],
+    performances: Sequence[PerformanceRecord],
+    window: Window,
+    device: str | torch.device = "cpu",
+) -> Bank:
+    """A bank of what was read; its errors name the file of the performances."""
     try:
-        return Bank(strips, records, window, device)
+        return Bank(scores, performances, window, device)
     except SfpipeError as error:
         raise SfpipeError(error.what, file=spectrograms, remedy=error.remedy) from None
 

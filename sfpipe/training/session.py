@@ -15,10 +15,9 @@ import torch
 
 from sfpipe import __version__
 from sfpipe.agents.hardware import choose_bfloat16, choose_device, keep_memory
-from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import MachineParams, StoppingRule
-from sfpipe.store.bank import Bank
+from sfpipe.store.bank import Bank, bank_of
 from sfpipe.store.cached_bank import CachedBank
 from sfpipe.store.reader import (
     PerformanceRecord,
@@ -119,7 +118,7 @@ def open_session(
         bfloat16,
         window,
         train,
-        _whole_bank(first, others, validation, window, device),
+        bank_of(spectrograms, others, validation, window, device),
         ChainMap(others, cast(MutableMapping[str, ScoreRecord], strips)),
         validation,
         augmentation(spectrograms),
@@ -144,21 +143,7 @@ def _training_bank(
             return bank, Outlines(records)
         records.close()
     strips, played = load_all_records(first, also, window, split="train")
-    return _whole_bank(first, strips, played, window, device), strips
-
-
-def _whole_bank(
-    first: StorePair,
-    strips: Mapping[str, ScoreRecord],
-    played: Sequence[PerformanceRecord],
-    window: Window,
-    device: torch.device,
-) -> Bank:
-    """A bank; what is wrong with a performance is said of the first data set's file."""
-    try:
-        return Bank(strips, played, window, device)
-    except SfpipeError as error:
-        raise SfpipeError(error.what, file=first.spectrograms, remedy=error.remedy) from None
+    return bank_of(first.spectrograms, strips, played, window, device), strips
 
 
 @contextmanager

@@ -48,18 +48,12 @@ def make_good(chain: Chain, stage: str, folder: Path) -> None:
 
 @every
 @seeded
-def test_short_reads_and_writes_change_nothing(chain, tmp_path, stage, seed):
+@pytest.mark.parametrize("fault", ["short", "clock"])
+def test_short_reads_and_writes_and_a_clock_that_jumps_change_nothing(
+    chain, tmp_path, stage, seed, fault
+):
     folder = chain.copy(stage, tmp_path / "p")
-    ended = chain.machine.run(folder, *STAGES[stage][0], fault="short", seed=seed)
-    assert ended.code == 0, ended.err
-    assert leavings(folder, stage) == chain.before[stage].leaves
-
-
-@every
-@seeded
-def test_a_clock_that_jumps_changes_nothing(chain, tmp_path, stage, seed):
-    folder = chain.copy(stage, tmp_path / "p")
-    ended = chain.machine.run(folder, *STAGES[stage][0], fault="clock", seed=seed)
+    ended = chain.machine.run(folder, *STAGES[stage][0], fault=fault, seed=seed)
     assert ended.code == 0, ended.err
     assert leavings(folder, stage) == chain.before[stage].leaves
 
