@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -181,5 +182,8 @@ def write_flac(path: str | Path, samples: np.ndarray) -> None:
     """Write mono int16 samples [shape=(N,)] at 22,050 Hz as 16-bit FLAC, atomically."""
     import soundfile
 
+    # Through memory: libsndfile does not say why a file cannot be written.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
-        soundfile.write(str(temporary), samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        temporary.write_bytes(encoded.getbuffer())
