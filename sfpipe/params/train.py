@@ -161,6 +161,7 @@ class BeliefParams(Section):
     reverb_share: float = Field(default=0.0, ge=0, le=1)  # of those
     augmented_weight: float = Field(default=1.0, gt=0)  # of augmented performances, of others 1
     paper_share: float = Field(default=0.0, ge=0, le=1)  # of the crops, as a bad photo shows them
+    jump_share: float = Field(default=0.0, ge=0, le=1)  # of the crops: other music sounds before
     average_updates: int = Field(default=200, ge=1)  # weights kept are the mean of so many
     keep: Literal["best", "last"] = "last"
     evaluate_every: int = Field(default=250, ge=1)  # updates

@@ -16,11 +16,16 @@ from sfpipe.belief.network import COLUMNS, LOG_QUARTERS_PER_PX, audio_context
 from sfpipe.params import BeliefParams
 from sfpipe.store.bank import Bank
 from sfpipe.store.reader import ScoreRecord
-from sfpipe.store.schema import BINS
+from sfpipe.store.schema import BINS, EXCERPT, FPS
 from sfpipe.training.crops import CropSampler
 
 KEPT = 8192  # pieces whose labels are kept in memory
 _LONGEST = 400.0  # px between onsets that a label is taken from: beyond are breaks and long rests
+_NEAR_SHARE = 0.7  # of the jumps come from near; the others from anywhere in the performance
+_NEAR_S = (1.0, 15.0)
+_STOP_SHARE, _SILENT_SHARE = 0.3, 0.15  # of the jumps: after a stop; after nothing; else at once
+_STOP_S = (0.3, 3.0)
+_DECAY_S = 0.15  # in which sound falls to 1/e when the player stops
 
 
 class BeliefCrops(NamedTuple):
@@ -35,7 +40,7 @@ class BeliefCrops(NamedTuple):
     target:
         float32 [shape=(n, t)], px from the crop's left edge, at the last t frames.
     played:
-        bool [shape=(n, t)], the frame is between the first and the last onset.
+        bool [shape=(n, t)], the frame is between the first and the last onset, and in no stop.
     log_quarters_per_px:
         float32 [shape=(n, p)], log of quarter notes per px; NaN where it is not known.
     """
@@ -45,6 +50,27 @@ class BeliefCrops(NamedTuple):
     target: torch.Tensor
     played: torch.Tensor
     log_quarters_per_px: torch.Tensor
+
+
+class Jump(NamedTuple):
+    """How the music of a crop came to where it is.
+
+    Attributes
+    ----------
+    frame:
+        Labelled frame in which it goes on; below 0: so many before the first.
+    source:
+        Padded frame of the performance before which it left off.
+    stop:
+        Frames of dying away before `frame`.
+    silent:
+        Nothing sounds before `frame`.
+    """
+
+    frame: int
+    source: int
+    stop: int = 0
+    silent: bool = False
 
 
 class BeliefCropCutter:
@@ -90,9 +116,15 @@ class BeliefCropCutter:
         base, targets = bank.frame_base[at].cpu(), self._targets
         column = bank.strip_base[at].cpu() + (begin / bank.window.shrink).to(torch.int64)
         frames = frame[:, None] + torch.arange(p.frames)
+        jumps = self._jumps(at, frame, generator, own)
+        for heard, jump in zip(frames, jumps, strict=True):
+            if jump and jump.frame > 0:
+                before = torch.arange(-jump.frame, 0) + jump.source + jump.stop
+                silent = jump.silent | (before >= jump.source)
+                heard[: jump.frame] = before.clamp(min=0).masked_fill(silent, 0)
         target = (targets[base[:, None] + frames] - begin[:, None]).to(torch.float32)
         played = (frames >= first[:, None]) & (frames <= last[:, None])
-        sound = self._sound(base + frame, base, generator, own)
+        sound = self._sound(base + frame, base, jumps, generator, own)
         strip = bank.strip_windows(column.to(bank.device), p.places * COLUMNS)
         centre = (begin[:, None] + (torch.arange(p.places) + 0.5) * self.place_px).numpy()
         labelled = [self._labels(bank.names[i].piece) for i in at.tolist()]
@@ -111,12 +143,57 @@ class BeliefCropCutter:
             torch.from_numpy(labels).to(device),
         )
 
+    def _jumps(
+        self, at: torch.Tensor, frame: torch.Tensor, generator: torch.Generator, own: slice
+    ) -> list[Jump | None]:
+        """Which of the crops, whose first labelled padded frames are `frame`, jump, and how."""
+        p = self.params
+        if not p.jump_share:
+            return [None] * len(frame)
+        dice = torch.rand(7, p.crops, generator=generator)[:, own].T.tolist()
+        return [
+            self._jump(int(i), int(begin), drawn) if drawn[0] < p.jump_share else None
+            for i, begin, drawn in zip(at, frame, dice, strict=True)
+        ]
+
+    def _jump(self, performance: int, begin: int, dice: list[float]) -> Jump | None:
+        """A jump to a note that is struck, between two frames, from before another note."""
+        onsets = self.bank.infos[performance].onset_frames + EXCERPT
+        earliest, latest = -self.before / 3, 2 * self.params.frames / 3
+        to = _next(onsets, begin + round(earliest + dice[1] * (latest - earliest)))
+        if to - begin >= self.params.frames:
+            return None
+        first, last = int(onsets[0]) + 1, int(onsets[-1])
+        if dice[2] < _NEAR_SHARE:
+            near, far = (s * FPS for s in _NEAR_S)
+            far = round(near * (far / near) ** dice[4])
+            source = to + far if dice[3] < 0.5 else to - far
+            if not first <= source <= last:
+                source = 2 * to - source
+        else:
+            source = first + int(dice[4] * (last - first + 1))
+        source = _next(onsets, min(max(source, first), last))
+        stop = 0
+        if dice[5] < _STOP_SHARE:
+            stop = round((_STOP_S[0] + dice[6] * (_STOP_S[1] - _STOP_S[0])) * FPS)
+            stop = min(stop, self.before + to - begin - 1)
+        silent = _STOP_SHARE <= dice[5] < _STOP_SHARE + _SILENT_SHARE
+        return Jump(to - begin, source, stop, silent)
+
     def _sound(
-        self, frame: torch.Tensor, base: torch.Tensor, generator: torch.Generator, own: slice
+        self,
+        frame: torch.Tensor,
+        base: torch.Tensor,
+        jumps: list[Jump | None],
+        generator: torch.Generator,
+        own: slice,
     ) -> torch.Tensor:
         """Excerpts as another room and microphone would give them, half of them unchanged."""
         p = self.params
         sound = self._excerpts(frame, base)
+        for i, jump in enumerate(jumps):
+            if jump:
+                self._jump_in(sound[i], jump, base[i : i + 1])
         dice = torch.rand(4, p.crops, generator=generator)
         changed = (dice[0] < 0.5).nonzero()[:, 0]
         m = len(changed)
@@ -146,11 +223,32 @@ class BeliefCropCutter:
         sound[here] = torch.log10(some + 1)
         return sound
 
-    def _excerpts(self, frame: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    def _jump_in(self, sound: torch.Tensor, jump: Jump, base: torch.Tensor) -> None:
+        """Put what precedes a jump into an excerpt [shape=(1, 78, n)], in place."""
+        cut = self.before + jump.frame
+        if jump.silent:
+            sound[..., :cut] = 0
+            return
+        heard = cut - jump.stop
+        sound[..., :heard] = self._excerpts(base + jump.source, base, heard, heard)[0]
+        if jump.stop:
+            quietest = sound[..., cut:].amin(-1, keepdim=True)
+            decay = torch.exp(-torch.arange(1, jump.stop + 1) / (_DECAY_S * FPS))
+            level = (torch.pow(10.0, sound[..., heard - 1 : heard]) - 1) * decay
+            sound[..., heard:cut] = torch.maximum(torch.log10(level + 1), quietest)
+
+    def _excerpts(
+        self,
+        frame: torch.Tensor,
+        base: torch.Tensor,
+        before: int | None = None,
+        width: int | None = None,
+    ) -> torch.Tensor:
         """Sound from `before` frames before each packed frame on; silence precedes `base`."""
-        width = self.before + self.params.frames
-        first = frame - self.before
-        sound = self.bank.sound_windows(frame.to(self.bank.device), self.before, width)
+        before = self.before if before is None else before
+        width = width or before + self.params.frames
+        first = frame - before
+        sound = self.bank.sound_windows(frame.to(self.bank.device), before, width)
         for image, start, begin in zip(sound, first.tolist(), base.tolist(), strict=True):
             if start < 0:
                 image.copy_(image.roll(-start, 2))
@@ -181,6 +279,12 @@ class BeliefCropCutter:
             mine = chosen[own]
             strip[mine] = photographed(strip[mine], generator, here[chosen])
         return strip
+
+
+def _next(onsets: np.ndarray, frame: int) -> int:
+    """The first onset's frame from `frame` on, or `frame` where none is left."""
+    i = int(np.searchsorted(onsets, frame))
+    return int(onsets[i]) if i < len(onsets) else frame
 
 
 def photographed(

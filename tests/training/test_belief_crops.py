@@ -10,6 +10,7 @@ from sfpipe.store.bank import Bank
 from sfpipe.store.window import WINDOWS, Window
 from sfpipe.training.belief_crops import (
     BeliefCropCutter,
+    Jump,
     _reverberate,
     photographed,
     tempo_labels,
@@ -107,6 +108,99 @@ def test_half_of_the_sounds_are_changed_and_stay_sounds():
     assert float(changed.sound.min()) >= 0
     assert changed.sound.isfinite().all()
     assert torch.equal(changed.target, plain.target)
+
+
+def heard_after(jump: Jump, frame: int = 150) -> tuple[BeliefCropCutter, torch.Tensor]:
+    """A cutter, and the second piece's sound, labelled from padded `frame` on, with a jump in it.
+
+    Each frame of that sound is its own padded number, so that one can read where it is from.
+    """
+    s = sampler(WINDOWS["nottingham"])
+    base = s.bank.frame_base[1:]
+    s.bank.spectrogram[:, int(base) :] = torch.arange(s.bank.frames_packed - int(base))
+    sound = s._excerpts(base + frame, base)[0]
+    s._jump_in(sound, jump, base)
+    return s, sound[0, 0]
+
+
+def test_before_a_jump_sounds_what_precedes_the_note_before_which_the_music_left_off():
+    # 66 frames come before the 150th; the jump is before the 160th, from before the 250th.
+    _, sound = heard_after(Jump(frame=10, source=250))
+    assert sound[:76].tolist() == list(range(174, 250))
+    assert sound[76:].tolist() == list(range(160, 180))
+    # What comes before a performance is silence: from its 40 frames of padding 20 are heard.
+    _, sound = heard_after(Jump(frame=-6, source=20))
+    assert sound[:40].tolist() == [0] * 40
+    assert sound[40:60].tolist() == list(range(20))
+    assert sound[60:].tolist() == list(range(144, 180))
+    _, sound = heard_after(Jump(frame=10, source=250, silent=True))
+    assert sound[:76].tolist() == [0] * 76
+    assert sound[76:].tolist() == list(range(160, 180))
+
+
+def test_in_a_stop_sound_dies_away_to_what_is_quietest():
+    s = sampler(WINDOWS["nottingham"])
+    base = s.bank.frame_base[1:]
+    s.bank.spectrogram[:, int(base) + 200 :] = 1.0  # a magnitude of 9
+    s.bank.spectrogram[:, int(base) : int(base) + 200] = 0.1
+    sound = s._excerpts(base + 150, base)[0]
+    s._jump_in(sound, Jump(frame=10, source=280, stop=30), base)
+    assert torch.equal(sound[0, 0, :46], torch.ones(46))
+    # 0.15 s are three frames: after three of them 9 / e is left, after 30 less than the quietest.
+    dying = sound[0, 0, 46:76]
+    assert float(dying[2]) == pytest.approx(np.log10(1 + 9 / np.e), abs=1e-5)
+    assert float(dying[-1]) == pytest.approx(0.1)
+    assert (dying[1:] <= dying[:-1]).all()
+
+
+JUMPY = BeliefParams(crops=64, frames=60, places=64, jump_share=1.0, **PLAIN)
+
+
+def test_labels_are_of_what_sounds_on_both_sides_of_a_jump():
+    """The frames that a crop labels are found in the bank where their labels say."""
+    s = sampler(WINDOWS["nottingham"], JUMPY)
+    bank, crops = s.bank, sample(s)
+    sound, targets = bank.spectrogram.numpy(), bank.targets.numpy()
+    both = 0
+    for i in range(64):
+        heard = crops.sound[i, 0, :, s.before :].numpy()
+        at = np.array([np.abs(sound - frame[:, None]).sum(0).argmin() for frame in heard.T])
+        exact = np.abs(sound[:, at] - heard).max(0) < 1e-4
+        exact &= heard.any(0) & crops.played[i].numpy()
+        begin = targets[at[exact]] - crops.target[i].numpy()[exact]
+        assert np.ptp(begin) < 1e-3
+        both += bool((np.diff(at[exact]) != 1).any())
+    assert both > 8
+
+
+def test_jumps_lead_from_note_to_note_and_are_as_frequent_as_is_asked():
+    s = sampler(WINDOWS["nottingham"], JUMPY)
+    onsets = s.bank.infos[1].onset_frames + 40
+    at, frame = torch.ones(64, dtype=torch.int64), torch.full((64,), 90)
+    jumps = s._jumps(at, frame, torch.Generator().manual_seed(0), slice(None))
+    kinds = set()
+    for jump in (j for j in jumps if j):
+        # Between a third of what is heard before, and two thirds of what is labelled.
+        assert jump.frame + 90 in onsets or jump.frame + 90 > onsets[-1]
+        assert jump.frame >= -22
+        assert jump.source in onsets
+        assert 0 <= jump.stop <= 60
+        kinds.add((jump.stop > 0, jump.silent))
+    assert kinds == {(False, False), (True, False), (False, True)}
+    s.params = JUMPY.model_copy(update={"jump_share": 0.25})
+    generator = torch.Generator().manual_seed(1)
+    some = [j for _ in range(8) for j in s._jumps(at, frame, generator, slice(None))]
+    assert 0.15 < sum(j is not None for j in some) / len(some) < 0.3
+
+
+def test_processes_cut_the_same_jumps_as_one_does():
+    s = sampler(WINDOWS["nottingham"], BeliefParams(crops=8, frames=60, places=64, jump_share=0.7))
+    whole = sample(s, 5)
+    parts = [
+        s.sample(torch.Generator().manual_seed(5), own) for own in (slice(0, 3), slice(3, None))
+    ]
+    for name, *cut in zip(whole._fields, *parts, strict=True):
+        torch.testing.assert_close(torch.cat(cut), getattr(whole, name), equal_nan=True)
 
 
 def test_paces_are_quarter_notes_per_px_between_onsets():
