@@ -280,7 +280,8 @@ class Bank:
         self, image: torch.Tensor, first: torch.Tensor, width: int, scale: float
     ) -> torch.Tensor:
         """Windows that may leave the image on its right, where they are 0."""
-        image = F.pad(image, (0, max(width - image.shape[1], 0)))
+        if width > image.shape[1]:  # else nothing is copied: it may be gigabytes
+            image = F.pad(image, (0, width - image.shape[1]))
         over = (first - (image.shape[1] - width)).clamp(min=0)
         if self.device.type == "cpu":
             cut = gather.windows(image.numpy(), (first - over).numpy(), width, scale)
