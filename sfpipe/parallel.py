@@ -302,6 +302,11 @@ def _run_there(client: Any, calls: Iterator[tuple]) -> Iterator[tuple[int, Any, 
         yield outcome
 
 
+def on_cluster() -> bool:
+    """Whether `map_pieces` would use a Dask cluster now."""
+    return _client(-1) is not None
+
+
 def _client(jobs: int) -> Any:
     """The cluster's, where items run on one."""
     from joblib.parallel import get_active_backend

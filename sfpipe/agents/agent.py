@@ -73,6 +73,15 @@ class AgentPlayer:
         action = logits.argmax(1) if self.deterministic else self.actor.sample(logits)
         return (action - 1).to(torch.float64)
 
+    @torch.no_grad()
+    def choose(
+        self, state: GameState, observation: Observation | None, chance: torch.Tensor
+    ) -> torch.Tensor:
+        """As `act`; `chance`, float32 [shape=(n,)] in [0, 1), takes the place of the draws."""
+        logits = self.logits(state, observation)
+        action = logits.argmax(1) if self.deterministic else self.actor.choose(logits, chance)
+        return (action - 1).to(torch.float64)
+
     def logits(self, state: GameState, observation: Observation | None) -> torch.Tensor:
         """Logits of the three actions, float32 [shape=(n, 3)]."""
         assert observation is not None

@@ -79,6 +79,11 @@ class Actor:
         """Action indices drawn from the policy, int64 [shape=(n,)]."""
         return torch.multinomial(logits.softmax(1), 1, generator=self.generator).squeeze(1)
 
+    def choose(self, logits: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+        """As `sample`, but numbers decide: float32 [shape=(n,)] in [0, 1)."""
+        share = logits.softmax(1).cumsum(1)
+        return (chance[:, None] >= share[:, :-1]).sum(1)
+
     def _features(self, branch: nn.Module, image: torch.Tensor) -> torch.Tensor:
         with self.arithmetic():
             features: torch.Tensor = branch(image.contiguous(memory_format=torch.channels_last))

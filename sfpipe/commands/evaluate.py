@@ -18,6 +18,7 @@ from sfpipe.commands.options import (
     Otherwise,
     Packed,
     PlayedSet,
+    Scheduler,
     in_group,
 )
 from sfpipe.errors import SfpipeError
@@ -25,7 +26,7 @@ from sfpipe.params import EvaluateParams, Params
 
 if TYPE_CHECKING:
     from sfpipe.evaluation.other_sound import OtherSound
-    from sfpipe.evaluation.stage import Sounding
+    from sfpipe.evaluation.sounding import Sounding
     from sfpipe.following.registry import Sources
     from sfpipe.paths import Paths
 
@@ -52,6 +53,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("metrics"),
     *,
     otherwise: Otherwise,
+    elsewhere: Scheduler,
 ) -> None:
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
     from sfpipe.evaluation.jump_benchmark import evaluate_jumps
@@ -72,17 +74,21 @@ def evaluate(
             remedy = "leave out --baseline, --packed and what changes the sound"
             raise SfpipeError("--jumps plays a data set's own performances", remedy=remedy)
         sources = _real_sources(p, data.dataset) if real else Sources.of(p, paths)
-        evaluate_jumps(chosen, sources, agent, out, seed=p.seed)
+        with elsewhere.cluster():
+            evaluate_jumps(chosen, sources, agent, out, seed=p.seed)
         return None
     if real:
         chosen = override(chosen, real_trials=trials)
-        return _evaluate_real(p, data.dataset, chosen, agent, baseline, out, sound)
+        return _evaluate_real(p, data.dataset, chosen, agent, baseline, out, sound, elsewhere)
     if baseline:
         remedy = f"run: sfpipe baseline {baseline[0]}"
         raise SfpipeError("--baseline goes with --real-performances", remedy=remedy)
     scores, spectrograms = packed or paths.scores, packed or paths.spectrograms
     run = partial(stage, chosen, scores, spectrograms, agent, out, seed=p.seed)
-    with _synthesised(sound, p, paths, chosen.split, agent) as sounding:
+    with (
+        _synthesised(sound, p, paths, chosen.split, agent) as sounding,
+        elsewhere.cluster(),
+    ):
         run(engraved=paths.engraved, sounding=sounding)
     return None
 
@@ -97,6 +103,7 @@ def baseline(
     out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("metrics/baselines"),
     *,
     otherwise: Otherwise,
+    elsewhere: Scheduler,
 ) -> None:
     """Let a baseline follow all test pieces: metrics/baselines/."""
     from sfpipe.evaluation.baseline import evaluate_baseline as stage
@@ -108,7 +115,10 @@ def baseline(
     files = (paths.scores, paths.spectrograms, paths.engraved)
     sources = Sources(*files, p.baselines, p.synthesize, Path("models/baselines"))
     run = partial(stage, name, chosen, sources, out, seed=p.seed, train=train)
-    with _synthesised(otherwise.sound(), p, paths, chosen.split) as sounding:
+    with (
+        _synthesised(otherwise.sound(), p, paths, chosen.split) as sounding,
+        elsewhere.cluster(),
+    ):
         run(checkpoints=Path("models/checkpoints"), sounding=sounding)
 
 
@@ -203,6 +213,7 @@ def _evaluate_real(
     names: list[str] | None,
     out: Path,
     sound: OtherSound | None,
+    elsewhere: Scheduler,
 ) -> None:
     """Human performances instead of a split of the data set."""
     from sfpipe.evaluation.other_sound import Finder, Resampled, play_otherwise
@@ -214,7 +225,8 @@ def _evaluate_real(
     run = partial(evaluate_real, chosen, sources, agent, out, seed=p.seed)
     chosen_baselines = names or p.baselines.names
     if sound is None:
-        run(baselines=chosen_baselines)
+        with elsewhere.cluster():
+            run(baselines=chosen_baselines)
         return
     if sound.program is not None:
         remedy = "leave out --program, or --real-performances"
@@ -222,7 +234,9 @@ def _evaluate_real(
     store = sources.spectrograms
     records = [record for record in read_performances(store) if record.condition]
     recordings = Resampled(Paths(dataset or REAL).real)
-    with play_otherwise(
-        sound, records, recordings, store, Finder.of(sources.scores, agent)
-    ) as sounding:
+    finder = Finder.of(sources.scores, agent)
+    with (
+        play_otherwise(sound, records, recordings, store, finder) as sounding,
+        elsewhere.cluster(),
+    ):
         run(baselines=chosen_baselines, sounding=sounding)

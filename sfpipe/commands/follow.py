@@ -14,6 +14,7 @@ from sfpipe.commands.options import (
     File,
     Players,
     Shown,
+    Work,
     in_group,
 )
 from sfpipe.errors import SfpipeError
@@ -29,13 +30,36 @@ def page(
     player: Players = None,
     deterministic: Deterministic = False,
     out: File = None,
+    every: Annotated[bool, typer.Option("--every", help="A page of every piece.")] = False,
+    *,
+    work: Work,
 ) -> None:
     """Show followers on the printed page, in a browser: pages/."""
     from sfpipe.viewing.page import page as make
+    from sfpipe.viewing.page import pages
 
     p, paths, which = shown.select()
     named = [*(agent or []), *(baseline or []), *(player or [])] or [str(AGENT)]
-    print(make(p, paths, named, which, deterministic=deterministic, out=out))
+    if not every:
+        if work != Work():
+            raise SfpipeError("one page is made here", remedy="give --every, or no --scheduler")
+        print(make(p, paths, named, which, deterministic=deterministic, out=out))
+        return
+    if which.piece or which.performance or out:
+        remedy = "leave out --piece, --performance and --out, or --every"
+        raise SfpipeError("every piece has a page of its own", remedy=remedy)
+    with work.cluster():
+        made = pages(
+            p,
+            paths,
+            named,
+            split=which.split,
+            real=which.real,
+            deterministic=deterministic,
+            jobs=work.jobs,
+        )
+    for line in (*made.done, *(f"{piece}: {why}" for piece, why in made.skipped.items())):
+        print(line)
 
 
 @command()

@@ -163,10 +163,9 @@ class Shown(PlayedSet):
 
 
 @dataclass(frozen=True)
-class Work:
-    """Options of a command that spreads work over processes."""
+class Scheduler:
+    """Options of a command that others may work for."""
 
-    jobs: Jobs = -1
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, e.g. tcp://host:8786.")
     ] = None
@@ -178,6 +177,13 @@ class Work:
         from sfpipe.parallel import cluster
 
         return cluster(self.scheduler)
+
+
+@dataclass(frozen=True)
+class Work(Scheduler):
+    """Options of a command that spreads work over processes."""
+
+    jobs: Jobs = -1
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from typing import Any
 
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.layout import read_layouts
+from sfpipe.evaluation.parts import Cast, play_in_parts
 from sfpipe.evaluation.report import figures_of, piece_lines, summary
-from sfpipe.evaluation.stage import Sounding
+from sfpipe.evaluation.sounding import Sounding
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import load_evaluation_set
-from sfpipe.following.registry import FOLLOWERS, Sources, load_follower, unknown_follower
+from sfpipe.following.registry import FOLLOWERS, Sources, unknown_follower
 from sfpipe.params import EvaluateParams
 
 
@@ -57,13 +58,15 @@ def evaluate_baseline(
     if name not in FOLLOWERS:
         raise unknown_follower(name)
     _train(name, sources, seed=seed, checkpoints=checkpoints, again=train)
-    follower = load_follower(name, sources)
+    cast = Cast(params, seed, baselines=(name,), references=False)
+    followers = cast.load(sources)
+    follower = followers[name]
     sounding = sounding or Sounding.as_stored(sources.spectrograms)
     sets = [
         load_evaluation_set(sources.scores, store, follower.window, split=params.split)
         for store in sounding.stores
     ]
-    games = sounding.play(follower, sets, params.trials)
+    games = play_in_parts(cast, followers, sources, sounding, sets, params.trials)[name]
     meta = {
         "dataset": sets[0].dataset,
         "split": params.split,

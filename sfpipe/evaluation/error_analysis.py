@@ -23,10 +23,12 @@ from sfpipe.evaluation.figures import new_figure, save
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.timing import time_errors
 from sfpipe.files import write_csv
+from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.game.play import PlayedGame
-from sfpipe.store.bank import Bank
+from sfpipe.store.packing import pack_strips
 from sfpipe.store.reader import ScoreRecord
 from sfpipe.store.schema import FPS
+from sfpipe.store.window import Window
 
 N_WORST = 5
 N_BINS = 41
@@ -68,19 +70,15 @@ class Loss:
     target_px: float
 
 
-def write_closeup(
-    games: Sequence[PlayedGame], bank: Bank, scores: Mapping[str, ScoreRecord], out: Path
-) -> list[Path]:
+def write_closeup(games: Sequence[PlayedGame], played: EvaluationSet, out: Path) -> list[Path]:
     """Write the five files into `out`.
 
     Parameters
     ----------
     games:
         Of one player, all its trials.
-    bank:
-        What was played, for the strips.
-    scores:
-        The pieces that were played (there may be more), for the tempi.
+    played:
+        What was played, for strips and tempi.
 
     Raises
     ------
@@ -94,12 +92,12 @@ def write_closeup(
     tables: dict[str, tuple[Sequence[str], list[Sequence[Any]]]] = {
         "error_histogram_cm.csv": (("error_cm", "agent"), _histogram(cm, widest)),
         "error_histogram_s.csv": (("error_s", "agent"), _histogram(seconds, S_RANGE)),
-        "difficulty.csv": (DIFFICULTY, difficulty(games, scores)),
+        "difficulty.csv": (DIFFICULTY, difficulty(games, played.scores)),
         "lost.csv": (LOST, [[getattr(loss, name) for name in LOST] for loss in losses]),
     }
     for name, (head, rows) in tables.items():
         write_csv(out / name, head, rows)
-    save(_draw(losses, bank), out / "lost.png", dpi=120)
+    save(_draw(losses, played), out / "lost.png", dpi=120)
     return [out / name for name in (*tables, "lost.png")]
 
 
@@ -167,33 +165,31 @@ def _histogram(errors: np.ndarray, widest: float) -> list[Sequence[Any]]:
     return list(zip((edges[:-1] + edges[1:]) / 2, share, strict=True))
 
 
-def _draw(losses: Sequence[Loss], bank: Bank) -> Any:
+def _draw(losses: Sequence[Loss], played: EvaluationSet) -> Any:
     """One stretch of strip per loss, two windows wide: where the agent was and the target."""
-    window = bank.window
+    window = played.window
     rows = max(len(losses), 1)
     figure = new_figure(9, 0.3 + rows * (0.55 + 4.2 * window.height / window.width))
     axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    place = {(info.piece, info.performance): i for i, info in enumerate(bank.infos)}
     for axis, loss in zip(axes, losses, strict=False):
-        index = place[loss.piece, loss.performance]
         middle = (loss.position_px + loss.target_px) / 2
-        _draw_loss(axis, loss, _stretch(bank, index, middle), middle, window.shrink)
+        strip = _stretch(played.scores[loss.piece], window, middle)
+        _draw_loss(axis, loss, strip, middle, window.shrink)
     if not losses:
         axes[0].text(0.5, 0.5, "no game was lost", ha="center", va="center")
         axes[0].set_axis_off()
     return figure
 
 
-def _stretch(bank: Bank, index: int, middle_px: float) -> np.ndarray:
+def _stretch(score: ScoreRecord, window: Window, middle_px: float) -> np.ndarray:
     """The strip as the agent sees it, one window to the left and right of a place."""
-    width = bank.window.width
-    first = int(bank.strip_base[index])
-    padded = int(bank.strip_width[index]) // bank.window.shrink
-    left = int(middle_px) // bank.window.shrink  # padded strips begin one window earlier
-    ink = bank.strip[:, first : first + padded].cpu().numpy()
-    columns = np.arange(left, left + 2 * width // bank.window.shrink)
+    ink, offsets = pack_strips({score.piece: score}, [score.piece], window)
+    padded = (score.strip.shape[1] + 2 * window.width) // window.shrink
+    left = int(middle_px) // window.shrink  # padded strips begin one window earlier
+    columns = np.arange(left, left + 2 * window.width // window.shrink)
     inside = (columns >= 0) & (columns < padded)
-    return np.where(inside, 255 - ink[:, columns.clip(0, padded - 1)], 255)
+    first = offsets[score.piece].base
+    return np.where(inside, 255 - ink[:, first + columns.clip(0, padded - 1)], 255)
 
 
 def _draw_loss(axis: Any, loss: Loss, strip: np.ndarray, middle: float, shrink: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,17 @@ from sfpipe.evaluation.jumps import (
     with_wrong_notes,
 )
 from sfpipe.evaluation.onset_tracking import count_onsets
+from sfpipe.evaluation.parts import Cast, Part, single_pieces, there
 from sfpipe.evaluation.recovery import WITHIN_S, FollowedTake, recoveries, summarise
 from sfpipe.evaluation.table import Table, format_number
 from sfpipe.files import write_csv, write_json
 from sfpipe.following.anywhere import bars_on
 from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import Sources
 from sfpipe.game.follower import judged
-from sfpipe.params import EvaluateParams
+from sfpipe.parallel import on_cluster
+from sfpipe.params import EvaluateParams, override
 from sfpipe.progress import Progress
 from sfpipe.store.bank import merge_onsets
 from sfpipe.store.reader import PerformanceRecord, ScoreRecord
@@ -84,26 +86,29 @@ def evaluate_jumps(
     SfpipeError
         As `load_follower` and `load_evaluation_set`, or if no performance is long enough.
     """
-    follower = load_follower(
-        agent, sources, device="cpu", deterministic=True, filter=params.filter, seed=seed
-    )
+    certain = override(params, device="cpu", precision="float32", deterministic=True)
+    cast = Cast(certain, seed, agent, references=False, engraved=True)
+    follower = cast.load_agent(sources)["agent"]
     played = load_evaluation_set(
         sources.scores, sources.spectrograms, follower.window, split=params.split
     )
-    followers = {"in order": follower}
-    if follower.anywhere is not None:
-        followers["anywhere"] = follower.anywhere
-    followed: dict[str, list[FollowedTake]] = {name: [] for name in followers}
-    names = sorted({r.piece for r in played.performances if not pieces or r.piece in pieces})
-    progress = None if quiet else Progress("jumps", len(names), "pieces")
-    with computing_threads(params.threads):
-        for piece in names:
-            for plain in piece_takes(played, piece, sources, seed):
-                take = with_alikes(plain, played.scores[piece], follower.window.threshold_px)
-                for name, one in followers.items():
-                    followed[name].append(_follow(one, played.scores[piece], take))
-            if progress:
-                progress.advance()
+    if pieces:
+        some = [r for r in played.performances if r.piece in pieces]
+        played = replace(played, performances=some)
+    practise = _Practise(cast, None if on_cluster() else follower)
+    parts = sorted(single_pieces([played]), key=lambda sets: sets[0].performances[0].piece)
+    followed: dict[str, list[FollowedTake]] = {name: [] for name in _ways(follower)}
+    progress = None if quiet or on_cluster() else Progress("jumps", len(parts), "pieces")
+    done = (
+        there(practise, cast, sources, parts, "jumps")
+        if on_cluster()
+        else (practise(Part(sets, sources)) for sets in parts)
+    )
+    for takes in done:
+        for name, some_takes in takes.items():
+            followed[name] += some_takes
+        if progress:
+            progress.advance()
     if progress:
         progress.close()
     if not any(t.take.events for t in followed["in order"]):
@@ -115,7 +120,7 @@ def evaluate_jumps(
             "agent": follower.name,
             "algo": follower.card.get("algo"),
             "seed": seed,
-            "pieces": len(names),
+            "pieces": len(parts),
         },
         "followers": {
             name: {**summarise(takes), "plain": _of_plain(takes, played)}
@@ -127,6 +132,35 @@ def evaluate_jumps(
     if not quiet:
         print(describe_jumps(result))
     return result
+
+
+@dataclass(frozen=True)
+class _Practise:
+    """Follows all takes of a piece, in every way; `follower` is loaded where there is none."""
+
+    cast: Cast
+    follower: LoadedFollower | None
+
+    def __call__(self, part: Part) -> dict[str, list[FollowedTake]]:
+        follower = self.follower or self.cast.load_agent(part.sources)["agent"]
+        played = part.sets[0]
+        piece = played.performances[0].piece
+        score, threshold = played.scores[piece], follower.window.threshold_px
+        with computing_threads(self.cast.params.threads):
+            takes = [
+                with_alikes(plain, score, threshold)
+                for plain in piece_takes(played, piece, part.sources, self.cast.seed)
+            ]
+            return {
+                name: [_follow(one, score, take) for take in takes]
+                for name, one in _ways(follower).items()
+            }
+
+
+def _ways(follower: LoadedFollower) -> dict[str, LoadedFollower]:
+    """An agent in the order of the score and, if it can be, free to go anywhere."""
+    free = {"anywhere": follower.anywhere} if follower.anywhere else {}
+    return {"in order": follower, **free}
 
 
 def piece_takes(

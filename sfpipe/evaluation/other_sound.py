@@ -27,7 +27,7 @@ from sfpipe.audio.streaming import StreamingSpectrogram
 from sfpipe.audio.synthesis import synthesize_midi
 from sfpipe.belief.agent import load_belief
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.stage import Sounding
+from sfpipe.evaluation.sounding import Sounding
 from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.pitch_search import PitchSearch
 from sfpipe.parallel import map_pieces

@@ -18,19 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from sfpipe.agents.hardware import choose_device, computing_threads
+from sfpipe.agents.hardware import choose_device
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.figures import save
 from sfpipe.evaluation.layout import ScoreLayout, read_layouts
 from sfpipe.evaluation.onset_tracking import count_onsets
+from sfpipe.evaluation.parts import Cast, play_in_parts
 from sfpipe.evaluation.plots import draw_real
 from sfpipe.evaluation.report import figures_of
-from sfpipe.evaluation.stage import Sounding, load_agent_and_references
+from sfpipe.evaluation.sounding import Sounding
 from sfpipe.evaluation.table import Table, format_number, format_thresholds
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import Sources
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import EvaluateParams
@@ -75,33 +76,29 @@ def evaluate_real(
         If a store or the agent cannot be read, the agent is one for other strips, there is no such
         baseline, or there are no human performances.
     """
-    every = load_agent_and_references(params, sources, agent, seed=seed)
-    own = every["agent"]
+    cast = Cast(params, seed, agent, tuple(baselines))
+    followers = cast.load(sources)
+    own = followers["agent"]
     card, window = own.card, own.window
     sounding = sounding or Sounding.as_stored(sources.spectrograms)
     scores, records = load_records(sources.scores, sounding.stores[0], window)
     later = [load_records(sources.scores, store, window)[1] for store in sounding.stores[1:]]
     aligned, unaligned = group(records, sources.spectrograms)
-    compared = {name: load_follower(name, sources) for name in baselines}
-    followers = {one.row[0]: one for one in (*every.values(), *compared.values())}
-    labels = {name: one.row[1] for name, one in followers.items()}
+    compared = {name: followers[name] for name in baselines}
+    rows = {name: one.row for name, one in followers.items()}
+    labels = dict(rows.values())
     # Who is asked about recordings without an alignment: all but those that need one.
     certain = own.argmax or own
     covering = {certain.row[0]: certain, **compared}
     dataset = dataset_of(sources.scores)
     device = choose_device(params.device)
     results: dict[str, Games] = {}
-    with computing_threads(params.threads):
-        for condition, performances in aligned.items():
-            names = {(r.piece, r.performance) for r in performances}
-            again = ([r for r in of if (r.piece, r.performance) in names] for of in later)
-            sets = [
-                EvaluationSet(scores, of, window, dataset, device) for of in (performances, *again)
-            ]
-            results[condition] = {
-                name: sounding.play(follower, sets, params.real_trials)
-                for name, follower in followers.items()
-            }
+    for condition, performances in aligned.items():
+        names = {(r.piece, r.performance) for r in performances}
+        again = ([r for r in of if (r.piece, r.performance) in names] for of in later)
+        sets = [EvaluationSet(scores, of, window, dataset, device) for of in (performances, *again)]
+        played = play_in_parts(cast, followers, sources, sounding, sets, params.real_trials)
+        results[condition] = {rows[name][0]: games for name, games in played.items()}
     threshold = float(window.threshold_px)
     layouts = read_layouts(sources.engraved, scores.values())
     written = {

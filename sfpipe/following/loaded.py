@@ -44,6 +44,8 @@ class LoadedFollower:
     play_all:
         Plays an evaluation set so many times, quicker than one performance after the other, with
         a label for the progress line; None: there is no quicker way.
+    batched:
+        Whether `play_all` plays all in one batch: the last bits may depend on what is in it.
     chance:
         Whether two trials differ.
     policy:
@@ -65,6 +67,7 @@ class LoadedFollower:
     window: Window
     make: Callable[[], Follower]
     play_all: Callable[[EvaluationSet, int, str | None], list[PlayedGame]] | None = None
+    batched: bool = False
     chance: bool = False
     policy: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)

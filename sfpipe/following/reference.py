@@ -26,17 +26,10 @@ def optimal(window: Window) -> LoadedFollower:
     return _reference("optimal", "optimal", window, Expert)
 
 
-def constant_speed(window: Window, scores: Path, spectrograms: Path) -> LoadedFollower:
-    """Moves at the data set's mean training speed (`ConstantSpeed`), whoever is beside it.
-
-    Raises
-    ------
-    SfpipeError
-        If a store cannot be read.
-    """
-    speed = training_speed(scores, spectrograms)
+def constant_speed(window: Window, px_per_frame: float) -> LoadedFollower:
+    """Moves at the data set's mean training speed (`ConstantSpeed`), whoever is beside it."""
     return _reference(
-        "constant-speed", "constant speed", window, lambda bank: ConstantSpeed(bank, speed)
+        "constant-speed", "constant speed", window, lambda bank: ConstantSpeed(bank, px_per_frame)
     )
 
 

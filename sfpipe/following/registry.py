@@ -8,8 +8,10 @@ agent one entry of `AGENTS`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ from sfpipe.following.anywhere import AnywhereFollower, Tracer
 from sfpipe.following.belief import BeliefFollower, play_all
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.reference import constant_speed, optimal
+from sfpipe.following.reference import constant_speed, optimal, training_speed
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame, play_games
 from sfpipe.params import (
@@ -86,7 +88,26 @@ class Sources:
     @property
     def window(self) -> Window:
         """Of the game on these strips, for followers that see no window."""
-        return window_for(strip_height(self.scores))
+        return window_for(self.strip_px)
+
+    @property
+    def strip_px(self) -> int:
+        """Height of the lowest strip."""
+        return strip_height(self.scores)
+
+    @property
+    def px_per_frame(self) -> float:
+        """Mean speed of the training performances."""
+        return training_speed(self.scores, self.spectrograms)
+
+    def files(self, follower: str | Path) -> list[Path]:
+        """What a follower is made from and that lies under the working folder, but the stores."""
+        if str(follower) in FOLLOWERS:
+            return [self.models / str(follower)]
+        folder = find_agent(follower)
+        with suppress(ValueError):
+            return [Path(os.path.abspath(folder)).relative_to(os.getcwd())]
+        return []
 
     def as_written(self, piece: str) -> PerformanceRecord | None:
         """A piece's performance with the training sound font at the score's own tempo, if any."""
@@ -98,6 +119,50 @@ class Sources:
             if plain and record.soundfont in (font, Path(font).stem):
                 return record
         return None
+
+
+@dataclass(frozen=True)
+class CarriedSources(Sources):
+    """Sources whose stores are elsewhere: with what followers ask of them.
+
+    Attributes
+    ----------
+    told:
+        Height of the lowest strip, and mean speed of the training performances, where needed.
+    written:
+        By piece, for followers that ask.
+    """
+
+    told: tuple[int, float] = (0, 0.0)
+    written: Mapping[str, PerformanceRecord | None] = field(default_factory=dict)
+    followers: tuple[str, ...] = ()
+
+    @classmethod
+    def carrying(cls, sources: Sources, followers: Collection[str]) -> CarriedSources:
+        """What these baselines and reference followers ask of sources."""
+        own = {of.name: getattr(sources, of.name) for of in fields(Sources)}
+        speed = sources.px_per_frame if "constant-speed" in followers else 0.0
+        return cls(**own, told=(sources.strip_px, speed), followers=tuple(followers))
+
+    def of_pieces(self, pieces: Iterable[str]) -> CarriedSources:
+        """The same, for followers of some pieces; the stores are read."""
+        if "midi-odtw" not in self.followers:
+            return self
+        return replace(self, written={piece: Sources.as_written(self, piece) for piece in pieces})
+
+    @property
+    def strip_px(self) -> int:
+        """As of `Sources`."""
+        return self.told[0]
+
+    @property
+    def px_per_frame(self) -> float:
+        """As of `Sources`."""
+        return self.told[1]
+
+    def as_written(self, piece: str) -> PerformanceRecord | None:
+        """As of `Sources`."""
+        return self.written[piece]
 
 
 @dataclass(frozen=True)
@@ -163,7 +228,7 @@ def load_follower(
     if sources is None:
         window = WINDOWS[card["window"]]
     else:
-        window = agent_window(folder, card, strip_height(sources.scores), file=sources.scores)
+        window = agent_window(folder, card, sources.strip_px, file=sources.scores)
     chosen = choose_device(device)
     keep_memory()
     how = Computing(chosen, choose_bfloat16(precision, chosen), deterministic, seed, filter)
@@ -200,7 +265,7 @@ def _actor_critic(folder: Path, window: Window, how: Computing) -> LoadedFollowe
         def play(evaluation_set: EvaluationSet, trials: int, progress: str | None) -> Games:
             bank = evaluation_set.bank
             player = CachedPlayer(policy.of(bank), bank, deterministic=deterministic)
-            return play_games(bank, player, trials=trials, label=progress)
+            return play_games(bank, player, trials=trials, label=progress, seed=how.seed)
 
         return LoadedFollower(
             folder.name,
@@ -210,6 +275,7 @@ def _actor_critic(folder: Path, window: Window, how: Computing) -> LoadedFollowe
                 network, None if deterministic else torch.Generator().manual_seed(how.seed)
             ),
             play,
+            batched=True,
             chance=not deterministic,
             policy="argmax" if deterministic else "stochastic",
             card=card,
@@ -312,14 +378,12 @@ def _mm_loc(sources: Sources) -> LoadedFollower:
     def make() -> Follower:
         return MmLocFollower(load_mm_loc(folder, window=window)[0])
 
-    return LoadedFollower("mm-loc", "MM-Loc", window, make, play)
+    return LoadedFollower("mm-loc", "MM-Loc", window, make, play, batched=True)
 
 
 FOLLOWERS: dict[str, Callable[[Sources], LoadedFollower]] = {
     "optimal": lambda sources: optimal(sources.window),
-    "constant-speed": lambda sources: constant_speed(
-        sources.window, sources.scores, sources.spectrograms
-    ),
+    "constant-speed": lambda sources: constant_speed(sources.window, sources.px_per_frame),
     "midi-odtw": _midi_odtw,
     "omr-odtw": _omr_odtw,
     "mm-loc": _mm_loc,

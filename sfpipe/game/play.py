@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from sfpipe.game import dynamics
-from sfpipe.game.players import Player
+from sfpipe.game.chance import GameChances
+from sfpipe.game.dynamics import GameState, Observation
+from sfpipe.game.players import ChancePlayer, Player
 from sfpipe.progress import Progress
 from sfpipe.store.bank import Bank
 
@@ -71,6 +74,7 @@ def play_games(
     performances: list[int] | None = None,
     chunk: int = 1024,
     label: str | None = None,
+    seed: int | None = None,
 ) -> list[PlayedGame]:
     """Play every performance `trials` times, as one batch that shrinks as games end.
 
@@ -82,6 +86,9 @@ def play_games(
         Most games in the batch at a time, to bound memory.
     label:
         Shown with a progress line; None is silent.
+    seed:
+        Of draws that belong to a game, by its names and trial, whatever else is in the batch; the
+        player is then a `ChancePlayer`. None: the player draws from a generator of its own.
 
     Returns
     -------
@@ -98,7 +105,7 @@ def play_games(
     for at in range(0, len(by_length), chunk):
         indices = by_length[at : at + chunk]
         for i, game in zip(
-            indices, _play(bank, player, [order[i] for i in indices], progress), strict=True
+            indices, _play(bank, player, [order[i] for i in indices], progress, seed), strict=True
         ):
             games[i] = game
     if progress:
@@ -108,10 +115,15 @@ def play_games(
 
 
 def _play(
-    bank: Bank, player: Player, order: list[tuple[int, int]], progress: Progress | None
+    bank: Bank,
+    player: Player,
+    order: list[tuple[int, int]],
+    progress: Progress | None,
+    seed: int | None,
 ) -> list[PlayedGame]:
     threshold = bank.window.threshold_px
     index = torch.tensor([p for p, _ in order], dtype=torch.int64, device=bank.device)
+    act = _acting(bank, player, order, index, seed)
     state = dynamics.start(bank, index)
     alive = torch.arange(len(order), device=bank.device)
     log: list[tuple[torch.Tensor, ...]] = []
@@ -120,7 +132,8 @@ def _play(
         observation = None
         if player.needs_observation:
             observation = dynamics.observe(bank, dynamics.observation_index(bank, state))
-        state, out = dynamics.step(bank, state, player.act(state, observation), threshold)
+        action = act(state, observation, alive)
+        state, out = dynamics.step(bank, state, action, threshold)
         log.append((alive, out.error, state.position, out.reward))
         over = out.terminated
         if progress:
@@ -137,6 +150,25 @@ def _play(
         _record(bank, order[g], bool(lost[g]), *(c[rows] for c in (error, position, reward)))
         for g, rows in enumerate(np.split(by_game, ends[:-1]))
     ]
+
+
+def _acting(
+    bank: Bank,
+    player: Player,
+    order: list[tuple[int, int]],
+    performance: torch.Tensor,
+    seed: int | None,
+) -> Callable[[GameState, Observation | None, torch.Tensor], torch.Tensor]:
+    """What the player does in the states of these games, whose numbers are given too."""
+    if seed is None:
+        return lambda state, observation, games: player.act(state, observation)
+    assert isinstance(player, ChancePlayer)
+    drawer = player
+    steps = (bank.last_frame - bank.first_frame)[performance].tolist()
+    names = [bank.names[p] for p, _ in order]
+    games = [(n.piece, n.performance, t) for n, (_, t) in zip(names, order, strict=True)]
+    chances = GameChances(seed, games, steps, bank.device)
+    return lambda state, observation, which: drawer.choose(state, observation, chances.take(which))
 
 
 def _record(

@@ -6,7 +6,7 @@ A player maps states to accelerations; agents implement the same call.
 from __future__ import annotations
 
 from itertools import product
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -23,6 +23,17 @@ class Player(Protocol):
 
     def act(self, state: GameState, observation: Observation | None) -> torch.Tensor:
         """Change of speed in px/frame for each state, float64 [shape=(n,)]."""
+        ...
+
+
+@runtime_checkable
+class ChancePlayer(Player, Protocol):
+    """A player whose draws may come from without."""
+
+    def choose(
+        self, state: GameState, observation: Observation | None, chance: torch.Tensor
+    ) -> torch.Tensor:
+        """As `act`; `chance`, float32 [shape=(n,)] in [0, 1), decides."""
         ...
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sfpipe.datasets.index import read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
+from sfpipe.following.registry import CarriedSources, Sources
 from sfpipe.inspection.templates import embed_json, fill_template
+from sfpipe.parallel import Files, StageReport, batches, map_pieces
 from sfpipe.params import Params
 from sfpipe.paths import Paths
+from sfpipe.store.reader import list_performances
 from sfpipe.store.schema import FPS
 from sfpipe.viewing.game_trace import GameTrace
 from sfpipe.viewing.select_performance import (
@@ -61,17 +67,117 @@ def page(
         If a store, an agent or the recording cannot be read, or ffmpeg fails.
     """
     shown = select_performance(paths, selection, seed=params.seed)
-    traces = [
-        play_selected(shown, name, params, paths, deterministic=deterministic).trace
-        for name in followers
-    ]
-    samples = sound_of(shown, params.synthesize)
-    if samples is None:
-        print(f"sfpipe: no recording of {shown.name} is here: the page is silent", file=sys.stderr)
-    path = out or FOLDER / f"{shown.name}.html"
-    with replacing(path) as temporary:
-        temporary.write_text(write_page(shown, traces, samples), "utf-8")
-    return path
+    make = _Page(params, paths, tuple(followers), deterministic, out)
+    return make(_Shown(shown, Sources.of(params, paths, shown.store)))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What is shown, and what followers are made from; `printed` are sources of its print."""
+
+    selected: SelectedPerformance
+    sources: Sources
+    printed: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Makes the page of one performance, on any machine that has its files."""
+
+    params: Params
+    paths: Paths
+    followers: tuple[str, ...]
+    deterministic: bool
+    out: Path | None = None
+
+    def __call__(self, one: _Shown) -> Path:
+        shown = one.selected
+        play = partial(
+            play_selected,
+            params=self.params,
+            paths=self.paths,
+            deterministic=self.deterministic,
+            sources=one.sources,
+        )
+        traces = [play(shown, name).trace for name in self.followers]
+        samples = sound_of(shown, self.params.synthesize)
+        if samples is None:
+            silent = f"sfpipe: no recording of {shown.name} is here: the page is silent"
+            print(silent, file=sys.stderr)
+        path = self.file(shown)
+        with replacing(path) as temporary:
+            temporary.write_text(write_page(shown, traces, samples), "utf-8")
+        return path
+
+    def file(self, shown: SelectedPerformance) -> Path:
+        """Where it goes."""
+        return self.out or FOLDER / f"{shown.name}.html"
+
+    def files(self) -> Files[_Shown]:
+        """What a machine needs that has not this disk."""
+
+        def needed(one: _Shown) -> Iterator[Path]:
+            yield from filter(None, (one.selected.recording, one.selected.folder))
+            yield from one.printed
+            yield from (file for name in self.followers for file in one.sources.files(name))
+
+        return Files(needed, made=lambda one: [self.file(one.selected)])
+
+
+def pages(
+    params: Params,
+    paths: Paths,
+    followers: Sequence[str],
+    *,
+    split: str,
+    real: bool = False,
+    deterministic: bool = False,
+    jobs: int = -1,
+) -> StageReport:
+    """A page of every piece of a split, or of every human performance's piece, as `page` makes it.
+
+    Returns
+    -------
+    StageReport
+        Pages that were made, and pieces without one, with the reason.
+
+    Raises
+    ------
+    SfpipeError
+        If a store cannot be read or not one page could be made.
+    """
+    store = paths.performances if real else paths.spectrograms
+    known = CarriedSources.carrying(Sources.of(params, paths, store), followers)
+    make = _Page(params, paths, tuple(followers), deterministic)
+    prints = _prints(paths.raw)
+    report = StageReport()
+    every = sorted(list_performances(store, None if real else split))
+    for label, batch in batches("pages", every):
+        work = []
+        for piece in batch:
+            shown = select_performance(paths, Selection(split, piece, real=real))
+            work.append(_Shown(shown, known.of_pieces([piece]), prints.get(piece, ())))
+        for outcome in map_pieces(make, work, label=label, jobs=jobs, files=make.files()):
+            if outcome.error is None:
+                report.done.append(str(outcome.value))
+            else:
+                report.skipped[outcome.item.selected.score.piece] = outcome.error
+    report.require_done(
+        "not one page could be made",
+        file=store,
+        none=f"split {split} is empty",
+        remedy="see --split, or make a page of one --piece",
+    )
+    return report
+
+
+def _prints(raw: Path) -> dict[str, tuple[Path, ...]]:
+    """By piece the files that LilyPond prints it from; none where they are not here."""
+    index = raw / "index.json"
+    if not index.is_file():
+        return {}
+    pieces = [piece for piece in read_index(raw).pieces if piece.engine == "lilypond"]
+    return {piece.id: (index, (raw / piece.source).parent) for piece in pieces}
 
 
 def write_page(

@@ -34,21 +34,21 @@ def play_selected(
     paths: Paths,
     *,
     deterministic: bool = False,
+    sources: Sources | None = None,
 ) -> ShownGame:
     """Let a follower play the performance; an agent's network is read out in each state.
 
     `name` and `deterministic` are as for `load_follower`; `params` has what baselines need, and
-    the seed of an agent's draws.
+    the seed of an agent's draws. `sources` are by default those of the performance's store.
 
     Raises
     ------
     SfpipeError
         If there is no such follower, or it cannot follow this piece.
     """
-    sources = Sources.of(params, paths, selected.store)
     follower = load_follower(
         name,
-        sources,
+        sources or Sources.of(params, paths, selected.store),
         deterministic=deterministic,
         seed=params.seed,
         filter=params.evaluate.filter,

@@ -40,6 +40,14 @@ def test_watch_and_page(project, sfpipe):
     assert (code, out) == (0, "pages/tune2-plain.html\n")
     text = (project / "pages/tune2-plain.html").read_text("utf-8")
     assert "optimal" in text and "constant speed" in text
+    code, out, _ = sfpipe("page", "--player", "optimal", "--every", "--split", "train", "-j", "1")
+    assert (code, out) == (0, "pages/tune0-plain.html\n")
+
+
+def test_pages_of_every_piece(refuses):
+    refuses("page", "--every", "--piece", "tune1", file="", says="has a page of its own")
+    refuses("page", "--jobs", "2", file="", says="one page is made here")
+    refuses("page", "--every", "--split", "all", file=SPECTROGRAMS, says="split all is empty")
 
 
 def test_watch_page_and_play_of_what_is_not_there(refuses):

@@ -5,9 +5,9 @@ import csv
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from sfpipe.evaluation.error_analysis import difficulty, worst, write_closeup
+from sfpipe.following.evaluation_set import load_evaluation_set
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.store.bank import load_bank
@@ -63,10 +63,10 @@ def test_difficulty(stores):
 
 @pytest.mark.parametrize("speed", [9.0, None])
 def test_files(stores, tmp_path, speed):
-    bank = load_bank(*stores, WINDOWS["nottingham"])
-    player = Expert(bank) if speed is None else ConstantSpeed(bank, speed)
-    games = play_games(bank, player)
-    files = write_closeup(games, bank, read_scores(stores[0]), tmp_path)
+    played = load_evaluation_set(*stores, WINDOWS["nottingham"])
+    player = Expert(played.bank) if speed is None else ConstantSpeed(played.bank, speed)
+    games = play_games(played.bank, player)
+    files = write_closeup(games, played, tmp_path)
     assert sorted(files) == sorted(tmp_path.iterdir())
     for unit in ("cm", "s"):
         shares = [float(row["agent"]) for row in rows(tmp_path / f"error_histogram_{unit}.csv")]
@@ -81,17 +81,14 @@ def test_files(stores, tmp_path, speed):
 def test_the_strip_is_drawn_where_it_was_lost(tmp_path):
     """A strip that is black from 300 px on: the picture's halves."""
     from sfpipe.evaluation.error_analysis import _stretch
-    from sfpipe.store.bank import Bank
-    from tests.toy import performance_record, score_record
+    from tests.toy import score_record
 
     for name, window in WINDOWS.items():
         score = score_record("a", [20, 600], width=700, height=window.height)
         score.strip[:] = 255
         score.strip[:, 300:] = 0
-        record = performance_record("a", [0.1, 2.0], frames=50)
-        bank = Bank({"a": score}, [record], window, torch.device("cpu"))
-        middle = _stretch(bank, 0, 300.0)
+        middle = _stretch(score, window, 300.0)
         n = middle.shape[1]
         assert n == 2 * window.width // window.shrink, name
         assert (middle[:, : n // 2] == 255).all() and (middle[:, n // 2 : n // 2 + 9] == 0).all()
-        assert (_stretch(bank, 0, -1000.0) == 255).all()
+        assert (_stretch(score, window, -1000.0) == 255).all()

@@ -21,7 +21,7 @@ from sfpipe.evaluation.other_sound import (
     play_otherwise,
     synthesised_records,
 )
-from sfpipe.evaluation.stage import joined
+from sfpipe.evaluation.sounding import joined
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import EngraveParams, SynthesizeParams
 from sfpipe.score.stage import unroll_piece

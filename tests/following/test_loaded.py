@@ -6,7 +6,8 @@ import pytest
 
 from sfpipe.agents.agent import save_agent
 from sfpipe.errors import SfpipeError
-from sfpipe.evaluation.stage import evaluate, load_agent_and_references
+from sfpipe.evaluation.parts import Cast
+from sfpipe.evaluation.stage import evaluate
 from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.reference import optimal, training_speed
@@ -73,7 +74,7 @@ def stores(tmp_path):
 def test_an_agent_its_argmax_and_the_references(stores, toy_set, tmp_path):
     save_agent(tmp_path / "mine", actor_for(NOTTINGHAM).network, {"window": "nottingham"})
     params = EvaluateParams(device="cpu", precision="float32")
-    followers = load_agent_and_references(params, Sources(*stores), tmp_path / "mine", seed=0)
+    followers = Cast(params, 0, tmp_path / "mine").load(Sources(*stores))
     assert list(followers) == ["agent", "agent_argmax", "optimal", "constant_speed"]
     games = {name: one.play(toy_set, 2) for name, one in followers.items()}
     assert {name: len(g) for name, g in games.items()} == {

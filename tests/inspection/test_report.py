@@ -12,12 +12,12 @@ import resvg_py
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.error_analysis import write_closeup
 from sfpipe.evaluation.report import write_evaluation
+from sfpipe.following.evaluation_set import load_evaluation_set
 from sfpipe.game.play import play_games
 from sfpipe.game.players import ConstantSpeed, Expert
 from sfpipe.inspection.charts import rank_correlation
 from sfpipe.inspection.report import place_lost, polyphony, write_report
 from sfpipe.store.bank import load_bank
-from sfpipe.store.reader import read_scores
 from sfpipe.store.window import WINDOWS
 from tests.projects import write_stores
 from tests.tunes import engrave_toy
@@ -36,7 +36,8 @@ def metrics(tmp_path_factory):
     }
     meta = {"split": "test", "algo": "ppo", "window": "nottingham", "policy": "argmax"}
     write_evaluation(games, out_dir=root / "metrics", meta=meta, seed=1)
-    write_closeup(games["agent"], bank, read_scores(stores[0]), root / "metrics/plots")
+    played = load_evaluation_set(*stores, WINDOWS["nottingham"])
+    write_closeup(games["agent"], played, root / "metrics/plots")
     curves = root / "metrics/train/plots/metrics"
     curves.mkdir(parents=True)
     (curves / "validation_r_on.tsv").write_text("step\tvalidation_r_on\n0\t0.1\n500\t0.7\n")
