@@ -3,7 +3,9 @@
 Positions are counted in quarter notes, of which the network says how many each place of the score
 holds: there a steady tempo is a steady speed, whatever the engraver's spacing. The belief is a
 table of tempi by positions. From frame to frame each row moves on by its tempo, tempi drift into
-their neighbours, and what the network says of the new frame multiplies in.
+their neighbours, and what the network says of the new frame multiplies in. Some of the belief
+begins anew at any tempo, mostly at about that of the last seconds: after a fermata, or where the
+network misreads how long notes last, the music goes on as before.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import numpy as np
 from numba import njit
 
 from sfpipe.params import BeliefFilterParams
+from sfpipe.store.schema import FPS
 
 TEMPI = 48
 SLOWEST, FASTEST = 0.006, 0.35  # quarter notes per frame: 7 to 420 a minute
 CELL = 0.4  # of a place, on average
 _ABOUT = 0.4  # deviation of a tempo's log that is told
+_FIRST_S = 2.0  # in which the tempo of the last seconds is not yet known
 INFORMATION = (0.25, 2.0)  # bounds of how much a frame says, of what one says at the usual tempo
 
 _OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": True}
@@ -97,6 +101,7 @@ class Belief:
         self.table[:] = 0
         self.table[:, self.low : self.high] = tempi[:, None] / (self.high - self.low)
         self.mean_tempo = float(tempi @ self.tempo)
+        self._n_frames, self._log_recent = 0, float(np.log(self.mean_tempo))
         self.median = float(at)
 
     def update(self, logits: np.ndarray, agent_px: float, window_px: float, *, move: bool) -> None:
@@ -128,7 +133,7 @@ class Belief:
         new = _advance(
             self.table, self.low, self.high, low, high, shift,
             self.drift if move else np.float32(0), np.float32(p.tempo_reset_prob if move else 0),
-            np.float32(p.position_diffusion if move else 0), self.prior, evidence,
+            np.float32(p.position_diffusion if move else 0), self._other_tempi(), evidence,
         )  # fmt: skip
         total = float(new.sum())
         if total > 1e-30:
@@ -137,15 +142,29 @@ class Belief:
             self.table[:, low:high] = new
             self.low, self.high = low, high
         self._sum_up()
+        if move:
+            self._n_frames += 1
+            # At first the mean of what there is, then of about the last seconds.
+            share = 1 / min(self._n_frames, p.tempo_memory_s * FPS)
+            self._log_recent += share * (np.log(self.mean_tempo) - self._log_recent)
 
     def predict(self, frames: np.ndarray) -> np.ndarray:
         """Where the music is believed to be so many frames later, float64, strip px."""
         cell = self.median + self.mean_tempo / self.cell * frames
         return np.interp(cell, np.arange(len(self.x_px)), self.x_px)
 
-    def _about(self, tempo: float) -> np.ndarray:
-        share = np.exp(-0.5 * (np.log(self.tempo / tempo) / _ABOUT) ** 2)
+    def _about(self, tempo: float, std: float = _ABOUT) -> np.ndarray:
+        share = np.exp(-0.5 * (np.log(self.tempo / tempo) / std) ** 2)
         return (share / share.sum()).astype(np.float32)
+
+    def _other_tempi(self) -> np.ndarray:
+        """How probable tempi are where the old one is given up: float32, sums to 1."""
+        p = self.params
+        if self._n_frames < _FIRST_S * FPS:
+            return self.prior
+        recent = self._about(float(np.exp(self._log_recent)), p.recent_tempo_std)
+        usual = np.float32(1 - p.recent_tempo_share)
+        return usual * self.prior + np.float32(p.recent_tempo_share) * recent
 
     @property
     def information(self) -> float:

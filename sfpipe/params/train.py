@@ -179,6 +179,10 @@ class BeliefFilterParams(Section):
     position_diffusion: float = Field(default=0.02, ge=0, le=0.3)  # per frame
     usual_tempo: float = Field(default=0.07, gt=0)  # quarter notes per frame (84 a minute) ...
     usual_tempo_std: float = Field(default=0.7, gt=0)  # ... and the deviation of its log
+    # Any other tempo is, with this probability, about that of the last seconds.
+    recent_tempo_share: float = Field(default=0.9, ge=0, le=1)
+    recent_tempo_std: float = Field(default=0.25, gt=0)  # of its log
+    tempo_memory_s: float = Field(default=10.0, gt=0)
 
     def replaced(self, by: AnyFilter) -> BeliefFilterParams:
         """This filter with the values that are set in `by`."""

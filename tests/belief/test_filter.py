@@ -130,3 +130,26 @@ def test_in_slow_music_a_frame_says_less():
         b.mean_tempo = tempo
         b.update(said(1030.0, height=60), 1000.0, WIDTH, move=False)
     assert 1000 <= spread(slow)[0] < spread(fast)[0] < 1030
+
+
+def test_where_nothing_is_told_it_keeps_to_the_tempo_of_the_last_seconds():
+    """After 40 frames that say nothing, 1 - 0.99**40 = 0.33 of the belief has begun anew."""
+
+    def tempo(**changes) -> tuple[float, float]:
+        b = belief(**changes)
+        b.reset(200.0)
+        for frame in range(100):
+            b.update(said(200 + 12.0 * frame), 200 + 12.0 * frame, WIDTH, move=frame > 0)
+        before = float(b.table.sum(1) @ b.tempo)
+        for frame in range(40):
+            x = 1400 + 12.0 * frame
+            b.update(np.zeros(300, np.float32), x, WIDTH, move=True)
+        return before, float(b.table.sum(1) @ b.tempo)
+
+    steady = 12.0 * np.exp(-4.0)  # px/frame by quarters/px: three times the usual tempo
+    before, after = tempo()
+    assert before == pytest.approx(steady, rel=0.1)
+    assert after == pytest.approx(before, rel=0.1)
+    before, after = tempo(recent_tempo_share=0.0)
+    usual = float(belief().prior @ belief().tempo)
+    assert after == pytest.approx(0.67 * before + 0.33 * usual, rel=0.1)
