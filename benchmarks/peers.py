@@ -40,6 +40,7 @@ from sfpipe.evaluation.timing import shown_time_errors
 from sfpipe.files import sha256, write_json
 from sfpipe.following.belief import BeliefFollower
 from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.sharp import SharpFollower
 from sfpipe.game.follower import Follower, follow, judged
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import load_params
@@ -55,34 +56,6 @@ WITHIN_S = (0.05, 0.1, 0.5, 1.0, 2.0)
 # A frame's spectrum is taken around its time: it is known so much later (half of 2048 samples).
 LOOKAHEAD_S = 1024 / SAMPLE_RATE
 WORKER = Path(__file__).with_name("peers_worker.py")
-
-
-class Believed:
-    """What an agent with a memory believes of its newest frame, which the peers have, too.
-
-    In the game it moves by whole px, and says two frames ahead where it will be.
-    """
-
-    lead_frames = 0
-
-    def __init__(self, follower: BeliefFollower):
-        self.follower = follower
-        self.window = follower.window
-
-    def reset(self, score: ScoreRecord) -> None:
-        """As `Follower.reset`."""
-        self.follower.reset(score)
-        self.game = self.follower.new_game(float(score.onset_x_px[0]))
-        self.game.step(None)
-
-    def prime(self, frame: np.ndarray) -> None:
-        """As `BeliefFollower.prime`."""
-        self.follower.prime(frame)
-
-    def step(self, frame: np.ndarray) -> float:
-        """As `Follower.step`."""
-        self.game.step(self.follower.encode(frame))
-        return self.game.expected(0.0)
 
 
 class Timed:
@@ -113,8 +86,9 @@ class Peers:
 
     def __init__(self, version: str, folder: Path, soundfont: Path):
         self.python = folder / f"pymatchmaker-{version}" / "bin" / "python"
-        if not self.python.exists():
-            home = self.python.parents[1]
+        home = self.python.parents[1]
+        # pip installs what asked for the others last: an environment half made is completed.
+        if not list(home.glob(f"lib/*/site-packages/pymatchmaker-{version}.dist-info")):
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             install = [str(self.python), "-m", "pip", "install", "-q"]
             subprocess.run([*install, f"pymatchmaker=={version}"], check=True)
@@ -245,7 +219,8 @@ def rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     font = resolve_soundfont(options.reference).path
     for name, follower in list(ours.items()):
         if isinstance(follower, BeliefFollower):
-            ours[f"{name}, its belief"] = Believed(follower)
+            # In the game it moves by whole px, and says two frames ahead where it will be.
+            ours[f"{name}, sharp"] = SharpFollower(follower)
     for tempo in options.tempi:
         sound_of = reference_sound(paths, params, font, tempo)
         ours[f"MIDI-ODTW, told {tempo}"] = OdtwFollower(sound_of, params.baselines.odtw)
