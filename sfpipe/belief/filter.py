@@ -92,16 +92,19 @@ class Belief:
         self.table = np.zeros((TEMPI, n_cells), np.float32)
         self.low = self.high = 0
         self.mean_tempo = params.usual_tempo
+        self._n_frames, self._log_recent = 0, 0.0
 
     def reset(self, x_px: float, tempo: float | None = None) -> None:
-        """Believe that the music is at `x_px` (strip px), at about `tempo`, or at any."""
+        """Believe that the music is at `x_px` (strip px), at about `tempo`, or at any.
+
+        The tempo of the last seconds is remembered: who goes on elsewhere plays as before.
+        """
         at = self._cell(x_px)
         self.low, self.high = max(at - 2, 0), min(at + 3, len(self.x_px))
         tempi = self.prior if tempo is None else self._about(tempo)
         self.table[:] = 0
         self.table[:, self.low : self.high] = tempi[:, None] / (self.high - self.low)
         self.mean_tempo = float(tempi @ self.tempo)
-        self._n_frames, self._log_recent = 0, float(np.log(self.mean_tempo))
         self.median = float(at)
 
     def update(self, logits: np.ndarray, agent_px: float, window_px: float, *, move: bool) -> None:
