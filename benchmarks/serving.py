@@ -31,7 +31,7 @@ class Session:
 
     arrived: np.ndarray
     age: np.ndarray
-    sent_s: float
+    sent_s: float  # of the stream, with what was skipped
     end_s: float  # the last position's time: all sound, followed or lost
     lost_s: float
     late: float  # at most, that this side sent after it was due
@@ -112,6 +112,7 @@ async def _session(
     await socket.send(json.dumps({"type": "open", "rate": RATE, "channels": 2}))
     began, block_s = time.perf_counter(), BLOCK / RATE
     sent, late = np.zeros(round(seconds / block_s)), 0.0
+    stream = _Stream()
 
     async def play() -> None:
         nonlocal late
@@ -120,6 +121,11 @@ async def _session(
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             sent[i] = time.perf_counter()
             late = max(late, sent[i] - due)
+            skipped = stream.add(block_s)
+            if skipped is None:
+                continue
+            if skipped:
+                await socket.send(json.dumps({"type": "skip", "seconds": skipped}))
             await socket.send(sound[i % len(sound)])
         await socket.send(json.dumps({"type": "end"}))
 
@@ -131,11 +137,38 @@ async def _session(
         arrived.append(now - began)
         age.append(now - (sent[newest] or now))
         lost, end = message["lost_s"], message["time_s"]
+        stream.answer(end)
     await playing
     arrived_s, age_s = np.array(arrived), np.array(age)
     sounding = arrived_s < len(sent) * block_s / speed  # afterwards the rest is followed
-    sent_s = len(sent) * block_s
-    return Session(arrived_s[sounding], age_s[sounding], sent_s, end, lost, late)
+    lost += stream.skipped_s  # at the end, not told
+    return Session(arrived_s[sounding], age_s[sounding], stream.sent_s, end, lost, late)
+
+
+class _Stream:
+    """What the page keeps of a stream (`send` in `app.js`): what a server is late by is skipped."""
+
+    most_s = 2.0
+
+    def __init__(self) -> None:
+        self.sent_s = self.answered_s = self.skipped_s = 0.0
+        self._ahead = False
+
+    def add(self, block_s: float) -> float | None:
+        """Seconds to be skipped before the next block; None: it is skipped itself."""
+        most = self.most_s / 2 if self._ahead else self.most_s
+        self._ahead = self.sent_s - self.answered_s > most
+        if self._ahead:
+            self.skipped_s += block_s
+            return None
+        skipped, self.skipped_s = self.skipped_s, 0.0
+        self.sent_s += skipped + block_s
+        self.answered_s += skipped
+        return skipped
+
+    def answer(self, time_s: float) -> None:
+        """A position of this time came."""
+        self.answered_s = min(max(self.answered_s, time_s), self.sent_s)
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ class LiveSession:
 
     Messages to it are samples (float32, little endian, channels interleaved) and, as JSON, ``open``
     (a new stream: rate, channels), ``place`` (page, x, y), ``pitch`` (a4, semitones: what is null
-    is looked for), ``restart`` and ``end`` (of the stream). It answers with positions (``at``),
+    is looked for), ``skip`` (seconds of sound that are not sent), ``restart`` and ``end`` (of the
+    stream). It answers with positions (``at``),
     ``done`` when a stream has ended, ``error``, and ``refused`` (a pitch that cannot be).
 
     ``open`` may go on where a broken connection left off: ``time_s`` of the stream, of that
@@ -102,6 +103,8 @@ class LiveSession:
                 await self._place(*(float(command[name]) for name in ("page", "x", "y")))
             elif kind == "pitch":
                 await self._pitch(command["a4"], command["semitones"])
+            elif kind == "skip":
+                self._skip(float(command["seconds"]))
             elif kind == "restart":
                 await self._send_position(self.engine.restart())
             elif kind == "end":
@@ -116,6 +119,11 @@ class LiveSession:
         self.engine.open(rate, channels)
         self._queue, self._rate, self._channels = NewestSound(rate), rate, channels
         self._ending, self._lost_before = False, 0.0
+
+    def _skip(self, seconds: float) -> None:
+        if self._queue is None or not 0 <= seconds <= _LONGEST_S:
+            raise ValueError
+        self._queue.lose(seconds)
 
     async def _resume(self, time_s: float, lost_s: float, strip_x: float) -> None:
         if not (0 <= lost_s <= time_s <= _LONGEST_S and math.isfinite(strip_x)):

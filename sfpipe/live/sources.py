@@ -65,6 +65,11 @@ class NewestSound:
             self._waiting += len(kept)
             self._ready.notify()
 
+    def lose(self, seconds: float) -> None:
+        """So much sound will never come: it is counted as lost before what waits."""
+        with self._ready:
+            self._lose(round(seconds * self._rate))
+
     def end(self) -> None:
         """There is no more sound."""
         with self._ready:

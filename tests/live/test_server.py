@@ -191,6 +191,17 @@ def test_sound_that_comes_too_fast_is_lost_and_counted(sent, performed):
     assert found[-1]["time_s"] == pytest.approx(200_000 / SAMPLE_RATE, abs=0.15)
 
 
+def test_sound_that_the_page_left_out_is_counted(sent):
+    with follow(sent[0], sent[1]["key"]) as socket:
+        socket.send(json.dumps({"type": "open", "rate": SAMPLE_RATE}))
+        socket.send(json.dumps({"type": "skip", "seconds": 7}))
+        socket.send(np.zeros(SAMPLE_RATE, "<f4").tobytes())
+        first = next(
+            m for m in iter(lambda: json.loads(socket.recv(20)), None) if m["type"] == "at"
+        )
+    assert first["lost_s"] == 7 and 7 < first["time_s"] < 8.2
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
@@ -210,6 +221,7 @@ def test_sound_that_comes_too_fast_is_lost_and_counted(sent, performed):
             '{"type": "open", "rate": 48000, "strip_x": 9, "time_s": 1e9, "lost_s": 1}',
             "was not understood",
         ),
+        ('{"type": "skip", "seconds": 1}', "was not understood"),  # before there is a stream
         ('{"type": "pitch", "a4": 440}', "was not understood"),
         ('{"type": "pitch", "a4": "x", "semitones": 0}', "was not understood"),
         ("[" * 1900, "was not understood"),

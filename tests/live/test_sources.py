@@ -31,6 +31,15 @@ def test_of_a_block_that_is_too_long_the_end_is_kept():
     assert queue.take() is None
 
 
+def test_sound_that_is_not_sent_is_lost():
+    queue = NewestSound(100, most_s=1)
+    queue.put(np.arange(10))
+    assert queue.take().lost_s == 0
+    queue.lose(3)
+    queue.put(np.arange(10))
+    assert (queue.take().lost_s, queue.lost_s) == (3, 3)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 150)), max_size=40))
 def test_what_is_taken_and_lost_is_what_was_put(steps):
     queue, put, taken = NewestSound(100), 0, 0.0

@@ -152,6 +152,34 @@ def test_fifty_pages_lose_sound_and_never_fall_behind(served_by_two):
     got = asyncio.run(load(address, server, 50, 20.0, 1.0, example()))
     for session in got.sessions:  # all sound was followed or counted
         assert session.end_s == pytest.approx(session.sent_s, abs=0.3)
-    early, late = got.age(0.5, from_s=4, to_s=8), got.age(0.5, from_s=16)
-    assert late < min(early + 1, 4)
+    for share in (0.5, 0.99):
+        early, late = got.age(share, from_s=4, to_s=8), got.age(share, from_s=16)
+        assert late < early + 1, share
+    assert got.age(0.5) < 3.5  # two seconds are sent ahead, and the last ones have their turn
     assert got.mib[-1] < got.mib[0] + 200  # each page keeps the first 20 s of the music
+
+
+@pytest.mark.slow
+def test_a_page_sends_no_more_than_its_server_answers(
+    chromium, served_by_two, tune, performed, tmp_path
+):
+    """A server that stands still for six seconds: what was not sent meanwhile is left out."""
+    address, _, server = served_by_two
+    tab = microphone_tab(chromium, address, performed.samples, tmp_path)
+    send_score(tab, tune)
+    tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
+    tab.evaluate(WATCH)
+    tab.click("#start")
+    tab.wait_for_selector("#state[data-state=following]")
+    family = psutil.Process(server).children(recursive=True)
+    for process in family:
+        process.suspend()
+    tab.wait_for_timeout(6000)
+    for process in family:
+        process.resume()
+    tab.wait_for_timeout(4000)
+    sent, last = tab.evaluate("[window.sent / new AudioContext().sampleRate, window.sfpipe.last]")
+    assert 2 < last["lost_s"] < 12
+    assert sent - last["time_s"] < 2.5
+    assert "left out so far" in tab.inner_text("#notice")
+    tab.context.browser.close()

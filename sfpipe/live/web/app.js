@@ -9,10 +9,13 @@ const WORDS = {
   finished: "Finished", broken: "Reconnecting",
 };
 const PATIENCE_MS = 20000; // for a server that does not answer
+const MOST_AHEAD_S = 2; // of sound that was sent and not answered yet
 let score = null, socket = null, ready = false, sound = null, recording = null, starting = false;
 const view = new ScoreView($("stand"), place);
 // What it takes to go on after the connection broke: since when, the sound, the latest positions.
 let brokenAt = 0, stream = null, trail = [], lost = 0;
+// Of the stream, in seconds: until when it was sent and answered, and what was not sent since.
+let sent = 0, answered = 0, skipped = 0, ahead = false;
 
 function say(state) {
   if ($("state").dataset.state === state) return;
@@ -107,6 +110,7 @@ function take(message) {
     brokenAt = 0;
   } else if (message.type === "at") {
     view.move(message);
+    answered = Math.min(Math.max(answered, message.time_s), sent);
     say(sound ? message.state : "ready");
     const now = performance.now();
     trail = [...trail.filter(at => now - at.ms < 3000), {ms: now, ...message}];
@@ -131,10 +135,12 @@ function take(message) {
 // Another process may answer now: it is told where the music was, and how fast it went.
 function goOn() {
   const [first, last] = [trail[0], trail.at(-1)];
+  begin(0);
   if (!last || last.state === "waiting") return tell({type: "open", ...stream});
   const gap = (performance.now() - last.ms) / 1000;
   const speed = Math.max(last.strip_x - first.strip_x, 0) / Math.max((last.ms - first.ms) / 1000, 1);
   lost = last.lost_s + gap;
+  begin(last.time_s + gap);
   tell({type: "open", ...stream, time_s: last.time_s + gap, lost_s: lost,
         strip_x: last.strip_x + (last.state === "following" ? speed * gap : 0)});
 }
@@ -208,7 +214,7 @@ async function start() {
   starting = true;
   const one = new Sound(block => {
     if (sound !== one || !ready || socket?.readyState !== WebSocket.OPEN) return;
-    socket.send(block);
+    send(block);
     window.sfpipe.onblock?.(block);
   });
   try {
@@ -216,6 +222,7 @@ async function start() {
     stream = {rate, channels};
     trail = [];
     lost = 0;
+    begin(0);
     tell({type: "open", ...stream});
     sound = one;
     document.body.classList.add("on");
@@ -229,6 +236,31 @@ async function start() {
   } finally {
     starting = false;
   }
+}
+
+function begin(time) {
+  sent = answered = time;
+  skipped = 0;
+  ahead = false;
+}
+
+// A slow server or line would be ever later: what it cannot follow is left out. One second at least
+// is sent after that, so that an answer comes.
+function send(block) {
+  const seconds = block.length / stream.channels / stream.rate;
+  ahead = sent - answered > (ahead ? MOST_AHEAD_S / 2 : MOST_AHEAD_S);
+  if (ahead) {
+    skipped += seconds;
+    return;
+  }
+  if (skipped) {
+    tell({type: "skip", seconds: skipped});
+    sent += skipped;
+    answered += skipped;
+    skipped = 0;
+  }
+  sent += seconds;
+  socket.send(block);
 }
 
 function stop() {
