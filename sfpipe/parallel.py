@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -470,5 +470,10 @@ def cluster(scheduler: str) -> Iterator[Any]:
         raise SfpipeError(
             f"no Dask scheduler answers at {scheduler} ({error})", remedy="check the address"
         ) from None
-    with client, joblib.parallel_config(backend="dask"):
-        yield client
+    try:
+        with joblib.parallel_config(backend="dask"):
+            yield client
+    finally:
+        # While it tries to reach a scheduler that has gone, closing it may fail.
+        with suppress(RuntimeError):
+            client.close()

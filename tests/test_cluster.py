@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.parallel import Files, Parcels
+from sfpipe.parallel import Files, Parcels, cluster, map_pieces
 from tests.cleaning.conftest import toy  # noqa: F401  # a fixture, asked for by its name
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +54,61 @@ def test_a_worker_writes_nothing_but_the_piece(parcels, name):
     with pytest.raises((SfpipeError, ValueError)):
         parcels.unpack("a", ("a", {name: b"x"}))
     assert sorted(p.name for p in Path("made").rglob("*")) == ["a", "kept.txt"]
+
+
+def end_at(mark: str) -> str:
+    """Wait until the mark is there, at most two minutes."""
+    deadline = time.monotonic() + 120
+    while not Path(mark).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return mark
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_comes_back(tmp_path):
+    """The stage that ran ends in a line; the next one goes on, on the same address."""
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, environment = f"tcp://127.0.0.1:{port}", os.environ | {"PYTHONPATH": str(ROOT)}
+    dask, quiet = [sys.executable, "-m"], ["--no-dashboard"]
+    scheduler = [*dask, "distributed.cli.dask_scheduler", *quiet, "--port", str(port)]
+    worker = [*dask, "distributed.cli.dask_worker", *quiet, address, "--nthreads", "1"]
+    started: list[subprocess.Popen] = []
+
+    def start(*commands: list[str]) -> None:
+        for command in commands:
+            started.append(subprocess.Popen(command, env=environment, cwd=tmp_path))
+            while command is scheduler and socket.socket().connect_ex(("127.0.0.1", port)):
+                time.sleep(0.2)
+
+    def come_back() -> None:
+        time.sleep(2)
+        started[0].kill()
+        started[0].wait()
+        start(scheduler, worker)
+
+    marks = [str(tmp_path / name) for name in "ab"]
+    Path(marks[0]).touch()
+    try:
+        start(scheduler, worker)
+        with cluster(address) as client:
+            client.wait_for_workers(1, timeout=120)
+            returning = threading.Thread(target=come_back)
+            returning.start()
+            message = r"wait: the cluster's scheduler has gone .* with [12] of 2 pieces left"
+            with pytest.raises(SfpipeError, match=message) as caught:
+                map_pieces(end_at, marks, label="wait")
+            assert "run the same command again" in str(caught.value)
+            returning.join()
+        Path(marks[1]).touch()
+        with cluster(address) as client:
+            client.wait_for_workers(1, timeout=120)
+            assert [o.value for o in map_pieces(end_at, marks, label="wait")] == marks
+    finally:
+        for process in started:
+            process.kill()
 
 
 @pytest.mark.slow
