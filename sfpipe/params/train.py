@@ -11,6 +11,7 @@ from sfpipe.params.presets import PRESETS
 from sfpipe.params.section import DatasetName, Section
 
 Step = Annotated[int, Field(ge=1, le=64)]
+UNKNOWN_SHARE = 0.05  # a return is known if rewards that are not seen would count for less
 _MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
 # Keys of `common` that say how a training is run, not what is learned.
 _RUNNING = {"threads", "memory_gib", "checkpoint_seconds"}
@@ -72,9 +73,21 @@ class PolicyGradientParams(Section):
 
 
 class ReinforceParams(PolicyGradientParams):
-    """REINFORCE with baseline: whole games."""
+    """REINFORCE with baseline: whole games, or stretches of games that go on."""
 
+    # Steps of all games per update, those left out whose returns are not known; null: whole games.
+    num_steps: int | None = Field(default=None, ge=1)
     minibatch_size: int = Field(default=120, ge=1)  # states at once, to bound memory
+
+    @model_validator(mode="after")
+    def _returns_become_known(self) -> ReinforceParams:
+        steps = self.num_steps
+        if steps is not None and self.gamma**steps > UNKNOWN_SHARE:
+            raise ValueError(
+                f"num_steps {steps} is too few to know a return at gamma {self.gamma:g}: "
+                "give more, or null for whole games"
+            )
+        return self
 
 
 class A2CParams(PolicyGradientParams):

@@ -17,6 +17,8 @@ from sfpipe.store.bank import Bank
 from sfpipe.training.auxiliary.localisation import LocalisationHead
 from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.learner import Figures, Learner, closer
+from sfpipe.training.returns import normalised
+from sfpipe.training.rollout import Rollout, entropy_of
 
 
 class PlayingLearner(Learner[ActorCritic]):
@@ -94,6 +96,39 @@ class PlayingLearner(Learner[ActorCritic]):
         answers = self.actor.forward(self.actor.observe(self.bank, self.own(at)))
         logits, values = self.processes.gather(len(at.frame), *answers)
         return logits, values
+
+    def descend_on_rollout(
+        self, rollout: Rollout, returns: torch.Tensor, known: torch.Tensor | None = None
+    ) -> dict[str, Any]:
+        """One optimiser step on policy, value and entropy together; returns its figures.
+
+        Parameters
+        ----------
+        rollout:
+            One that can be differentiated, played by the present weights.
+        returns:
+            float32 [shape=(T, N)].
+        known:
+            Bool [shape=(T, N)], the steps to learn from; None: all.
+        """
+        p = self.params
+        which = torch.ones_like(rollout.terminated) if known is None else known
+        errors = (returns - rollout.value)[which]
+        advantages = errors.detach()
+        if p.normalize_advantage:
+            advantages = normalised(advantages)
+        policy_loss = -(advantages * rollout.log_prob[which]).mean()
+        value_loss = errors.square().mean()
+        entropy = entropy_of(rollout.logits[which]).mean()
+        norm = self.descend(policy_loss + p.vf_coef * value_loss - self.ent_coef * entropy)
+        return {
+            "frames": returns.numel(),
+            "reward": rollout.reward.mean(),
+            "policy_loss": policy_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "entropy": entropy.detach(),
+            "gradient_norm": norm,
+        }
 
     def validate(self) -> Figures:
         """R_on and mean error of the stochastic policy on validation, the same draws every time."""

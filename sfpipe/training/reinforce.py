@@ -1,4 +1,4 @@
-"""REINFORCE with baseline (section 3.2): whole games, one gradient step per batch of games."""
+"""REINFORCE with baseline (section 3.2): returns of games played, one gradient step per batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,34 @@ from sfpipe.game import dynamics
 from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.params import ReinforceParams
 from sfpipe.training.player import PlayingLearner
-from sfpipe.training.returns import normalised
-from sfpipe.training.rollout import entropy_of, log_prob_of, minibatches
+from sfpipe.training.returns import known_returns, normalised
+from sfpipe.training.rollout import collect, entropy_of, log_prob_of, minibatches
 
 
 class Reinforce(PlayingLearner):
-    """Plays `num_envs` games to their ends (the paper: one), then descends once on all steps."""
+    """Plays `num_envs` games to their ends (the paper: one), then descends once on all steps.
+
+    With `num_steps` games go on from update to update instead. Whole games grow to more than a
+    thousand frames as the agent learns, so that their updates become rare. No value takes the place
+    of rewards to come, as in A2C: steps too near the end of the stretch are left out.
+    """
 
     algo = "reinforce"
     params: ReinforceParams
 
     def learn(self) -> dict[str, Any]:
-        """Play whole games and descend once on policy, value and entropy together."""
+        """Play, and descend once on policy, value and entropy together."""
+        if self.params.num_steps is not None:
+            return self._learn_from_stretches(self.params.num_steps)
+        return self._learn_from_whole_games()
+
+    def _learn_from_stretches(self, num_steps: int) -> dict[str, Any]:
+        p = self.params
+        rollout = collect(self.game, self.actor, num_steps, graph=True, processes=self.processes)
+        returns, known = known_returns(rollout.reward, rollout.terminated, p.gamma)
+        return self.descend_on_rollout(rollout, returns, known)
+
+    def _learn_from_whole_games(self) -> dict[str, Any]:
         p = self.params
         index, (action, reward, value, returns) = self._play_to_the_end()
         n = len(action)

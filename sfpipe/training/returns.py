@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 
+from sfpipe.params.train import UNKNOWN_SHARE
+
 
 def n_step_returns(
     rewards: torch.Tensor, terminated: torch.Tensor, last_value: torch.Tensor, gamma: float
@@ -26,6 +28,27 @@ def n_step_returns(
         running = rewards[t] + gamma * running * ~terminated[t]
         returns[t] = running
     return returns
+
+
+def known_returns(
+    rewards: torch.Tensor, terminated: torch.Tensor, gamma: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Discounted sums of rewards up to the end of the game or of the rollout (REINFORCE).
+
+    Returns
+    -------
+    tuple[torch.Tensor, torch.Tensor]
+        [shape=(T, N)]: returns, and bool, which of them are known: the game ends within the
+        rollout, or gamma ** (steps that are left) <= `UNKNOWN_SHARE`.
+    """
+    returns = n_step_returns(rewards, terminated, torch.zeros_like(rewards[0]), gamma)
+    known = torch.empty_like(terminated)
+    ended, weight = torch.zeros_like(terminated[0]), 1.0
+    for t in range(len(rewards) - 1, -1, -1):
+        weight *= gamma
+        ended = ended | terminated[t]
+        known[t] = ended | (weight <= UNKNOWN_SHARE)
+    return returns, known
 
 
 def generalised_advantages(

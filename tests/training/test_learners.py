@@ -82,6 +82,20 @@ def test_normalised_advantages_solve_it_in_sixty_updates(algo):
     assert mean_error(bank, AgentPlayer(learner.actor, deterministic=True))[0] == 1.0
 
 
+def test_reinforce_solves_it_by_stretches_of_games_that_go_on():
+    bank = ramp_bank()
+    stretches = {"normalize_advantage": True, "num_steps": 40, "num_envs": 8}
+    learner = make("reinforce", bank, params=changed(reinforce=stretches))
+    frames = {learner.update()["frames"] for _ in range(60)}
+    assert frames == {320}
+    assert mean_error(bank, AgentPlayer(learner.actor, deterministic=True))[0] == 1.0
+
+
+def test_reinforce_refuses_stretches_in_which_no_return_is_known():
+    with pytest.raises(ValueError, match="num_steps 20 is too few to know a return"):
+        changed(reinforce={"num_steps": 20, "gamma": 0.9})
+
+
 def test_expected_cost_alone_teaches_where_labels_say_nothing():
     def error_after(coef):
         # At this temperature the three labels are equal whatever they cost.

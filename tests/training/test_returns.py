@@ -3,7 +3,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfpipe.training.returns import generalised_advantages, n_step_returns, normalised
+from sfpipe.training.returns import (
+    generalised_advantages,
+    known_returns,
+    n_step_returns,
+    normalised,
+)
 
 
 def column(*values):
@@ -20,6 +25,19 @@ def test_last_value_continues_a_running_game():
     terminated = torch.tensor([True, False])[:, None]
     returns = n_step_returns(column(1, 1), terminated, torch.tensor([10.0]), gamma=0.5)
     assert returns.squeeze(1).tolist() == [1.0, 6.0]
+
+
+def test_a_return_is_known_when_its_game_ends_or_little_is_missing():
+    # At gamma 0.5 five steps that are left make the rest count 1/32, four make it 1/16.
+    ends = torch.zeros(7, 2, dtype=torch.bool)
+    ends[5, 1] = True
+    rewards = torch.ones(7, 2)
+    rewards[6] = 100
+    returns, known = known_returns(rewards, ends, gamma=0.5)
+    assert known[:, 0].tolist() == [True, True, True, False, False, False, False]
+    assert known[:, 1].tolist() == [True] * 6 + [False]
+    assert returns[5, 1] == 1 and returns[4, 1] == 1.5
+    assert returns[5, 0] == 1 + 0.5 * 100
 
 
 def test_advantages_by_hand():
