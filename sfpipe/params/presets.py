@@ -44,7 +44,19 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "lr_reductions": 0,
         },
         "reinforce": _FROM_NOTHING | {"num_envs": 16},
-        "a2c": _FROM_NOTHING | {"num_envs": 32},  # a step per rollout: the smaller, the more
+        # A step per rollout: the smaller, the more. Nothing but the entropy keeps its policy from
+        # settling on a steady speed before it has learned to listen.
+        "a2c": _FROM_NOTHING
+        | {
+            "num_envs": 32,
+            "num_steps": 8,
+            "final_learning_rate": 3e-5,
+            "ent_coef": 0.03,
+            "final_ent_coef": 0.002,
+            "normalize_advantage": True,
+            "max_frames": 3_000_000,
+            "evaluate_every": 195,
+        },
         "ppo": _FROM_NOTHING
         | {
             "final_learning_rate": 2e-5,

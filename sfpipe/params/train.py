@@ -70,6 +70,7 @@ class PolicyGradientParams(Section):
     max_grad_norm: float = Field(default=0.5, gt=0)
     normalize_advantage: bool = False  # to mean 0 and deviation 1 over the batch
     max_frames: int | None = Field(default=None, ge=0)  # null: until validation stops it
+    evaluate_every: int | None = Field(default=None, ge=1)  # updates; null: as `common` says
 
 
 class ReinforceParams(PolicyGradientParams):

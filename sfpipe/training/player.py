@@ -71,7 +71,7 @@ class PlayingLearner(Learner[ActorCritic]):
             processes=processes,
         )
         self.max_frames = p.max_frames
-        self.evaluate_every = getattr(p, "evaluate_every", self.common.evaluate_every)
+        self.evaluate_every = getattr(p, "evaluate_every", None) or self.common.evaluate_every
         self.keep = self.common.keep
         self.game = BatchedGame(bank, bank.window, getattr(p, "num_envs", 1), seed)
         generator = torch.Generator(bank.device).manual_seed(seed + 1)
