@@ -18,6 +18,16 @@ _FROM_NOTHING = {
     "max_frames": 1_400_000,
 }
 
+# Of REINFORCE and A2C, which take one step on what was played: the less that is, the more steps.
+# Nothing but the entropy keeps their policies from settling on a steady speed before they listen.
+_ONE_STEP = _FROM_NOTHING | {
+    "final_learning_rate": 3e-5,
+    "ent_coef": 0.03,
+    "final_ent_coef": 0.002,
+    "normalize_advantage": True,
+    "max_frames": 3_000_000,
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Minutes on two cores: pretraining and imitation of the expert first, then `algo`.
     "demo": {
@@ -43,20 +53,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validation_pieces": 24,
             "lr_reductions": 0,
         },
-        "reinforce": _FROM_NOTHING | {"num_envs": 16},
-        # A step per rollout: the smaller, the more. Nothing but the entropy keeps its policy from
-        # settling on a steady speed before it has learned to listen.
-        "a2c": _FROM_NOTHING
+        # Whole games become long as the agent learns, and updates rare: so stretches of games.
+        "reinforce": _ONE_STEP
         | {
-            "num_envs": 32,
-            "num_steps": 8,
-            "final_learning_rate": 3e-5,
-            "ent_coef": 0.03,
-            "final_ent_coef": 0.002,
-            "normalize_advantage": True,
-            "max_frames": 3_000_000,
-            "evaluate_every": 195,
+            "num_envs": 8,
+            "num_steps": 60,
+            "ent_coef": 0.06,
+            "max_frames": 6_000_000,
+            "evaluate_every": 104,
         },
+        "a2c": _ONE_STEP | {"num_envs": 32, "num_steps": 8, "evaluate_every": 195},
         "ppo": _FROM_NOTHING
         | {
             "final_learning_rate": 2e-5,
