@@ -1,15 +1,18 @@
 """Runs in pymatchmaker's own environment: one method on one recording after the other.
 
 It imports nothing of sfpipe. A job is a line of JSON on standard input, its answer a line on
-standard output. ``{}``: the methods for audio. ``{"score", "audio", "method", "tempo"}``: the
-positions (quarters from the first note), their times (s) and the processor time (s); or
-``{"error"}``.
+standard output. ``{}``: the methods for audio. ``{"score", "audio", "method", "tempo"}`` (quarters
+a minute): the positions (quarters from the first note), their times (s) and the processor time (s);
+or ``{"error"}``.
 """
 
 import json
 import os
 import sys
 import time
+
+# They are told beats of the metre a minute (eighths in 6/8), the others quarters.
+IN_BEATS = ("skf", "outerhmm")
 
 
 def methods():
@@ -19,17 +22,30 @@ def methods():
     return list(matchmaker.AVAILABLE_METHODS["audio"])
 
 
+def beats_in_a_quarter(score):
+    """Of the metre that a score begins in: 2 in 6/8."""
+    import partitura
+
+    part = partitura.load_score(score).parts[0]
+    first = part.note_array()["onset_div"].min()
+    later = first + part.quarter_duration_map(first)
+    return float(part.beat_map(later) - part.beat_map(first))
+
+
 def follow(job):
     """Follow one recording from its begin to its end."""
     from matchmaker import Matchmaker
 
+    tempo = job["tempo"]
+    if job["method"] in IN_BEATS:
+        tempo *= beats_in_a_quarter(job["score"])
     began = time.process_time()
     follower = Matchmaker(
         score_file=job["score"],
         performance_file=job["audio"],
         input_type="audio",
         method=job["method"],
-        tempo=job["tempo"],
+        tempo=tempo,
         unfold_score=False,
     )
     prepared = time.process_time()

@@ -78,13 +78,16 @@ class SharpFollower:
     def __init__(self, follower: BeliefFollower):
         self.follower, self.window = follower, follower.window
         self._game: BeliefGame | None = None
+        self._score: ScoreRecord | None = None
 
     def reset(self, score: ScoreRecord) -> None:
         """Read a score and wait at its first note."""
         self.follower.reset(score)
         self._game = self.follower.new_game(float(score.onset_x_px[0]))
         self._game.step(None)
-        self._head_px, self._meter = heads_on(score.strip), OnsetMeter()
+        self._meter = OnsetMeter()
+        if score is not self._score:  # one score may be played many times
+            self._score, self._head_px = score, heads_on(score.strip)
 
     def prime(self, frame: np.ndarray) -> None:
         """As `BeliefFollower.prime`."""
