@@ -47,9 +47,10 @@ INSTRUMENTS_LIMITS = (
 )
 PIANISTS_LIMITS = (
     "Trained on pianists' MIDI and on sequenced scores, both synthesised, some in simulated rooms,",
-    "without repeats to jump back to: another instrument is outside of what it has met. Its data",
-    "are for non-commercial use, and so is it.",
+    "without repeats to jump back to and without other instruments, which are outside of what it has",
+    "met. Its data are for non-commercial use, and so is it.",
 )
+_NO_JUMPS = "repeats to jump back to and without "
 
 
 @with_config(ConfigDict(extra="allow", strict=True))
@@ -320,8 +321,15 @@ def _licences(names: Sequence[str]) -> str:
     return ", ".join(f"`{n}` ({known[n]})" if n in known else f"`{n}`" for n in names)
 
 
-def _limits(card: Mapping[str, Any]) -> tuple[str, ...]:
+def _limits(card: Mapping[str, Any]) -> list[str]:
     """What an agent has not met in its training."""
+    lines = _limits_of_data(card)
+    jumps = card["params"].get("belief", {}).get("jump_share")
+    return [line.replace(_NO_JUMPS, "") if jumps else line for line in lines]
+
+
+def _limits_of_data(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same of one that has met no jumps."""
     if "asap" in card.get("datasets", ()):
         return PIANISTS_LIMITS
     if (card.get("augment") or {}).get("programs") and card.get("augmented_performances"):

@@ -171,6 +171,16 @@ def test_the_card_names_data_sets_and_their_licences(trained, tmp_path):
     told = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
     assert "| data sets | `asap` (CC BY-NC-SA 4.0), `mine` |" in told
     assert "for non-commercial use" in told and "one engraver" not in told
+    assert "without repeats to jump back to and without other instruments" in " ".join(told.split())
+
+
+def test_the_card_of_an_agent_that_learnt_from_jumps_does_not_say_otherwise(trained, tmp_path):
+    agent, results = trained
+    card = json.loads((agent / "agent.json").read_text())
+    card["params"]["belief"] = {"jump_share": 0.5}
+    (agent / "agent.json").write_text(json.dumps(card))
+    told = (publish("x", agent, results, out=tmp_path) / "README.md").read_text()
+    assert "typography, without wrong notes: a human" in " ".join(told.split())
 
 
 def test_a_published_agent_is_found_by_name_and_says_what_it_can(trained, tmp_path):
