@@ -47,8 +47,8 @@ INSTRUMENTS_LIMITS = (
 )
 PIANISTS_LIMITS = (
     "Trained on pianists' MIDI and on sequenced scores, both synthesised, some in simulated rooms,",
-    "without repeats to jump back to and without other instruments, which are outside of what it has",
-    "met. Its data are for non-commercial use, and so is it.",
+    "without repeats to jump back to and without other instruments, which are outside of what it",
+    "has met. Its data are for non-commercial use, and so is it.",
 )
 _NO_JUMPS = "repeats to jump back to and without "
 
