@@ -282,5 +282,5 @@ class RelocationParams(Section):
     stay: float = Field(default=0.5, ge=0, lt=1)  # share of jumps that lead to where it is
     log_odds: float = 0.0  # by which a place elsewhere must be likelier
     share: float = Field(default=0.2, ge=0, le=1)  # of the belief elsewhere that it must have
-    slack: float = Field(default=2.0, ge=0)  # by which it may go better with each frame
+    slack: float = Field(default=2.5, ge=0)  # by which it may go better with each frame
     lead: float = Field(default=70.0, gt=0)  # of logits, added up, with which it has won
