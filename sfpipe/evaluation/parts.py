@@ -166,9 +166,12 @@ def play_in_parts(
             cast, sources, sounding, parts if batched else single_pieces(sets), trials, games
         )
     with computing_threads(cast.params.threads):
-        for part in parts:
+        for i, part in enumerate(parts, 1):
             for name, follower in here.items():
-                games[name] += sounding.play(follower, part, trials)
+                # The time left that is shown is that of the part.
+                which = f", part {i} of {len(parts)}" if len(parts) > 1 else ""
+                shown = replace(follower, label=follower.label + which)
+                games[name] += sounding.play(shown, part, trials)
     order = {(r.piece, r.performance): i for i, r in enumerate(sets[0].performances)}
     for played in games.values():
         played.sort(key=lambda game: (order[game.piece, game.performance], game.trial))
