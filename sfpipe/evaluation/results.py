@@ -171,8 +171,14 @@ def _one_of_each(rows: list[ResultRow], fresh: list[ResultRow]) -> list[ResultRo
     """The first row of each follower and group, in this order, with its figures from `fresh`.
 
     What was published with an agent says of others how they were then; the most games count.
+    Constant speed is that of an agent's training data: a baseline is shown at its best.
     """
-    every = [*fresh, *sorted(rows, key=lambda row: -(row.figures or {}).get("n_games", 0))]
+
+    def rank(row: ResultRow) -> tuple[float, float]:
+        figures = row.figures or {}
+        return -figures.get("n_games", 0), -figures.get("r_tue", 0.0)
+
+    every = [*fresh, *sorted(rows, key=rank)]
     best = {(row.group, row.label): row for row in reversed(every)}
     return [best[key] for key in dict.fromkeys((row.group, row.label) for row in rows)]
 

@@ -214,3 +214,12 @@ def test_of_reference_followers_the_figures_of_most_games_count(folders, evaluat
     more["players"]["optimal"]["n_games"] = 0
     put(folders / "pretrained/nottingham-ppo/eval.json", more)
     assert lines(folders, 3)["nottingham", "optimal"][1].startswith("0.50")
+
+
+def test_of_as_many_games_a_baseline_is_shown_at_its_best(folders, evaluation):
+    slow, fast = (evaluation(dataset="nottingham", algo=a) for a in ("a2c", "ppo"))
+    slow["players"]["optimal"] |= {"n_games": 7, "r_tue": 0.125}
+    fast["players"]["optimal"] |= {"n_games": 7, "r_tue": 0.375}
+    put(folders / "pretrained/nottingham-a2c/eval.json", slow)
+    put(folders / "pretrained/nottingham-ppo/eval.json", fast)
+    assert lines(folders, 3)["nottingham", "optimal"][0].startswith("0.38")
