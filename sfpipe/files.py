@@ -373,9 +373,19 @@ def parsing(source: Path, remedy: str) -> Iterator[None]:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB."""
+    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB.
+
+    Raises
+    ------
+    SfpipeError
+        If the file is missing or cannot be read.
+    """
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        what, remedy = f"cannot be read ({error.strerror})", "check that it is there, and its disk"
+        raise SfpipeError(what, file=path, remedy=remedy) from None
     return digest.hexdigest()

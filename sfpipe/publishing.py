@@ -143,7 +143,6 @@ def publish(
         folder = out / plain_name(name)
     except ValueError as error:
         raise SfpipeError(str(error), remedy="name it <dataset>-<algo>") from None
-    folder.mkdir(parents=True, exist_ok=True)
     told = _copy_weights(agent / WEIGHTS, folder / WEIGHTS, card, evaluation, half)
     write_json(folder / AGENT, told)
     write_json(folder / RESULTS, evaluation)

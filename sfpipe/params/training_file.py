@@ -14,5 +14,4 @@ from sfpipe.params.train import TrainParams
 
 def write_training_params(params: TrainParams, out: Path, *, algo: str, seed: int) -> None:
     """Write algorithm, seed, and the values that decide what is learned, as JSON."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, {"algo": algo, "seed": seed, **params.used(algo)})

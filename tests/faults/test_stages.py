@@ -75,11 +75,11 @@ def finished(folder: Path, stage: str) -> list[Path]:
     """Files of pieces that a stage keeps when it runs again."""
     if stage not in ("engrave", "synthesize"):
         return []
-    suffixes = {"engrave": ".png", "synthesize": ".flac"}
     root = folder / STAGES[stage][1][0]
-    found = [p for p in root.rglob(f"*{suffixes[stage]}") if ".tmp" not in str(p.relative_to(root))]
-    whole = {"engrave": "noteheads.csv", "synthesize": ""}[stage]
-    return [path for path in found if not whole or (path.parent / whole).exists()]
+    if stage == "synthesize":  # the recipe is written last, and says that all is there
+        return [path for path in root.rglob("*.flac") if path.with_suffix(".json").exists()]
+    found = [path for path in root.rglob("*.png") if ".tmp" not in str(path.relative_to(root))]
+    return [path for path in found if (path.parent / "noteheads.csv").exists()]
 
 
 @every
