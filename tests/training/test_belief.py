@@ -40,12 +40,17 @@ def test_it_learns_to_follow_a_piece():
     session = training(
         max_updates=120, crops=4, frames=40, evaluate_every=60, average_updates=10, dropout=0.0
     )
-    before = share_of_onsets(play_all(session.network, BeliefFilterParams(), scores, records))
+
+    def play():
+        games = play_all(session.network, BeliefFilterParams(), scores, records)
+        return share_of_onsets(games), np.abs(games[0].error_px).mean()
+
+    _, before = play()  # the filter keeps a steady tempo without any network
     state = session.run()
-    games = play_all(session.network, BeliefFilterParams(), scores, records)
-    assert before < 0.9
-    assert share_of_onsets(games) == state.best["r_on"] == 1.0  # the kept weights are back
-    assert np.abs(games[0].error_px).mean() < 8
+    r_on, error = play()
+    assert r_on == state.best["r_on"] == 1.0  # the kept weights are back
+    assert error < before / 4
+    assert error < 8
     assert state.frames > 120 * 4 * 10
 
 
