@@ -162,33 +162,21 @@ def play_in_parts(
         # Quick, and made for whole data sets: references are played here.
         references = REFERENCES if cast.references else {}
         here = {name: one for name, one in followers.items() if name in references}
-        _play_there(
-            cast, sources, sounding, parts if batched else single_pieces(sets), trials, games
-        )
+        play, units = _PlayPart(cast, sounding, trials), parts if batched else single_pieces(sets)
+        for played in there(play, cast, sources, units, "games"):
+            for name, some in played.items():
+                games[name] += some
     with computing_threads(cast.params.threads):
         for i, part in enumerate(parts, 1):
+            # The time left that is shown is that of the part.
+            which = f", part {i} of {len(parts)}" if len(parts) > 1 else ""
             for name, follower in here.items():
-                # The time left that is shown is that of the part.
-                which = f", part {i} of {len(parts)}" if len(parts) > 1 else ""
                 shown = replace(follower, label=follower.label + which)
                 games[name] += sounding.play(shown, part, trials)
     order = {(r.piece, r.performance): i for i, r in enumerate(sets[0].performances)}
-    for played in games.values():
-        played.sort(key=lambda game: (order[game.piece, game.performance], game.trial))
+    for all_played in games.values():
+        all_played.sort(key=lambda game: (order[game.piece, game.performance], game.trial))
     return games
-
-
-def _play_there(
-    cast: Cast,
-    sources: Sources,
-    sounding: Sounding,
-    parts: Iterable[Sets],
-    trials: int,
-    games: Games,
-) -> None:
-    for played in there(_PlayPart(cast, sounding, trials), cast, sources, parts, "games"):
-        for name, some in played.items():
-            games[name] += some
 
 
 def there(

@@ -9,18 +9,10 @@ from typing import Any
 
 _MINUTES = {"num_envs": 64, "ent_coef": 0.01, "max_frames": 40_000}
 
-_FROM_NOTHING = {
-    "num_envs": 128,
-    "learning_rate": 5e-4,
-    "final_learning_rate": 1e-4,
-    "ent_coef": 0.01,
-    "final_ent_coef": 0.003,
-    "max_frames": 1_400_000,
-}
-
 # Of REINFORCE and A2C, which take one step on what was played: the less that is, the more steps.
 # Nothing but the entropy keeps their policies from settling on a steady speed before they listen.
-_ONE_STEP = _FROM_NOTHING | {
+_ONE_STEP = {
+    "learning_rate": 5e-4,
     "final_learning_rate": 3e-5,
     "ent_coef": 0.03,
     "final_ent_coef": 0.002,
@@ -63,9 +55,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "evaluate_every": 104,
         },
         "a2c": _ONE_STEP | {"num_envs": 32, "num_steps": 8, "evaluate_every": 195},
-        "ppo": _FROM_NOTHING
-        | {
+        "ppo": {
+            "num_envs": 128,
+            "learning_rate": 5e-4,
             "final_learning_rate": 2e-5,
+            "ent_coef": 0.01,
             "final_ent_coef": 0.001,
             "update_epochs": 2,
             "minibatch_size": 480,

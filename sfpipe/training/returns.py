@@ -42,12 +42,9 @@ def known_returns(
         rollout, or gamma ** (steps that are left) <= `UNKNOWN_SHARE`.
     """
     returns = n_step_returns(rewards, terminated, torch.zeros_like(rewards[0]), gamma)
-    known = torch.empty_like(terminated)
-    ended, weight = torch.zeros_like(terminated[0]), 1.0
-    for t in range(len(rewards) - 1, -1, -1):
-        weight *= gamma
-        ended = ended | terminated[t]
-        known[t] = ended | (weight <= UNKNOWN_SHARE)
+    steps_left = torch.arange(len(rewards), 0, -1, device=rewards.device)
+    ends_later = terminated.flip(0).cumsum(0).flip(0) > 0
+    known = ends_later | (gamma**steps_left <= UNKNOWN_SHARE)[:, None]
     return returns, known
 
 

@@ -113,18 +113,24 @@ def test_all_end_with_the_first(tmp_path, number, monkeypatch):
             assert list(temporary.iterdir()) == [folder]
 
 
+def following_tab(chromium, address, performed, tune, tmp_path, *scripts):
+    """A page that hears `performed` by its microphone and follows it; scripts run before."""
+    tab = microphone_tab(chromium, address, performed.samples, tmp_path)
+    send_score(tab, tune)
+    tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
+    for script in (WATCH, *scripts):
+        tab.evaluate(script)
+    tab.click("#start")
+    tab.wait_for_selector("#state[data-state=following]")
+    return tab
+
+
 def test_the_page_goes_on_when_its_process_is_killed(
     chromium, served_by_two, tune, performed, tmp_path
 ):
     """In the middle of the music: it connects to another process, and is at its place again."""
     address, _, server = served_by_two
-    tab = microphone_tab(chromium, address, performed.samples, tmp_path)
-    send_score(tab, tune)
-    tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
-    tab.evaluate(WATCH)
-    tab.evaluate(STATES)
-    tab.click("#start")
-    tab.wait_for_selector("#state[data-state=following]")
+    tab = following_tab(chromium, address, performed, tune, tmp_path, STATES)
     tab.wait_for_timeout(8000)  # then the connections are closed by which it got its files
     wait_for(lambda: sum(map(connections, workers_of(server))) == 1)
     before = tab.evaluate("window.sfpipe.last")
@@ -165,12 +171,7 @@ def test_a_page_sends_no_more_than_its_server_answers(
 ):
     """A server that stands still for six seconds: what was not sent meanwhile is left out."""
     address, _, server = served_by_two
-    tab = microphone_tab(chromium, address, performed.samples, tmp_path)
-    send_score(tab, tune)
-    tab.evaluate("widths => { window.widths = widths; }", page_widths(tune))
-    tab.evaluate(WATCH)
-    tab.click("#start")
-    tab.wait_for_selector("#state[data-state=following]")
+    tab = following_tab(chromium, address, performed, tune, tmp_path)
     family = psutil.Process(server).children(recursive=True)
     for process in family:
         process.suspend()
