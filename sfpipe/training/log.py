@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
+from sfpipe.errors import SfpipeError
 from sfpipe.files import writing
 
 CURVES = (
@@ -33,6 +37,8 @@ class TrainingLog:
     ------
     StorageError
         Here and below, if the disk is full or a folder cannot be written.
+    SfpipeError
+        Below, if another training writes into the folder at the same moment.
     """
 
     def __init__(self, folder: Path | None, events: Path | None = None):
@@ -57,7 +63,7 @@ class TrainingLog:
     def write(self, frames: int, row: dict[str, float]) -> None:
         """Add the figures of one evaluation at `frames`."""
         if self.folder is not None:
-            with writing(self.folder):
+            with _writing_alone(self.folder):
                 self._write(frames, row)
 
     def _write(self, frames: int, row: dict[str, float]) -> None:
@@ -84,7 +90,21 @@ class TrainingLog:
         """Finish both logs."""
         if self.folder is None:
             return
-        with writing(self.folder):
+        with _writing_alone(self.folder):
             self._live.end()
             if self._board is not None:
                 self._board.close()
+
+
+@contextmanager
+def _writing_alone(folder: Path) -> Iterator[None]:
+    """As `writing`; DVCLive reads what it has written, and may meet what another one writes."""
+    try:
+        with writing(folder):
+            yield
+    except JSONDecodeError:
+        raise SfpipeError(
+            "another training writes its curves here at the same time",
+            file=folder,
+            remedy="wait for it, and run the same command again: it goes on at its checkpoint",
+        ) from None
