@@ -136,7 +136,7 @@ def test_an_agent_of_the_paper_is_told_too(tune, sfpipe, monkeypatch):
     monkeypatch.chdir(tune)
     reached = {}
     for how in ("--told", "--untold"):
-        agent = AGENT.with_name("nottingham-ppo")
+        agent = AGENT.with_name("nottingham-ppo-from-dagger")
         code, _, err = sfpipe("evaluate", *PLAYED[:6], "--agent", agent, how, "--out", f"ppo{how}")
         assert code == 0, err
         reached[how] = json.loads(Path(f"ppo{how}/eval.json").read_text())["r_on"]
