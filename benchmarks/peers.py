@@ -39,8 +39,9 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.timing import shown_time_errors
 from sfpipe.files import sha256, write_json
 from sfpipe.following.belief import BeliefFollower
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import load_follower
 from sfpipe.following.sharp import SharpFollower
+from sfpipe.following.sources import Sources
 from sfpipe.game.follower import Follower, follow, judged
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import load_params

@@ -27,7 +27,7 @@ from sfpipe.params import EvaluateParams, Params
 if TYPE_CHECKING:
     from sfpipe.evaluation.other_sound import OtherSound
     from sfpipe.evaluation.sounding import Sounding
-    from sfpipe.following.registry import Sources
+    from sfpipe.following.sources import Sources
     from sfpipe.paths import Paths
 
 command = in_group("evaluate")
@@ -58,7 +58,7 @@ def evaluate(
     """Play all test pieces: metrics/eval.json, pieces.csv, plots."""
     from sfpipe.evaluation.jump_benchmark import evaluate_jumps
     from sfpipe.evaluation.stage import evaluate as stage
-    from sfpipe.following.registry import Sources
+    from sfpipe.following.sources import Sources
     from sfpipe.params import override
 
     p, _, paths = data.load()
@@ -107,7 +107,7 @@ def baseline(
 ) -> None:
     """Let a baseline follow all test pieces: metrics/baselines/."""
     from sfpipe.evaluation.baseline import evaluate_baseline as stage
-    from sfpipe.following.registry import Sources
+    from sfpipe.following.sources import Sources
     from sfpipe.params import override
 
     p, _, paths = data.load()
@@ -196,7 +196,7 @@ def _synthesised(
 
 def _real_sources(p: Params, dataset: str | None) -> Sources:
     """Human performances and their scores."""
-    from sfpipe.following.registry import Sources
+    from sfpipe.following.sources import Sources
     from sfpipe.paths import Paths
 
     paths = Paths(dataset or REAL)

@@ -12,7 +12,8 @@ from sfpipe.evaluation.report import figures_of, piece_lines, summary
 from sfpipe.evaluation.sounding import Sounding
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import load_evaluation_set
-from sfpipe.following.registry import FOLLOWERS, Sources, unknown_follower
+from sfpipe.following.registry import FOLLOWERS, unknown_follower
+from sfpipe.following.sources import Sources
 from sfpipe.params import EvaluateParams
 
 

@@ -38,7 +38,7 @@ from sfpipe.files import write_csv, write_json
 from sfpipe.following.anywhere import bars_on
 from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.game.follower import judged
 from sfpipe.parallel import on_cluster
 from sfpipe.params import EvaluateParams, override

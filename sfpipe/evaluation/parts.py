@@ -17,7 +17,8 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.sounding import Sounding
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.registry import CarriedSources, Sources, load_follower
+from sfpipe.following.registry import follower_files, load_follower
+from sfpipe.following.sources import CarriedSources, Sources
 from sfpipe.game.play import PlayedGame
 from sfpipe.parallel import Files, map_pieces, on_cluster
 from sfpipe.params import EvaluateParams
@@ -92,9 +93,9 @@ class Cast:
     def files(self, part: Part) -> Iterator[Path]:
         """What another machine needs to play a part, that lies under the working folder."""
         if self.agent is not None:
-            yield from part.sources.files(self.agent)
+            yield from follower_files(self.agent, part.sources.models)
         for name in self.baselines:
-            yield from part.sources.files(name)
+            yield from follower_files(name, part.sources.models)
         if self.baselines or self.engraved:
             yield from (part.sources.engraved / piece for piece in part.sets[0].scores)
 

@@ -31,7 +31,7 @@ from sfpipe.evaluation.sounding import Sounding
 from sfpipe.evaluation.table import Table, format_number, format_thresholds
 from sfpipe.files import write_json
 from sfpipe.following.evaluation_set import EvaluationSet
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.game.follower import Follower
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import EvaluateParams

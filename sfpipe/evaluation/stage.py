@@ -12,7 +12,7 @@ from sfpipe.evaluation.parts import Cast, play_in_parts
 from sfpipe.evaluation.report import piece_lines, summary, write_evaluation
 from sfpipe.evaluation.sounding import Sounding
 from sfpipe.following.evaluation_set import load_evaluation_set
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.params import EvaluateParams
 
 

@@ -12,7 +12,8 @@ from sfpipe.agents.agent import AgentPlayer
 from sfpipe.agents.cached_policy import CachedPlayer, CachedPolicy
 from sfpipe.agents.policy import Actor
 from sfpipe.errors import SfpipeError
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import load_follower
+from sfpipe.following.sources import Sources
 from sfpipe.game import dynamics
 from sfpipe.game.dynamics import GameState, Observation
 from sfpipe.game.play import PlayedGame, play_games

@@ -15,7 +15,8 @@ import numpy as np
 from sfpipe.datasets.index import read_index
 from sfpipe.errors import SfpipeError
 from sfpipe.files import replacing
-from sfpipe.following.registry import CarriedSources, Sources
+from sfpipe.following.registry import follower_files
+from sfpipe.following.sources import CarriedSources, Sources
 from sfpipe.inspection.templates import embed_json, fill_template
 from sfpipe.parallel import Files, StageReport, batches, map_pieces
 from sfpipe.params import Params
@@ -119,7 +120,8 @@ class _Page:
         def needed(one: _Shown) -> Iterator[Path]:
             yield from filter(None, (one.selected.recording, one.selected.folder))
             yield from one.printed
-            yield from (file for name in self.followers for file in one.sources.files(name))
+            for name in self.followers:
+                yield from follower_files(name, one.sources.models)
 
         return Files(needed, made=lambda one: [self.file(one.selected)])
 

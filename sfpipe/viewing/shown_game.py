@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sfpipe.following.evaluation_set import EvaluationSet
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import load_follower
+from sfpipe.following.sources import Sources
 from sfpipe.game.play import PlayedGame
 from sfpipe.params import Params
 from sfpipe.paths import Paths

@@ -7,7 +7,7 @@ import pytest
 from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.baseline import evaluate_baseline
 from sfpipe.evaluation.report import summary
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from tests.projects import write_stores
 

@@ -14,7 +14,7 @@ from sfpipe.evaluation import parts
 from sfpipe.evaluation.baseline import evaluate_baseline
 from sfpipe.evaluation.stage import evaluate
 from sfpipe.following.evaluation_set import EvaluationSet
-from sfpipe.following.registry import CarriedSources, Sources
+from sfpipe.following.sources import CarriedSources, Sources
 from sfpipe.parallel import cluster
 from sfpipe.params import EvaluateParams, parse_params
 from sfpipe.paths import Paths

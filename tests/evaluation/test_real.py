@@ -10,7 +10,7 @@ from sfpipe.errors import SfpipeError
 from sfpipe.evaluation.coverage import cover
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.results import real_rows
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.reader import read_performances, read_scores
 from sfpipe.store.window import WINDOWS

@@ -7,7 +7,7 @@ from sfpipe.agents.networks import ActorCritic
 from sfpipe.evaluation.real import evaluate_real
 from sfpipe.evaluation.stage import evaluate
 from sfpipe.following.loaded import LoadedFollower
-from sfpipe.following.registry import Sources
+from sfpipe.following.sources import Sources
 from sfpipe.params import BaselinesParams, EvaluateParams, SynthesizeParams
 from sfpipe.store.window import WINDOWS
 from tests.evaluation.test_real import write_human

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from sfpipe.following.evaluation_set import load_evaluation_set
-from sfpipe.following.registry import FOLLOWERS, Sources
+from sfpipe.following.registry import FOLLOWERS
+from sfpipe.following.sources import Sources
 from tests.pipeline.closure import ROOT
 from tests.pipeline.test_dependencies import ROOMS
 from tests.projects import write_stores

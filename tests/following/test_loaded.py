@@ -11,7 +11,8 @@ from sfpipe.evaluation.stage import evaluate
 from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
 from sfpipe.following.loaded import LoadedFollower
 from sfpipe.following.reference import optimal, training_speed
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import load_follower
+from sfpipe.following.sources import Sources
 from sfpipe.game.play import play_games
 from sfpipe.game.players import Expert
 from sfpipe.params import EvaluateParams

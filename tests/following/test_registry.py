@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sfpipe.errors import SfpipeError
-from sfpipe.following.registry import FOLLOWERS, Sources, load_follower
+from sfpipe.following.registry import FOLLOWERS, load_follower
+from sfpipe.following.sources import Sources
 from sfpipe.game.follower import follow
 from sfpipe.params import BaselinesParams, SynthesizeParams
 from sfpipe.store.writer import write_spectrograms

@@ -10,7 +10,8 @@ import torch
 from sfpipe.baselines.mm_loc import MmLoc, load_mm_loc
 from sfpipe.errors import SfpipeError
 from sfpipe.following.evaluation_set import load_evaluation_set
-from sfpipe.following.registry import Sources, load_follower
+from sfpipe.following.registry import load_follower
+from sfpipe.following.sources import Sources
 from sfpipe.params import MmLocParams
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.checkpoint import save_checkpoint
