@@ -34,6 +34,7 @@ from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.parts import Cast, Part, single_pieces, there
 from sfpipe.evaluation.recovery import WITHIN_S, FollowedTake, recoveries, summarise
 from sfpipe.evaluation.table import Table, format_number
+from sfpipe.evaluation.whole import whole_performance
 from sfpipe.files import write_csv, write_json
 from sfpipe.following.anywhere import bars_on
 from sfpipe.following.evaluation_set import EvaluationSet, load_evaluation_set
@@ -49,6 +50,7 @@ from sfpipe.store.schema import FPS, SAMPLE_RATE, is_augmented
 
 PER_PIECE = 2  # performances of a piece and of a condition
 WRONG_SHARE = 0.25  # of the sequenced performances are played with wrong notes, too
+SHOWN_S = ("0.1", "0.5", "1")  # of the shares of onsets, lost or not
 _PART = re.compile(r".*-part\d+")
 _SEQUENCED = re.compile(r".*-x\d+\.\d+")  # as `synthesize` names what no human played
 
@@ -206,11 +208,13 @@ def describe_jumps(result: Mapping[str, Any]) -> str:
             for kind, of in figures["false_jumps"].items()
         )
         plain = figures["plain"]
+        within = " / ".join(format_number(plain["within_s"][s]) for s in SHOWN_S)
         parts.append(
             f"{result['meta']['agent']}, {name}\n{Table(columns, rows).to_text()}\n"
             f"false jumps a minute: {false}\n"
             f"where nobody jumps: R_on {format_number(plain['r_on'], 3)}, frames within the"
-            f" threshold {format_number(plain['share_right'], 3)}\n"
+            f" threshold {format_number(plain['share_right'], 3)},\nonsets within"
+            f" {' / '.join(SHOWN_S)} s: {within}\n"
         )
     return "\n".join(parts)
 
@@ -227,28 +231,28 @@ def _follow(follower: LoadedFollower, score: ScoreRecord, take: PracticeTake) ->
 
 
 def _of_plain(takes: Sequence[FollowedTake], played: EvaluationSet) -> dict[str, Any]:
-    """R_on of the performances without jumps, and how much of them is within the threshold."""
+    """Figures of the performances without jumps; `within_s` counts onsets, lost or not."""
     infos = {
         (r.piece, r.performance): merge_onsets(played.scores[r.piece], r, played.window)
         for r in played.performances
     }
     plain = [t for t in takes if t.take.kind == "plain"]
-    counts = [
-        count_onsets(
-            judged(
-                infos[t.take.piece, t.take.performance],
-                t.position_px[1:].astype(np.float32),
-                played.window,
-            )
+    games = [
+        judged(
+            infos[t.take.piece, t.take.performance],
+            t.position_px[1:].astype(np.float32),
+            played.window,
         )
         for t in plain
     ]
+    counts = [count_onsets(game) for game in games]
     frames = sum(len(t.right) for t in plain)
     return {
         "n": len(plain),
         "r_on": sum(c.n_reached for c in counts) / sum(c.n_onsets for c in counts),
         "r_tue": float(np.mean([c.to_end for c in counts])),
         "share_right": float(sum(t.right.sum() for t in plain) / frames),
+        "within_s": whole_performance(games)["within_s"],
     }
 
 

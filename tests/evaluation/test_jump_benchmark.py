@@ -55,11 +55,13 @@ def test_free_to_go_anywhere_it_comes_back(project, monkeypatch):
     done = CliRunner().invoke(app, ["evaluate", "--jumps", "--agent", agent])
     assert done.exit_code == 0, done.output
     assert "nottingham-belief, anywhere" in done.output
+    assert "onsets within 0.1 / 0.5 / 1 s: 0." in done.output
     result = json.loads((project / "metrics/jumps.json").read_text("utf-8"))
     assert result["meta"]["dataset"] == "ryan"
     free, in_order = (result["followers"][name] for name in ("anywhere", "in order"))
     for figures in (free, in_order):  # where nobody jumps both follow to the end
         assert figures["plain"]["r_on"] == 1
+        assert figures["plain"]["within_s"]["1"] == 1 > figures["plain"]["within_s"]["0.05"]
         assert figures["false_jumps"]["plain"]["n"] == 0
     assert free["jumps"]["n"] == in_order["jumps"]["n"] >= 3
     assert free["jumps"]["within_s"]["5"] >= in_order["jumps"]["within_s"]["5"] + 0.3
