@@ -51,7 +51,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "num_envs": 8,
             "num_steps": 60,
             "ent_coef": 0.06,
-            "max_frames": 6_000_000,
             "evaluate_every": 104,
         },
         "a2c": _ONE_STEP | {"num_envs": 32, "num_steps": 8, "evaluate_every": 195},
