@@ -33,7 +33,7 @@ from sfpipe.evaluation.jumps import (
 from sfpipe.evaluation.onset_tracking import count_onsets
 from sfpipe.evaluation.parts import Cast, Part, single_pieces, there
 from sfpipe.evaluation.recovery import WITHIN_S, FollowedTake, recoveries, summarise
-from sfpipe.evaluation.table import Table, format_number
+from sfpipe.evaluation.table import Table, format_number, format_thresholds
 from sfpipe.evaluation.whole import whole_performance
 from sfpipe.files import write_csv, write_json
 from sfpipe.following.anywhere import bars_on
@@ -50,7 +50,6 @@ from sfpipe.store.schema import FPS, SAMPLE_RATE, is_augmented
 
 PER_PIECE = 2  # performances of a piece and of a condition
 WRONG_SHARE = 0.25  # of the sequenced performances are played with wrong notes, too
-SHOWN_S = ("0.1", "0.5", "1")  # of the shares of onsets, lost or not
 _PART = re.compile(r".*-part\d+")
 _SEQUENCED = re.compile(r".*-x\d+\.\d+")  # as `synthesize` names what no human played
 
@@ -208,13 +207,12 @@ def describe_jumps(result: Mapping[str, Any]) -> str:
             for kind, of in figures["false_jumps"].items()
         )
         plain = figures["plain"]
-        within = " / ".join(format_number(plain["within_s"][s]) for s in SHOWN_S)
         parts.append(
             f"{result['meta']['agent']}, {name}\n{Table(columns, rows).to_text()}\n"
             f"false jumps a minute: {false}\n"
             f"where nobody jumps: R_on {format_number(plain['r_on'], 3)}, frames within the"
-            f" threshold {format_number(plain['share_right'], 3)},\nonsets within"
-            f" {' / '.join(SHOWN_S)} s: {within}\n"
+            f" threshold {format_number(plain['share_right'], 3)},\n"
+            f"onsets within 0.1 / 0.5 / 1 s: {format_thresholds(plain)}\n"
         )
     return "\n".join(parts)
 
@@ -231,7 +229,7 @@ def _follow(follower: LoadedFollower, score: ScoreRecord, take: PracticeTake) ->
 
 
 def _of_plain(takes: Sequence[FollowedTake], played: EvaluationSet) -> dict[str, Any]:
-    """Figures of the performances without jumps; `within_s` counts onsets, lost or not."""
+    """Figures of the performances without jumps; `whole_performance` as in `eval.json`."""
     infos = {
         (r.piece, r.performance): merge_onsets(played.scores[r.piece], r, played.window)
         for r in played.performances
@@ -252,7 +250,7 @@ def _of_plain(takes: Sequence[FollowedTake], played: EvaluationSet) -> dict[str,
         "r_on": sum(c.n_reached for c in counts) / sum(c.n_onsets for c in counts),
         "r_tue": float(np.mean([c.to_end for c in counts])),
         "share_right": float(sum(t.right.sum() for t in plain) / frames),
-        "within_s": whole_performance(games)["within_s"],
+        "whole_performance": whole_performance(games),
     }
 
 
