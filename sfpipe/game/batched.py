@@ -54,13 +54,20 @@ class BatchedGame:
     n_games:
         How many at once.
     seed:
-        Of the sequence of performances.
+        Of the sequence of performances, and of where games begin.
+    start_inside:
+        Share of the games that begin in a random state inside their piece, as `dynamics.scatter`
+        draws it; the others begin with the first onset, as in the paper.
     """
 
-    def __init__(self, bank: Bank, window: Window, n_games: int, seed: int):
+    def __init__(
+        self, bank: Bank, window: Window, n_games: int, seed: int, start_inside: float = 0.0
+    ):
         self.bank, self.window, self.n_games = bank, window, n_games
         self.sampler = Sampler(len(bank), seed, bank.device)
-        self.state = dynamics.start(bank, self.sampler.sample(n_games))
+        self.start_inside = start_inside
+        self.generator = torch.Generator(bank.device).manual_seed(seed)
+        self.state = self._start(self.sampler.sample(n_games))
         self.ended: GameState | None = None  # last states of the games the last step ended
 
     def observation_index(self) -> ObservationIndex:
@@ -106,7 +113,7 @@ class BatchedGame:
             int64 [shape=(len(which),)], what they play; None: what the sampler draws.
         """
         drawn = self.sampler.sample(len(which)) if performances is None else performances
-        self.put(which, dynamics.start(self.bank, drawn))
+        self.put(which, self._start(drawn))
 
     def put(self, which: torch.Tensor, states: GameState) -> None:
         """Replace the states of the games `which` (int64 indices)."""
@@ -114,11 +121,24 @@ class BatchedGame:
             *(a.index_copy(0, which, f) for a, f in zip(self.state, states, strict=True))
         )
 
+    def _start(self, performances: torch.Tensor) -> GameState:
+        """First states of games that play `performances`."""
+        states = dynamics.start(self.bank, performances)
+        if not self.start_inside:
+            return states
+        threshold = self.window.threshold_px
+        inside = dynamics.scatter(self.bank, performances, self.generator, threshold)
+        dice = torch.rand(len(performances), generator=self.generator, device=self.bank.device)
+        return dynamics.where(dice < self.start_inside, inside, states)
+
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly here."""
-        return {"state": self.state._asdict(), "sampler": self.sampler.state_dict()}
+        saved = {"state": self.state._asdict(), "sampler": self.sampler.state_dict()}
+        return saved | {"generator": self.generator.get_state()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.state = GameState(**{k: v.to(self.bank.device) for k, v in saved["state"].items()})
         self.sampler.load_state_dict(saved["sampler"])
+        if len(saved["generator"]) == len(self.generator.get_state()):  # of this kind of device
+            self.generator.set_state(saved["generator"])

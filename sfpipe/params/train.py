@@ -59,6 +59,8 @@ class PolicyGradientParams(Section):
     """What the algorithms of section 3 share (Table 5, and what learning from nothing adds)."""
 
     num_envs: int = Field(default=8, ge=1)  # games at once
+    # Share of them that begin in a random state inside a piece, not with its first onset.
+    start_inside: float = Field(default=0.0, ge=0, le=1)
     learning_rate: float = Field(default=1e-4, gt=0)
     # Reached at max_frames by exponential decay; null: the rate stays.
     final_learning_rate: float | None = Field(default=None, gt=0)

@@ -73,7 +73,9 @@ class PlayingLearner(Learner[ActorCritic]):
         self.max_frames = p.max_frames
         self.evaluate_every = getattr(p, "evaluate_every", None) or self.common.evaluate_every
         self.keep = self.common.keep
-        self.game = BatchedGame(bank, bank.window, getattr(p, "num_envs", 1), seed)
+        self.game = BatchedGame(
+            bank, bank.window, getattr(p, "num_envs", 1), seed, getattr(p, "start_inside", 0.0)
+        )
         generator = torch.Generator(bank.device).manual_seed(seed + 1)
         self.actor = Actor(network, generator, bfloat16)
         self.localisation: LocalisationHead | None = None

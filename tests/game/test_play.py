@@ -112,6 +112,37 @@ def test_a_game_that_ends_is_replaced_in_the_same_step():
             assert (game.ended.frame > bank.first_frame[game.ended.performance]).all()
 
 
+def test_some_games_begin_inside_their_pieces_and_go_on_to_the_end():
+    bank = two_piece_bank()
+    game = BatchedGame(bank, NOTTINGHAM, 400, seed=0, start_inside=0.25)
+    first = dynamics.start(bank, game.state.performance)
+    inside = game.state.frame != first.frame
+    assert 70 <= int(inside.sum()) <= 130  # 100 expected, deviation 8.7
+    for now, start in zip(game.state, first, strict=True):
+        assert torch.equal(now[~inside], start[~inside])
+    # They are left alone until they end: played by the expert, every one reaches the last onset.
+    expert = Expert(bank)
+    assert set(game.state.performance.tolist()) == {0, 1}
+    for _ in range(30):
+        before = game.state
+        outcome = game.step(expert.act(before, None))
+        going_on = ~outcome.terminated
+        assert torch.equal(game.state.frame[going_on], before.frame[going_on] + 1)
+
+
+def test_games_that_begin_inside_go_on_from_what_was_saved():
+    bank = two_piece_bank()
+    game = BatchedGame(bank, NOTTINGHAM, 8, seed=3, start_inside=0.5)
+    saved = game.state_dict()
+    again = BatchedGame(bank, NOTTINGHAM, 8, seed=4, start_inside=0.5)
+    again.load_state_dict(saved)
+    for _ in range(60):
+        game.step(torch.zeros(8))
+        again.step(torch.zeros(8))
+        for one, other in zip(game.state, again.state, strict=True):
+            assert torch.equal(one, other)
+
+
 def test_scattered_states_are_inside_games():
     bank = two_piece_bank()
     which = torch.arange(2).repeat(500)
