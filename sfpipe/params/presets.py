@@ -40,6 +40,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "scratch": {
         "common": {
             "dropout": 0.0,
+            "standardise": True,
             "average_frames": 50_000,
             "evaluate_every": 25,
             "validation_pieces": 24,
@@ -58,10 +59,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "num_envs": 128,
             "learning_rate": 5e-4,
             "final_learning_rate": 2e-5,
-            "ent_coef": 0.01,
+            "ent_coef": 0.02,
             "final_ent_coef": 0.001,
-            "update_epochs": 2,
-            "minibatch_size": 480,
+            "minibatch_size": 240,
+            "start_inside": 0.25,
             "max_frames": 4_500_000,
         },
     },

@@ -48,6 +48,8 @@ class CommonParams(MachineParams, StoppingRule):
     # Further data sets to learn from, whose stores are there; e.g. another engraving of it.
     also: list[DatasetName] = Field(default=[])
     warm_start: Literal["dagger"] | None = None  # imitation before `algo`
+    # First weights such that every layer's outputs have mean 0 and deviation 1 on the data.
+    standardise: bool = False
     dropout: float = Field(default=0.2, ge=0, lt=1)
     # Frames over which the weights that are validated and kept are averaged; 0: the present ones.
     average_frames: int = Field(default=0, ge=0)

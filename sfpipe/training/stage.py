@@ -25,6 +25,7 @@ from sfpipe.training.a2c import A2C
 from sfpipe.training.belief import BeliefLearner
 from sfpipe.training.dagger import Dagger
 from sfpipe.training.distributed import joined
+from sfpipe.training.first_weights import standardise
 from sfpipe.training.log import TrainingLog
 from sfpipe.training.player import PlayingLearner
 from sfpipe.training.ppo import PPO
@@ -121,6 +122,9 @@ def _train(
     else:
         network.placed(session.device)
         banks = session.train_bank, session.valid_bank
+        if params.common.standardise and not start:
+            generator = torch.Generator(session.device).manual_seed(seed)
+            standardise(network, session.train_bank, generator)
         options = {
             "seed": seed,
             "bfloat16": session.bfloat16,

@@ -27,7 +27,7 @@ SMALL = {
     "common": {"evaluate_every": 2, "average_frames": 50, "dropout": 0.2},
     "reinforce": GAMES | {"num_envs": 1},
     "a2c": ROLLOUTS,
-    "ppo": ROLLOUTS | {"update_epochs": 2, "minibatch_size": 7},
+    "ppo": ROLLOUTS | {"update_epochs": 2, "minibatch_size": 7, "start_inside": 0.5},
     "dagger": ROLLOUTS | {"minibatch_size": 7, "beta_frames": 60, "transcription_coef": 0.0},
     "pretraining": {
         "max_frames": 400,

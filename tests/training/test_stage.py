@@ -15,11 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 from sfpipe.agents.agent import load_agent
+from sfpipe.agents.networks import ActorCritic
 from sfpipe.errors import SfpipeError
 from sfpipe.files import sha256
 from sfpipe.params import AugmentParams, TrainParams
-from sfpipe.store.bank import Bank
+from sfpipe.store.bank import Bank, load_bank
 from sfpipe.training.checkpoint import load_checkpoint
+from sfpipe.training.first_weights import standardise
 from sfpipe.training.session import Session
 from sfpipe.training.stage import train
 from tests.projects import write_stores
@@ -99,6 +101,27 @@ def test_the_stage_leaves_agent_card_and_curves(project):
     assert curve[0].split("\t") == ["step", "validation_r_on"]
     assert [int(line.split("\t")[0]) for line in curve[1:]] == [18, 36, 54, 60, 72, 90, 108, 120]
     assert json.loads((project / "metrics/train/metrics.json").read_text())["step"] == 120
+
+
+def test_first_weights_are_made_to_fit_the_data_but_not_those_of_another_agent(project):
+    """With a rate of next to nothing, what is kept is what it began with."""
+    still = {"max_frames": 6, "learning_rate": 1e-12}
+    run_stage(project, params({"warm_start": None, "standardise": True}, **still), out="one")
+    kept, card = load_agent(project / "one")
+    assert card["params"]["common"]["standardise"] is True
+    stores = project / "data/scores/toy.h5", project / "data/spectrograms/toy.h5"
+    first = ActorCritic(kept.window).initialise(torch.Generator().manual_seed(1)).eval()
+    plain = {name: value.clone() for name, value in first.state_dict().items()}
+    bank = load_bank(*stores, kept.window, split="train")
+    standardise(first, bank, torch.Generator().manual_seed(1))
+    for name, value in first.state_dict().items():
+        assert torch.allclose(kept.state_dict()[name], value, rtol=2e-3, atol=1e-5), name
+    assert not torch.allclose(plain["score.0.weight"], first.score[0].weight, rtol=0.1)
+
+    again = params({"warm_start": None, "standardise": True, "start_from": "one"}, **still)
+    run_stage(project, again, seed=2, out="two")
+    for name, value in load_agent(project / "two")[0].state_dict().items():
+        assert torch.allclose(kept.state_dict()[name], value, rtol=2e-3, atol=1e-5), name
 
 
 def stop_at_the_first_checkpoint(folder: Path) -> threading.Thread:
