@@ -66,7 +66,7 @@ class BatchedGame:
         self.bank, self.window, self.n_games = bank, window, n_games
         self.sampler = Sampler(len(bank), seed, bank.device)
         self.start_inside = start_inside
-        self.generator = torch.Generator(bank.device).manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         self.state = self._start(self.sampler.sample(n_games))
         self.ended: GameState | None = None  # last states of the games the last step ended
 
@@ -128,17 +128,19 @@ class BatchedGame:
             return states
         threshold = self.window.threshold_px
         inside = dynamics.scatter(self.bank, performances, self.generator, threshold)
-        dice = torch.rand(len(performances), generator=self.generator, device=self.bank.device)
+        dice = torch.rand(len(performances), generator=self.generator).to(self.bank.device)
         return dynamics.where(dice < self.start_inside, inside, states)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly here."""
-        saved = {"state": self.state._asdict(), "sampler": self.sampler.state_dict()}
-        return saved | {"generator": self.generator.get_state()}
+        return {
+            "state": self.state._asdict(),
+            "sampler": self.sampler.state_dict(),
+            "generator": self.generator.get_state(),
+        }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.state = GameState(**{k: v.to(self.bank.device) for k, v in saved["state"].items()})
         self.sampler.load_state_dict(saved["sampler"])
-        if len(saved["generator"]) == len(self.generator.get_state()):  # of this kind of device
-            self.generator.set_state(saved["generator"])
+        self.generator.set_state(saved["generator"])

@@ -6,6 +6,7 @@ when somebody looks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -111,11 +112,14 @@ def scatter(
     Parameters
     ----------
     generator:
-        On the bank's device.
+        On any device.
     """
-    n = len(performance)
-    drawn = partial(torch.rand, n, generator=generator, device=bank.device, dtype=torch.float64)
-    normal = partial(torch.randn, n, generator=generator, device=bank.device, dtype=torch.float64)
+
+    def numbers(draw: Callable[..., torch.Tensor]) -> torch.Tensor:
+        of = {"generator": generator, "device": generator.device, "dtype": torch.float64}
+        return draw(len(performance), **of).to(bank.device)
+
+    drawn, normal = partial(numbers, torch.rand), partial(numbers, torch.randn)
     first, last = bank.first_frame[performance], bank.last_frame[performance]
     frame = first + 1 + (drawn() * (last - first - 1)).to(torch.int64)
     aim = target(bank, performance, frame)

@@ -1,4 +1,4 @@
-"""First weights that depend on the data: what a network trained by reward alone begins with."""
+"""First weights that fit the data: what a training that starts from no agent may begin with."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from sfpipe.agents.networks import ActorCritic
-from sfpipe.agents.policy import Actor
 from sfpipe.game import dynamics
-from sfpipe.store.bank import Bank
+from sfpipe.store.bank import Bank, MemoryFormat
 
 STATES = 512
 OUTPUT_SCALE = 0.01  # of the heads' last layers: the first policy is nearly uniform
@@ -26,21 +25,25 @@ def standardise(network: ActorCritic, bank: Bank, generator: torch.Generator) ->
 
     Parameters
     ----------
+    network:
+        Changed in place, as it is without dropout.
     bank:
         `STATES` states inside its games are drawn, as `dynamics.scatter` does.
     generator:
-        On the bank's device.
+        On any device.
 
     References
     ----------
     Salimans and Kingma (2016), section 3: weights that are initialised by data.
     """
-    performances = torch.randint(
-        len(bank), (STATES,), generator=generator, device=generator.device
-    ).to(bank.device)
+    device = generator.device
+    performances = torch.randint(len(bank), (STATES,), generator=generator, device=device)
     threshold = bank.window.threshold_px
-    states = dynamics.scatter(bank, performances, generator, threshold)
-    seen = Actor(network, generator).observe(bank, dynamics.observation_index(bank, states))
+    states = dynamics.scatter(bank, performances.to(bank.device), generator, threshold)
+    where = dynamics.observation_index(bank, states)
+    seen = dynamics.observe(bank, where, MemoryFormat(channels_last=True))
+    was_training = network.training
+    network.eval()
     score = _standardised(network.score, seen.score)
     sound = _standardised(network.spectrogram, seen.spectrogram)
     embedding = _standardised(network.joint, torch.cat([score, sound], dim=1))
@@ -49,6 +52,7 @@ def standardise(network: ActorCritic, bank: Bank, generator: torch.Generator) ->
         _standardised(hidden, embedding)
         assert isinstance(last, nn.Linear)
         last.weight.mul_(OUTPUT_SCALE)
+    network.train(was_training)
 
 
 def _standardised(layers: Iterable[nn.Module], inputs: torch.Tensor) -> torch.Tensor:

@@ -123,8 +123,7 @@ def _train(
         network.placed(session.device)
         banks = session.train_bank, session.valid_bank
         if params.common.standardise and not start:
-            generator = torch.Generator(session.device).manual_seed(seed)
-            standardise(network, session.train_bank, generator)
+            standardise(network, session.train_bank, torch.Generator().manual_seed(seed))
         options = {
             "seed": seed,
             "bfloat16": session.bfloat16,

@@ -9,9 +9,7 @@ from sfpipe.game import dynamics
 from sfpipe.store.window import WINDOWS
 from sfpipe.training.first_weights import LEAST_STD, STATES, standardise
 from sfpipe.training.rollout import entropy_of
-from tests.toy import toy_bank
-
-NOTTINGHAM, MSMD = WINDOWS["nottingham"], WINDOWS["msmd"]
+from tests.toy import NOTTINGHAM, toy_bank
 
 
 def states_of(bank, seed=0):
@@ -35,7 +33,7 @@ def fresh(window):
     return ActorCritic(window, dropout=0.0).initialise(torch.Generator().manual_seed(1)).eval()
 
 
-@pytest.mark.parametrize("window", [NOTTINGHAM, MSMD], ids=lambda w: w.name)
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=lambda w: w.name)
 def test_every_layer_has_mean_0_and_deviation_1_on_random_states(window):
     bank = toy_bank(window)
     network = fresh(window)
@@ -74,3 +72,13 @@ def test_the_same_seed_gives_the_same_weights():
         standardise(network, bank, torch.Generator().manual_seed(seed))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert not torch.equal(one.score[0].weight, third.score[0].weight)
+
+
+def test_dropout_is_off_and_comes_back():
+    bank = toy_bank(NOTTINGHAM)
+    one, other = fresh(NOTTINGHAM), ActorCritic(NOTTINGHAM, dropout=0.5)
+    other.load_state_dict(one.state_dict())
+    for network in (one, other.train()):
+        standardise(network, bank, torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    assert other.training and not one.training
