@@ -84,27 +84,34 @@ class DenseBranch:
         """The least multiple of the stride that is not less than `windows`."""
         return -(-windows // self.stride) * self.stride
 
-    def every(self, images: torch.Tensor) -> torch.Tensor:
-        """What the branch makes of the windows at every column, [shape=(n, windows, width)].
+    def every(self, images: torch.Tensor, step: int = 1) -> torch.Tensor:
+        """What it makes of windows `step` columns apart, [shape=(n, windows / step, width)].
 
         Parameters
         ----------
         images:
             [shape=(n, channels, rows, columns of one window + windows - 1)], of as many windows as
             `whole` allows.
+        step:
+            1, 2, 4, .. up to the stride.
         """
-        n, x = len(images), images
+        n, x, between = len(images), images, step
         for module in self.convolutions.children():
-            if isinstance(module, nn.Conv2d) and module.stride[1] > 1:
+            apart = int(module.stride[1]) if isinstance(module, nn.Conv2d) else 1
+            if between % apart == 0:
+                between //= apart  # no window begins at a column that the convolution skips
+            else:
                 # Columns that the convolution would skip begin images of their own.
-                apart = int(module.stride[1])
                 columns = x.shape[3] - apart + 1
                 x = torch.cat([x[..., i : i + columns] for i in range(apart)])
                 x = x.contiguous(memory_format=torch.channels_last)
             x = module(x)
-        maps = x.unflatten(0, (self.stride, n)).unfold(4, self.shape[2], 1)
+        maps = x.unflatten(0, (self.stride // step, n)).unfold(4, self.shape[2], 1)
         # (first column within a stride, n, channels, rows, strides, columns)
-        return self.dense(maps.permute(1, 4, 0, 2, 3, 5).flatten(1, 2).flatten(2))
+        rows = maps.permute(1, 4, 0, 2, 3, 5).flatten(1, 2).flatten(2)
+        # Strides may leave a window's last columns unread: more windows fit than are needed.
+        windows = images.shape[3] - self.size[1] + 1
+        return self.dense(rows[:, : windows // step])
 
 
 class CachedBranch:

@@ -78,13 +78,17 @@ class BatchedGame:
         """The observations of the present states."""
         return dynamics.observe(self.bank, self.observation_index())
 
-    def step(self, acceleration: torch.Tensor, *, restart: bool = True) -> StepResult:
-        """Advance all games by one frame and restart those that are over.
+    def step(
+        self, acceleration: torch.Tensor, *, frames: int = 1, restart: bool = True
+    ) -> StepResult:
+        """Advance all games by `frames` frames and restart those that are over.
 
         Parameters
         ----------
         acceleration:
-            [shape=(n_games,)], change of speed in px/frame.
+            [shape=(n_games,)], change of speed in px/frame, with the first of the frames.
+        frames:
+            As of `dynamics.advance`.
         restart:
             False: games that are over stay in their last state; `restart` begins others.
 
@@ -93,9 +97,8 @@ class BatchedGame:
         StepResult
             Of the step, before any restart.
         """
-        after, outcome = dynamics.step(
-            self.bank, self.state, acceleration.to(torch.float64), self.window.threshold_px
-        )
+        change, threshold_px = acceleration.to(torch.float64), self.window.threshold_px
+        after, outcome = dynamics.advance(self.bank, self.state, change, threshold_px, frames)
         self.state, self.ended = after, None
         if bool(outcome.terminated.any()):
             which = outcome.terminated.nonzero().squeeze(1)

@@ -182,6 +182,31 @@ def step(
     return after, StepResult(reward, lost, finished, error)
 
 
+def advance(
+    bank: Bank, state: GameState, acceleration: torch.Tensor, threshold_px: float, frames: int
+) -> tuple[GameState, StepResult]:
+    """Advance every game by `frames` frames: the speed changes with the first, and then stays.
+
+    A game that is over stays in the state that ended it.
+
+    Returns
+    -------
+    tuple[GameState, StepResult]
+        As of `step`; the reward is the mean over `frames`, none after the end of a game.
+    """
+    after, outcome = step(bank, state, acceleration, threshold_px)
+    reward, unchanged = outcome.reward, torch.zeros_like(acceleration)
+    for _ in range(frames - 1):
+        over = outcome.terminated
+        following, later = step(bank, after, unchanged, threshold_px)
+        reward = reward + torch.where(over, 0.0, later.reward)
+        after = where(over, after, following)
+        outcome = StepResult(
+            *(torch.where(over, a, b) for a, b in zip(outcome, later, strict=True))
+        )
+    return after, outcome._replace(reward=reward / frames)
+
+
 def observation_index(bank: Bank, state: GameState) -> ObservationIndex:
     """Where the observation of each state lies in the bank."""
     base = bank.frame_base[state.performance]

@@ -11,6 +11,7 @@ from sfpipe.params.presets import PRESETS
 from sfpipe.params.section import DatasetName, Section
 
 Step = Annotated[int, Field(ge=1, le=64)]
+FrameSkip: TypeAlias = Literal[1, 2, 4, 8]  # what the sound branch's strides make cheap
 UNKNOWN_SHARE = 0.05  # a return is known if rewards that are not seen would count for less
 _MACHINE = {"window", "device", "precision"}  # keys that have an `auto` of their own
 # Keys of `common` that say how a training is run, not what is learned.
@@ -61,7 +62,12 @@ class PolicyGradientParams(Section):
     """What the algorithms of section 3 share (Table 5, and what learning from nothing adds)."""
 
     num_envs: int = Field(default=8, ge=1)  # games at once
-    # Share of them that begin in a random state inside a piece, not with its first onset.
+    # Frames that an action lasts: the speed changes with the first, and then stays. What counts as
+    # frames of a training are the states that it learns from.
+    frame_skip: FrameSkip = 1
+    # Share of max_frames in which it does; then it lasts one.
+    frame_skip_share: float = Field(default=1.0, gt=0, le=1)
+    # Share of the games that begin in a random state inside a piece, not with its first onset.
     start_inside: float = Field(default=0.0, ge=0, le=1)
     learning_rate: float = Field(default=1e-4, gt=0)
     # Reached at max_frames by exponential decay; null: the rate stays.

@@ -7,7 +7,6 @@ from typing import Any
 from sfpipe.params import A2CParams
 from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import n_step_returns
-from sfpipe.training.rollout import collect
 
 
 class A2C(PlayingLearner):
@@ -20,6 +19,6 @@ class A2C(PlayingLearner):
         """Play one rollout and descend once on policy, value and entropy together."""
         p = self.params
         # The weights are still those that played: what was computed while playing is descended on.
-        rollout = collect(self.game, self.actor, p.num_steps, graph=True, processes=self.processes)
+        rollout = self.play(p.num_steps, graph=True)
         returns = n_step_returns(rollout.reward, rollout.terminated, rollout.last_value, p.gamma)
         return self.descend_on_rollout(rollout, returns)

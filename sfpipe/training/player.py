@@ -18,7 +18,7 @@ from sfpipe.training.auxiliary.localisation import LocalisationHead
 from sfpipe.training.distributed import ALONE, Processes
 from sfpipe.training.learner import Figures, Learner, closer
 from sfpipe.training.returns import normalised
-from sfpipe.training.rollout import Rollout, entropy_of
+from sfpipe.training.rollout import Rollout, collect, entropy_of
 
 
 class PlayingLearner(Learner[ActorCritic]):
@@ -89,6 +89,11 @@ class PlayingLearner(Learner[ActorCritic]):
         first, last = self.params.ent_coef, self.params.final_ent_coef
         return first if last is None else first + (last - first) * self.progress
 
+    @property
+    def frame_skip(self) -> int:
+        """Frames that an action lasts now."""
+        return self.params.frame_skip if self.progress < self.params.frame_skip_share else 1
+
     def own(self, at: ObservationIndex) -> ObservationIndex:
         """Those of some states whose observations this process computes on."""
         return select_index(at, self.processes.own(len(at.frame)))
@@ -98,6 +103,17 @@ class PlayingLearner(Learner[ActorCritic]):
         answers = self.actor.forward(self.actor.observe(self.bank, self.own(at)))
         logits, values = self.processes.gather(len(at.frame), *answers)
         return logits, values
+
+    def play(self, num_steps: int, *, graph: bool) -> Rollout:
+        """`num_steps` decisions in each game, as `collect` plays them."""
+        return collect(
+            self.game,
+            self.actor,
+            num_steps,
+            frame_skip=self.frame_skip,
+            graph=graph,
+            processes=self.processes,
+        )
 
     def descend_on_rollout(
         self, rollout: Rollout, returns: torch.Tensor, known: torch.Tensor | None = None

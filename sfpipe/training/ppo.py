@@ -10,7 +10,7 @@ from sfpipe.game.dynamics import select_index
 from sfpipe.params import PPOParams
 from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import generalised_advantages, normalised
-from sfpipe.training.rollout import collect, entropy_of, log_prob_of, mean_figures, minibatches
+from sfpipe.training.rollout import entropy_of, log_prob_of, mean_figures, minibatches
 
 
 class PPO(PlayingLearner):
@@ -25,9 +25,7 @@ class PPO(PlayingLearner):
         # A first minibatch of the whole rollout is descended on by the weights that played it:
         # what they computed while playing is not computed again.
         at_once = p.minibatch_size >= p.num_envs * p.num_steps and self.localisation is None
-        rollout = collect(
-            self.game, self.actor, p.num_steps, graph=at_once, processes=self.processes
-        )
+        rollout = self.play(p.num_steps, graph=at_once)
         played, value = rollout.answers(), rollout.value.detach()
         advantages = generalised_advantages(
             rollout.reward, value, rollout.terminated, rollout.last_value, p.gamma, p.gae_lambda

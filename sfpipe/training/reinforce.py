@@ -11,7 +11,7 @@ from sfpipe.game.dynamics import ObservationIndex, select_index
 from sfpipe.params import ReinforceParams
 from sfpipe.training.player import PlayingLearner
 from sfpipe.training.returns import known_returns, normalised
-from sfpipe.training.rollout import collect, entropy_of, log_prob_of, minibatches
+from sfpipe.training.rollout import entropy_of, log_prob_of, minibatches
 
 
 class Reinforce(PlayingLearner):
@@ -33,7 +33,7 @@ class Reinforce(PlayingLearner):
 
     def _learn_from_stretches(self, num_steps: int) -> dict[str, Any]:
         p = self.params
-        rollout = collect(self.game, self.actor, num_steps, graph=True, processes=self.processes)
+        rollout = self.play(num_steps, graph=True)
         returns, known = known_returns(rollout.reward, rollout.terminated, p.gamma)
         return self.descend_on_rollout(rollout, returns, known)
 
@@ -70,9 +70,8 @@ class Reinforce(PlayingLearner):
             at = dynamics.observation_index(bank, state)
             logits, value = self.forward(at)
             action = self.actor.sample(logits)
-            state, out = dynamics.step(
-                bank, state, (action - 1).to(torch.float64), self.game.window.threshold_px
-            )
+            change, threshold_px = (action - 1).to(torch.float64), self.game.window.threshold_px
+            state, out = dynamics.advance(bank, state, change, threshold_px, self.frame_skip)
             steps.append((alive, *at, action, value, out.reward))
             going = ~(out.terminated)
             alive, state = alive[going], dynamics.select(state, going)

@@ -56,6 +56,7 @@ def collect(
     actor: Actor,
     num_steps: int,
     *,
+    frame_skip: int = 1,
     graph: bool = False,
     processes: Processes = ALONE,
 ) -> Rollout:
@@ -63,6 +64,8 @@ def collect(
 
     Parameters
     ----------
+    frame_skip:
+        Frames in a step, as of `dynamics.advance`.
     graph:
         Whether `logits`, `log_prob` and `value` can be differentiated: whoever takes one step per
         rollout then need not compute them again.
@@ -71,7 +74,7 @@ def collect(
     """
     actor.network.eval()
     n, own = game.n_games, processes.own(game.n_games)
-    sound = RolloutAudioFeatures(actor, game.bank, own.stop - own.start)
+    sound = RolloutAudioFeatures(actor, game.bank, own.stop - own.start, frame_skip)
     steps: list[tuple] = []
     for step in range(num_steps):
         at = game.observation_index()
@@ -80,7 +83,7 @@ def collect(
             logits, value = processes.gather(n, *answers)
         action = actor.sample(logits.detach())
         log_prob = log_prob_of(logits, action)
-        outcome = game.step(action - 1)
+        outcome = game.step(action - 1, frames=frame_skip)
         terminated = outcome.terminated
         steps.append((*at, action, logits, log_prob, value, outcome.reward, terminated))
     with torch.no_grad():

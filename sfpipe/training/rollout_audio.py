@@ -27,14 +27,16 @@ class RolloutAudioFeatures:
         In `eval()` mode.
     n_games:
         That are played.
+    frame_skip:
+        Frames from one state to the next: 1, 2, 4 or 8, up to the stride of the sound branch.
     """
 
-    def __init__(self, actor: Actor, bank: Bank, n_games: int):
-        self.actor, self.bank = actor, bank
+    def __init__(self, actor: Actor, bank: Bank, n_games: int, frame_skip: int = 1):
+        self.actor, self.bank, self.frame_skip = actor, bank, frame_skip
         network = actor.network
         self.branch = DenseBranch(network.spectrogram, network.channels, (BINS, EXCERPT))
-        self._table: torch.Tensor | None = None  # features of all windows so far, a row each
-        # Of each game: frame of the first window, how many there are, row of the first.
+        self._table: torch.Tensor | None = None  # features of all states so far, a row each
+        # Of each game: frame of the first window, frames from there on, row of the first.
         none = torch.zeros(n_games, dtype=torch.int64, device=bank.device)
         self._first = self._count = self._row = none
 
@@ -65,7 +67,7 @@ class RolloutAudioFeatures:
         if self._table is None:
             return self.actor.audio_features(self.bank, states)
         outside = self._outside(states.frame)
-        index = torch.where(outside, 0, states.frame - self._first)
+        index = torch.where(outside, 0, states.frame - self._first) // self.frame_skip
         features = self._table[self._row + index]
         # In the first state of a game nothing has changed since the frame before.
         alone = outside | (states.previous_frame != states.frame - 1)
@@ -77,11 +79,11 @@ class RolloutAudioFeatures:
 
     def _outside(self, frame: torch.Tensor) -> torch.Tensor:
         index = frame - self._first
-        return (index < 0) | (index >= self._count)
+        return (index < 0) | (index >= self._count) | (index % self.frame_skip != 0)
 
     def _extend(self, which: torch.Tensor, frame: torch.Tensor, left: int) -> None:
         """Compute on from `frame` in the games `which`, as far as the bank goes."""
-        windows = self.branch.whole(left)
+        windows = self.branch.whole((left - 1) * self.frame_skip + 1)
         width = EXCERPT + windows - 1
         # There is a frame before the first one, and the last one is in the bank too.
         least, most = EXCERPT + 1, self.bank.frames_packed - width + EXCERPT
@@ -90,10 +92,11 @@ class RolloutAudioFeatures:
         first = frame.clamp(least, most)
         images = self.bank.excerpt_pairs(first, first - 1, self.actor.memory_format, width=width)
         with self.actor.arithmetic():
-            features = self.branch.every(images).flatten(0, 1)
+            features = self.branch.every(images, self.frame_skip).flatten(0, 1)
         before = [] if self._table is None else [self._table]
         self._table = torch.cat([*before, features])
-        begins = len(self._table) + windows * torch.arange(-len(which), 0, device=which.device)
+        rows = windows // self.frame_skip
+        begins = len(self._table) + rows * torch.arange(-len(which), 0, device=which.device)
         self._first = self._first.index_copy(0, which, first)
         self._row = self._row.index_copy(0, which, begins)
         self._count = self._count.index_fill(0, which, windows)

@@ -45,6 +45,18 @@ def test_windows_at_every_column_share_their_first_layers(name, part):
         torch.testing.assert_close(features[:, i], alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("part", ["score", "spectrogram"])
+@pytest.mark.parametrize("step", [1, 2, 4, 8])
+def test_windows_some_columns_apart_are_every_so_manieth(name, part, step):
+    _, _, shared = branch_of(name, part)
+    rows, columns = shared.size
+    wide = columns + 2 * shared.stride - 1
+    images = torch.rand(2, 2, rows, wide, generator=torch.Generator().manual_seed(1))
+    some = shared.every(images, step)
+    torch.testing.assert_close(some, shared.every(images)[:, ::step], atol=1e-5, rtol=1e-4)
+
+
 def test_gradients_reach_the_branch():
     network = ActorCritic(WINDOWS["nottingham"]).initialise(torch.Generator().manual_seed(0))
     shared = DenseBranch(network.spectrogram, 2, (BINS, EXCERPT))

@@ -136,6 +136,28 @@ def test_ratio_is_one_before_the_first_update():
     torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "reinforce"])
+def test_actions_that_last_some_frames_are_learned_from_where_they_begin(algo):
+    skipping = {"frame_skip": 4, "frame_skip_share": 0.6}
+    window = WINDOWS["nottingham"]
+    network = ActorCritic(window).initialise(torch.Generator().manual_seed(0)).placed("cpu")
+    bank = toy_bank(window)
+    learner = LEARNERS[algo](network, bank, bank, changed(**{algo: skipping}), seed=0)
+    rollout = learner.play(6, graph=False)
+    frame, over = rollout.index.frame, rollout.terminated
+    assert ((frame[1:] - frame[:-1] == 4) | over[:-1]).all()
+    assert not over.all()
+    # Its sound, heard ahead of play, is that of the states themselves.
+    logits, values = learner.forward(rollout.flat_index())
+    torch.testing.assert_close(logits, rollout.logits.flatten(0, 1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(values, rollout.value.flatten(), atol=1e-4, rtol=1e-4)
+    lasting = []
+    for progress in (0.0, 0.3, 0.59, 0.6, 1.0):
+        learner.set_progress(progress)
+        lasting.append(learner.frame_skip)
+    assert lasting == [4, 4, 4, 1, 1]
+
+
 def with_branches(algo, params):
     """A learner whose network has both branches of the paper, on a bank it can play for a while."""
     window = WINDOWS["nottingham"]
@@ -192,7 +214,7 @@ def test_ppo_in_one_minibatch_descends_on_what_a_second_look_gives(epochs, monke
         looks.append(1)
         return twin.actor.forward(twin.actor.observe(twin.bank, rollout.flat_index()))
 
-    monkeypatch.setattr("sfpipe.training.ppo.collect", without_graph)
+    monkeypatch.setattr("sfpipe.training.player.collect", without_graph)
     monkeypatch.setattr("sfpipe.training.rollout.Rollout.answers", again)
     wanted = twin.update()
     assert looks == [1]

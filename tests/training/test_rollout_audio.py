@@ -27,24 +27,25 @@ def count(actor: Actor) -> list[int]:
     return sizes
 
 
-def play(game: BatchedGame, actor: Actor, steps: int, *, acceleration: float):
+def play(game: BatchedGame, actor: Actor, steps: int, *, acceleration: float, frame_skip: int = 1):
     """Features heard ahead and alone in each step, and how many games began within."""
-    sound, began = RolloutAudioFeatures(actor, game.bank, game.n_games), 0
+    sound, began = RolloutAudioFeatures(actor, game.bank, game.n_games, frame_skip), 0
     for step in range(steps):
         at = game.observation_index()
         yield sound.at(at, steps - step), actor.audio_features(game.bank, at), began
-        out = game.step(torch.full((game.n_games,), acceleration))
+        out = game.step(torch.full((game.n_games,), acceleration), frames=frame_skip)
         began += int((out.terminated).sum())
 
 
 @pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("frame_skip", [1, 2, 4, 8])
 @torch.no_grad()
-def test_every_step_hears_what_it_would_alone_also_where_games_begin_anew(name):
+def test_every_step_hears_what_it_would_alone_also_where_games_begin_anew(name, frame_skip):
     window = WINDOWS[name]
     actor, bank = actor_of(window), toy_bank(window)
     game = BatchedGame(bank, window, 5, seed=3)
     games = 0
-    for ahead, alone, began in play(game, actor, 40, acceleration=4.0):
+    for ahead, alone, began in play(game, actor, 40, acceleration=4.0, frame_skip=frame_skip):
         torch.testing.assert_close(ahead, alone, atol=2e-5, rtol=1e-4)
         games = began
     assert games > 5
