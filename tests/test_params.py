@@ -203,15 +203,26 @@ def test_sections_may_be_left_out_or_empty():
 
 
 def test_a_value_takes_the_place_of_the_presets():
-    demo, ours = (
+    scratch, ours = (
         parse_params(LEAST | {"train": train}).train
         for train in ({}, {"ppo": {"num_envs": 3, "max_frames": "auto"}, "common": {}})
     )
-    assert demo.ppo.num_envs == 64
-    assert ours.ppo == demo.ppo.model_copy(update={"num_envs": 3})
-    assert (ours.common, ours.a2c) == (demo.common, demo.a2c)
+    assert scratch.ppo.num_envs == 128
+    assert ours.ppo == scratch.ppo.model_copy(update={"num_envs": 3})
+    assert (ours.common, ours.a2c) == (scratch.common, scratch.a2c)
     assert TrainParams(preset="paper").ppo == PPOParams()
     assert TrainParams(**ours.model_dump()) == ours
+
+
+def test_the_preset_follows_the_algorithm_unless_it_is_named():
+    def preset(**changes):
+        return parse_params(LEAST | changes).train.preset
+
+    for algo in ("reinforce", "a2c", "ppo"):
+        assert preset(algo=algo) == preset(algo=algo, train={"preset": "auto"}) == "scratch"
+        assert preset(algo=algo, train={"preset": "paper"}) == "paper"
+    for algo in ("dagger", "belief"):
+        assert preset(algo=algo) == preset(algo=algo, train={"ppo": {}}) == "demo"
 
 
 def test_parameters_cannot_be_changed():

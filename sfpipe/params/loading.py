@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sfpipe.errors import SfpipeError
 from sfpipe.files import read_text
@@ -21,6 +21,7 @@ from sfpipe.params.data import (
     SynthesizeParams,
 )
 from sfpipe.params.evaluate import BaselinesParams, EvaluateParams
+from sfpipe.params.presets import preset_for
 from sfpipe.params.renamed import new_key
 from sfpipe.params.section import DatasetName, Section
 from sfpipe.params.train import TrainParams
@@ -46,6 +47,17 @@ class Params(Section):
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     baselines: BaselinesParams = BaselinesParams()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_preset(cls, data: Any) -> Any:
+        """Puts the preset that suits `algo` in place of `auto`, or of none."""
+        if not isinstance(data, dict) or not isinstance(data.get("algo"), str):
+            return data
+        train = data.get("train", {})
+        if not isinstance(train, dict) or train.get("preset", "auto") != "auto":
+            return data
+        return data | {"train": train | {"preset": preset_for(data["algo"])}}
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
