@@ -34,7 +34,9 @@ def ppo_params(device: torch.device, /, **common: object) -> TrainParams:
     """The preset `scratch` with as many games and as large minibatches as pay on a device."""
     gpu = device.type == "cuda"
     games = {"num_envs": 512, "minibatch_size": 1920} if gpu else {"num_envs": 16}
-    return TrainParams(preset="scratch", common=common, ppo=games)
+    # The time ends it, and not the preset's frames, which are for melodies.
+    ppo = games | {"max_frames": 50_000_000}
+    return TrainParams(preset="scratch", common=common, ppo=ppo)
 
 
 def rate(work: Callable[[], int], device: torch.device, seconds: float) -> float:
