@@ -25,6 +25,7 @@ CHANGES = {
     "synthesize.train.tempo_factors": [1.0, 1.25],
     "synthesize.train.per_piece": 1,
     "synthesize.test.soundfonts": ["TimGM6mb"],
+    "train.preset": "demo",  # imitation before `algo`, so that a training has two phases
     "train.common.device": "cpu",
     "train.common.precision": "float32",
     "train.common.threads": 1,

@@ -54,7 +54,7 @@ def test_every_stage_ran_and_left_its_outputs(made):
     assert baseline["n_pieces"] == results["n_pieces"]
     assert (baseline["r_tue"], baseline["r_on"]) == (1.0, 1.0)
     card = json.loads((made.root / "models/agent/agent.json").read_text())
-    assert (card["algo"], card["frames"]) == ("ppo", 120)  # no imitation before it
+    assert (card["algo"], card["frames"]) == ("ppo", 240)
     assert card["revision"] == made.git("rev-list", "--max-parents=0", "HEAD").strip()
 
 
